@@ -1,0 +1,3 @@
+//! The `pm` command.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Netlink transport for nf_tables: sockets, batches, dumps and extended acknowledgements.

@@ -1,0 +1,1 @@
+//! The nftables side of pm: what a ruleset is in netlink messages, and back.

@@ -1,0 +1,1 @@
+//! What pm keeps on disk: the configuration, the run-time state and the locks.
