@@ -1,0 +1,130 @@
+//! The kernel as pm sees it. `pm-nft` speaks netlink; tests use a fake.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+
+use crate::ruleset::{Changes, Direction, Epoch, Installed, RoomId};
+
+/// The nftables side of the kernel.
+pub trait Netfilter {
+    /// Returns all totals of pm's table, with the marks that tell which incarnation of the
+    /// counters they were read from.
+    ///
+    /// `epochs` are the two that the caller can tell apart; of the table's epoch chains only
+    /// these are looked for.
+    ///
+    /// # Errors
+    ///
+    /// [`BackendError`]; nothing has changed.
+    fn read(&mut self, epochs: &[Epoch]) -> Result<Reading, BackendError>;
+
+    /// Returns everything that pm's table holds.
+    ///
+    /// The generation is the one that [`Reading::generation`] counts.
+    ///
+    /// # Errors
+    ///
+    /// [`BackendError`]; nothing has changed.
+    fn inspect(&mut self) -> Result<(u32, Installed), BackendError>;
+
+    /// Applies `changes` on top of `generation` and returns the generation after it.
+    ///
+    /// One transaction where the socket's buffer allows, else several, ordered so that traffic
+    /// flows and is counted after each.
+    ///
+    /// # Errors
+    ///
+    /// `Raced` when somebody else committed since `generation`: read again. After any error
+    /// the transactions before the failed one stand.
+    fn apply(&mut self, changes: &Changes, generation: u32) -> Result<u32, BackendError>;
+
+    /// Returns once no packet is still in the rules of an earlier generation.
+    fn settle(&mut self);
+}
+
+/// One look at the kernel's totals.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Reading {
+    /// Where it was taken.
+    pub host: HostId,
+    /// The ruleset's generation id, which every commit by anybody changes.
+    pub generation: u32,
+    /// `None` when pm's table does not exist.
+    pub table: Option<TableReading>,
+}
+
+/// The boot and the network namespace.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HostId {
+    /// `/proc/sys/kernel/random/boot_id`.
+    pub boot: String,
+    /// The network namespace's cookie; before Linux 5.14 its inode and the start time of its
+    /// process 1.
+    pub netns: String,
+}
+
+/// The totals of pm's table.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct TableReading {
+    /// The table's handle.
+    pub handle: u64,
+    /// Those of the epochs asked for whose chain exists.
+    pub epochs: Vec<Epoch>,
+    /// Every counter that is named like a room's.
+    pub counters: BTreeMap<(RoomId, Direction), CounterReading>,
+    /// Every quota that is named like a room's.
+    pub quotas: BTreeMap<RoomId, QuotaReading>,
+}
+
+/// A counter.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct CounterReading {
+    /// The object's handle, unique in its table.
+    pub handle: u64,
+    /// Bytes of IP packets.
+    pub bytes: u64,
+}
+
+/// A quota.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct QuotaReading {
+    /// The object's handle, unique in its table.
+    pub handle: u64,
+    /// Where it begins to drop, in bytes.
+    pub limit: u64,
+    /// Bytes seen; the kernel never shows more than the limit, though it goes on counting.
+    pub used: u64,
+}
+
+impl QuotaReading {
+    /// Whether the kernel drops what this meters.
+    pub fn is_depleted(self) -> bool {
+        self.used >= self.limit
+    }
+}
+
+/// Why the kernel did not do its part.
+#[derive(Debug, thiserror::Error)]
+pub enum BackendError {
+    /// The process may not change the ruleset.
+    #[error("the kernel refuses access to nftables: {0}")]
+    Permission(#[source] Box<dyn Error + Send + Sync>),
+    /// The kernel has no nf_tables.
+    #[error("this kernel offers no nf_tables")]
+    Unsupported(#[source] Box<dyn Error + Send + Sync>),
+    /// A table of the same name that pm.sh made.
+    #[error("table inet port_monitor belongs to pm.sh")]
+    ForeignTable,
+    /// Somebody else changed the ruleset in between.
+    #[error("another program changed the ruleset meanwhile")]
+    Raced,
+    /// Anything else.
+    #[error("{context}: {source}")]
+    Kernel {
+        /// What was being done, naming the object.
+        context: String,
+        /// The kernel's own words.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
