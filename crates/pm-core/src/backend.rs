@@ -3,20 +3,19 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 
-use crate::ruleset::{Changes, Direction, Epoch, Installed, RoomId};
+use crate::ruleset::{Changes, Direction, Installed, RoomId};
 
 /// The nftables side of the kernel.
 pub trait Netfilter {
     /// Returns all totals of pm's table, with the marks that tell which incarnation of the
     /// counters they were read from.
     ///
-    /// `epochs` are the two that the caller can tell apart; of the table's epoch chains only
-    /// these are looked for.
+    /// The generation is the same before and after the dump, so all totals are of one ruleset.
     ///
     /// # Errors
     ///
     /// [`BackendError`]; nothing has changed.
-    fn read(&mut self, epochs: &[Epoch]) -> Result<Reading, BackendError>;
+    fn read(&mut self) -> Result<Reading, BackendError>;
 
     /// Returns everything that pm's table holds.
     ///
@@ -68,8 +67,6 @@ pub struct HostId {
 pub struct TableReading {
     /// The table's handle.
     pub handle: u64,
-    /// Those of the epochs asked for whose chain exists.
-    pub epochs: Vec<Epoch>,
     /// Every counter that is named like a room's.
     pub counters: BTreeMap<(RoomId, Direction), CounterReading>,
     /// Every quota that is named like a room's.
