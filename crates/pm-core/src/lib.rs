@@ -3,7 +3,16 @@
 //! Clock, files and kernel are arguments here: see [`backend`] for what the kernel must offer.
 
 pub mod backend;
+pub mod calendar;
+pub mod config;
+pub mod event;
+pub mod ledger;
+pub mod plan;
 pub mod port;
+pub mod report;
+pub mod request;
 pub mod ruleset;
 #[cfg(any(test, feature = "strategies"))]
 pub mod strategies;
+pub mod tick;
+pub mod units;

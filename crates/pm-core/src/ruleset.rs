@@ -32,6 +32,9 @@ pub enum Variant {
 }
 
 impl Variant {
+    /// Both.
+    pub const BOTH: [Self; 2] = [Self::A, Self::B];
+
     /// Returns the variant to move to from this one.
     pub fn other(self) -> Self {
         match self {
@@ -190,6 +193,8 @@ pub enum Link {
 pub struct Ruleset {
     /// The rooms that are linked.
     pub rooms: BTreeMap<RoomId, Room>,
+    /// Those of them to be made anew, even if one of that name exists.
+    pub fresh: BTreeSet<RoomId>,
     /// One entry a service.
     pub links: BTreeMap<PortRange, Link>,
 }

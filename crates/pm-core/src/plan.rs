@@ -1,0 +1,244 @@
+//! The plan: what the kernel must hold, and the batch that leads there.
+//!
+//! Plan, apply, read and plan again until nothing is left to change: a service that must move
+//! gets its new room and its links in one batch, its old room is read at rest after that, and
+//! deleted in the next.
+
+use std::collections::BTreeSet;
+
+use crate::config::{Config, Service};
+use crate::ledger::{Ledger, State, Terms};
+use crate::port::PortRange;
+use crate::ruleset::{
+    Changes, EpochChange, Frame, Installed, InstalledLink, InstalledRoom, Link, Parts, Piece,
+    Quota, Relink, Room, RoomId, Ruleset, Target, Variant,
+};
+
+/// Bytes that could pass in the moment between a reading and the batch that follows it. A service
+/// with less than this left is held for that moment when its room changes, so that nothing can
+/// pass the quota unseen.
+const HOLD_BELOW: i128 = 4 << 30;
+
+/// Returns what the kernel must hold next, given what it holds now.
+///
+/// `state` must come from [`step`](crate::tick::step) with the same `config` and `installed`.
+pub fn plan(config: &Config, state: &State, installed: &Installed) -> Ruleset {
+    let mut ruleset = Ruleset::default();
+    for (&ports, service) in &config.services {
+        let Some(ledger) = state.ledgers.get(&ports) else {
+            continue;
+        };
+        if service.blocked || ledger.spent.is_some() {
+            ruleset.links.insert(ports, Link::Drop);
+            continue;
+        }
+        place(&mut ruleset, ports, service, ledger, installed);
+    }
+    ruleset
+}
+
+/// Puts an open service into the room it has, or into a new one.
+fn place(
+    ruleset: &mut Ruleset,
+    ports: PortRange,
+    service: &Service,
+    ledger: &Ledger,
+    installed: &Installed,
+) {
+    let terms = ledger.terms(service);
+    let link = installed.links.get(&ports).copied().unwrap_or_default();
+    let linked_first = if link.leads_to(Variant::B) {
+        Variant::B
+    } else {
+        Variant::A
+    };
+    let kept = [linked_first, linked_first.other()]
+        .into_iter()
+        .find(|&variant| suits(RoomId { ports, variant }, terms, ledger, installed));
+    if let Some(variant) = kept {
+        let limit = terms.map(|terms| quota(ledger, terms, Some(variant)));
+        ruleset
+            .rooms
+            .insert(RoomId { ports, variant }, Room { quota: limit });
+        ruleset.links.insert(ports, Link::Room(variant));
+        return;
+    }
+    let linked = Variant::BOTH
+        .into_iter()
+        .find(|&variant| link.leads_to(variant));
+    if linked.is_some() && terms.is_some_and(|terms| left(ledger, terms) < HOLD_BELOW) {
+        ruleset.links.insert(ports, Link::Drop);
+        return;
+    }
+    let variant = linked.map_or(Variant::A, Variant::other);
+    let room = RoomId { ports, variant };
+    if link.leads_to(variant) {
+        // The two maps lead to different rooms: hold it until neither is in use.
+        ruleset.links.insert(ports, Link::Drop);
+        return;
+    }
+    ruleset.rooms.insert(
+        room,
+        Room {
+            quota: terms.map(|terms| quota(ledger, terms, None)),
+        },
+    );
+    ruleset.fresh.insert(room);
+    ruleset.links.insert(ports, Link::Room(variant));
+}
+
+/// Whether a room can stay: whole, on scale, and with a quota that counts what the terms count.
+fn suits(room: RoomId, terms: Option<Terms>, ledger: &Ledger, installed: &Installed) -> bool {
+    let Some(mark) = ledger.rooms.get(&room.variant) else {
+        return false;
+    };
+    let Some(found) = installed.rooms.get(&room).and_then(|found| found.intact) else {
+        return false;
+    };
+    let wanted = terms.map(|terms| terms.mode.metered());
+    // A depleted quota has also counted what it dropped: after a raise it is off the scale.
+    let depleted = mark.quota.is_some_and(|quota| quota.reading.is_depleted());
+    mark.sound && !depleted && found.quota.map(|quota| quota.metered) == wanted
+}
+
+fn quota(ledger: &Ledger, terms: Terms, variant: Option<Variant>) -> Quota {
+    let mark = variant.and_then(|variant| ledger.rooms.get(&variant));
+    Quota {
+        limit: ledger.kernel_limit(terms, mark),
+        metered: terms.mode.metered(),
+    }
+}
+
+fn left(ledger: &Ledger, terms: Terms) -> i128 {
+    i128::from(terms.allowance) - i128::from(ledger.usage.counted(terms.mode))
+}
+
+/// Returns the batch that makes `installed` into `wanted`.
+///
+/// A room that something still leads to is not deleted by it; a next round finds it unlinked.
+pub fn difference(installed: &Installed, wanted: &Ruleset, state: &State) -> Changes {
+    let mut changes = Changes::default();
+    if installed.frame != Frame::INTACT {
+        changes.repair = Some(installed.frame);
+    }
+    for (&room, planned) in &wanted.rooms {
+        let found = installed.rooms.get(&room).and_then(|found| found.intact);
+        match (found, wanted.fresh.contains(&room)) {
+            (Some(found), false) => {
+                let limits = (found.quota.map(|q| q.limit), planned.quota.map(|q| q.limit));
+                if let (Some(old), Some(new)) = limits
+                    && old != new
+                {
+                    changes.move_limits.insert(room, new);
+                }
+            }
+            _ => {
+                changes.create_rooms.insert(room, *planned);
+            }
+        }
+    }
+    for (&room, found) in &installed.rooms {
+        let link = installed
+            .links
+            .get(&room.ports)
+            .copied()
+            .unwrap_or_default();
+        let stays = wanted.rooms.contains_key(&room) && !wanted.fresh.contains(&room);
+        if !stays && !link.leads_to(room.variant) {
+            changes.delete_rooms.insert(room, found.parts);
+        }
+    }
+    let ranges: BTreeSet<PortRange> = installed
+        .links
+        .keys()
+        .chain(wanted.links.keys())
+        .copied()
+        .collect();
+    for ports in ranges {
+        let from = installed.links.get(&ports).copied().unwrap_or_default();
+        let to = wanted.links.get(&ports).copied();
+        if from != to.map_or_else(InstalledLink::default, InstalledLink::from) {
+            changes.relink.insert(ports, Relink { from, to });
+        }
+    }
+    if !changes.create_rooms.is_empty() || installed.epochs.len() != 1 {
+        changes.epoch = Some(EpochChange {
+            remove: installed.epochs.clone(),
+            add: state.next_epoch,
+        });
+    }
+    changes
+}
+
+/// Returns the next batch on the way out of the kernel: first nothing reaches the rooms any more,
+/// then, once they have been read at rest, the table goes.
+pub fn withdrawal(installed: &Installed) -> Changes {
+    let mut changes = Changes::default();
+    if installed.frame.table != Piece::Missing {
+        changes.unhook = [installed.frame.input, installed.frame.output]
+            .iter()
+            .any(|piece| *piece != Piece::Missing);
+        changes.delete_table = !changes.unhook;
+    }
+    changes
+}
+
+impl Installed {
+    /// Returns what the kernel holds after a batch.
+    #[must_use]
+    pub fn after(mut self, changes: &Changes) -> Self {
+        if changes.delete_table {
+            return Self::default();
+        }
+        if changes.unhook {
+            self.frame.input = Piece::Missing;
+            self.frame.output = Piece::Missing;
+        }
+        if changes.repair.is_some() {
+            self.frame = Frame::INTACT;
+        }
+        if let Some(epoch) = &changes.epoch {
+            self.epochs.retain(|old| !epoch.remove.contains(old));
+            self.epochs.insert(epoch.add);
+        }
+        self.rooms
+            .retain(|room, _| !changes.delete_rooms.contains_key(room));
+        for (&room, planned) in &changes.create_rooms {
+            let found = InstalledRoom {
+                parts: Parts::of(planned),
+                intact: Some(*planned),
+            };
+            self.rooms.insert(room, found);
+        }
+        for (room, &limit) in &changes.move_limits {
+            if let Some(InstalledRoom {
+                intact: Some(Room { quota: Some(quota) }),
+                ..
+            }) = self.rooms.get_mut(room)
+            {
+                quota.limit = limit;
+            }
+        }
+        for (&ports, relink) in &changes.relink {
+            match relink.to {
+                Some(link) => self.links.insert(ports, link.into()),
+                None => self.links.remove(&ports),
+            };
+        }
+        self
+    }
+
+    /// Whether anything of pm's is there.
+    pub fn is_empty(&self) -> bool {
+        self.frame.table == Piece::Missing
+    }
+
+    /// Returns the ranges that lead somewhere pm would not lead them.
+    pub fn foreign_links(&self) -> impl Iterator<Item = PortRange> + '_ {
+        self.links.iter().filter_map(|(&ports, link)| {
+            [link.ingress, link.egress]
+                .contains(&Some(Target::Foreign))
+                .then_some(ports)
+        })
+    }
+}

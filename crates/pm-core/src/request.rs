@@ -1,0 +1,501 @@
+//! The one way to change anything: what the operator asks for, checked and applied.
+//!
+//! Subcommands parse into a [`Request`], the wizard fills it, imports produce it, so each rule
+//! stands here once. `Display` is the command line that does the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use crate::calendar::ResetPolicy;
+use crate::config::{Config, Mode, Note, QuotaSize, Service, ZoneName};
+use crate::ledger::{Ledger, State};
+use crate::port::{PortList, PortRange};
+use crate::units::Size;
+
+/// What the operator asks for.
+///
+/// # Examples
+///
+/// ```
+/// use pm_core::config::Config;
+/// use pm_core::request::{Context, Request, Settings};
+///
+/// let quota = Some(Some(pm_core::config::QuotaSize::try_from("5GB".parse::<pm_core::units::Size>()?)?));
+/// let add = Request::Add {
+///     ports: "20000,30000-30100".parse()?,
+///     settings: Settings { quota, ..Settings::default() },
+///     or_set: false,
+/// };
+/// assert_eq!(add.to_string(), "pm add 20000,30000-30100 --quota 5GB");
+/// let config = add.apply(&Config::default(), &Context::default())?;
+/// assert_eq!(config.services.len(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Request {
+    /// Monitor ports that are not monitored yet.
+    Add {
+        /// One service each.
+        ports: PortList,
+        /// What is not set takes its default.
+        settings: Settings,
+        /// Change those that exist already instead of refusing.
+        or_set: bool,
+    },
+    /// Change services.
+    Set {
+        /// Which.
+        ports: Selection,
+        /// What is not set stays.
+        settings: Settings,
+        /// What is billed so far is to be this.
+        used: Option<Size>,
+    },
+    /// Stop monitoring ports.
+    Delete {
+        /// Which.
+        ports: Selection,
+    },
+    /// Begin their periods anew, at nothing used.
+    Reset {
+        /// Which.
+        ports: Selection,
+    },
+    /// Let nothing through.
+    Block {
+        /// Which.
+        ports: Selection,
+    },
+    /// Undo a block.
+    Unblock {
+        /// Which.
+        ports: Selection,
+    },
+    /// Set the zone whose dates count; `None`: the system's.
+    SetTimeZone(Option<ZoneName>),
+}
+
+/// Existing services.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Selection {
+    /// Every one.
+    All,
+    /// These, each written as it was added.
+    Ports(PortList),
+}
+
+/// Settings of a service to be changed.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Settings {
+    /// The quota; `Some(None)`: no quota.
+    pub quota: Option<Option<QuotaSize>>,
+    /// What counts against it.
+    pub mode: Option<Mode>,
+    /// When its periods end.
+    pub reset: Option<ResetPolicy>,
+    /// The operator's words.
+    pub note: Option<Note>,
+}
+
+/// What a request is judged by, beside the configuration.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Context {
+    /// The ports through which the operator reaches the host.
+    pub ssh_ports: BTreeSet<u16>,
+    /// Services whose quota is spent.
+    pub spent: BTreeSet<PortRange>,
+    /// The operator said `--force`.
+    pub force: bool,
+}
+
+/// Why a request is not carried out. Nothing has changed then.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Refusal {
+    /// An added port belongs to a service already.
+    #[error("{wanted} is monitored already, by service {existing}")]
+    Overlap {
+        /// What was to be added.
+        wanted: PortRange,
+        /// The service that has a port of it.
+        existing: PortRange,
+    },
+    /// No service is named so.
+    #[error("{0} is not monitored")]
+    Unknown(PortRange),
+    /// No service is named so, but one includes or is part of it.
+    #[error("{wanted} is not a service of its own: the service is {existing}")]
+    Partial {
+        /// What was named.
+        wanted: PortRange,
+        /// The service that has a port of it.
+        existing: PortRange,
+    },
+    /// It could cut off the operator.
+    #[error(
+        "service {ports} covers port {ssh_port}, through which this host is administered by SSH: it could lock you out"
+    )]
+    Ssh {
+        /// The service.
+        ports: PortRange,
+        /// The port.
+        ssh_port: u16,
+    },
+    /// A block by the quota, which only the quota can lift.
+    #[error("{0} is blocked because its quota is spent")]
+    Spent(PortRange),
+    /// A change request without a change.
+    #[error("nothing to change was given")]
+    Nothing,
+    /// A correction of what was used, where a sum of several would be ambiguous.
+    #[error("the used amount can be set for one service at a time")]
+    UsedOfSeveral,
+    /// There is no service at all.
+    #[error("no port is monitored yet")]
+    NoServices,
+}
+
+/// Something the operator should know, which stops nothing.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Warning {
+    /// The host takes ports of this service for connections of its own.
+    Ephemeral {
+        /// The service.
+        ports: PortRange,
+        /// The overlap.
+        overlap: PortRange,
+    },
+    /// No longer blocked by the operator, but by its quota.
+    StillSpent(PortRange),
+}
+
+impl Request {
+    /// Returns the configuration after the request, its revision one higher where it differs.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`].
+    pub fn apply(&self, config: &Config, context: &Context) -> Result<Config, Refusal> {
+        let mut next = config.clone();
+        match self {
+            Self::Add {
+                ports,
+                settings,
+                or_set,
+            } => {
+                for range in ports.iter() {
+                    match config.overlapping(range) {
+                        Some(existing) if existing == range && *or_set => {}
+                        Some(existing) => {
+                            return Err(Refusal::Overlap {
+                                wanted: range,
+                                existing,
+                            });
+                        }
+                        None => {}
+                    }
+                    settings.apply(next.services.entry(range).or_default());
+                }
+            }
+            Self::Set {
+                ports,
+                settings,
+                used,
+            } => {
+                if *settings == Settings::default() && used.is_none() {
+                    return Err(Refusal::Nothing);
+                }
+                let selected = ports.resolve(config)?;
+                if used.is_some() && selected.len() > 1 {
+                    return Err(Refusal::UsedOfSeveral);
+                }
+                for range in selected {
+                    settings.apply(next.services.entry(range).or_default());
+                }
+            }
+            Self::Delete { ports } => {
+                for range in ports.resolve(config)? {
+                    next.services.remove(&range);
+                }
+            }
+            Self::Reset { ports } => {
+                ports.resolve(config)?;
+            }
+            Self::Block { ports } => {
+                for range in ports.resolve(config)? {
+                    next.services.entry(range).or_default().blocked = true;
+                }
+            }
+            Self::Unblock { ports } => {
+                for range in ports.resolve(config)? {
+                    let service = next.services.entry(range).or_default();
+                    if !service.blocked && context.spent.contains(&range) {
+                        return Err(Refusal::Spent(range));
+                    }
+                    service.blocked = false;
+                }
+            }
+            Self::SetTimeZone(zone) => next.time_zone.clone_from(zone),
+        }
+        guard_ssh(config, &next, context)?;
+        if next != *config {
+            next.revision = config.revision.saturating_add(1);
+        }
+        Ok(next)
+    }
+
+    /// Carries out what concerns usage, not configuration.
+    ///
+    /// `state` must come from a [`step`](crate::tick::step) just before, and be stepped again
+    /// with the new configuration after.
+    pub fn apply_to_usage(&self, config: &Config, state: &mut State) {
+        match self {
+            Self::Reset { ports } => {
+                for range in ports.resolve(config).unwrap_or_default() {
+                    if let Some(ledger) = state.ledgers.get_mut(&range) {
+                        ledger.reset();
+                    }
+                }
+            }
+            Self::Set {
+                ports,
+                used: Some(used),
+                ..
+            } => {
+                for range in ports.resolve(config).unwrap_or_default() {
+                    let service = config.services.get(&range);
+                    if let (Some(service), Some(ledger)) = (service, state.ledgers.get_mut(&range))
+                    {
+                        correct(ledger, service, used.bytes());
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Returns what the operator should know about the services it touches.
+    ///
+    /// `ephemeral` is the range from which the host takes ports for its own connections,
+    /// `reserved` those it leaves out of it.
+    pub fn warnings(
+        &self,
+        before: &Config,
+        after: &Config,
+        context: &Context,
+        ephemeral: Option<RangeInclusive<u16>>,
+        reserved: &[PortRange],
+    ) -> Vec<Warning> {
+        let mut warnings = Vec::new();
+        for &ports in after
+            .services
+            .keys()
+            .filter(|ports| !before.services.contains_key(ports))
+        {
+            if let Some(overlap) = ephemeral_overlap(ports, ephemeral.as_ref(), reserved) {
+                warnings.push(Warning::Ephemeral { ports, overlap });
+            }
+        }
+        if let Self::Unblock { ports } = self {
+            let selected = ports.resolve(after).unwrap_or_default();
+            let still = selected
+                .into_iter()
+                .filter(|ports| context.spent.contains(ports));
+            warnings.extend(still.map(Warning::StillSpent));
+        }
+        warnings
+    }
+}
+
+/// Returns the part of `ports` that the host may take for its own connections.
+pub fn ephemeral_overlap(
+    ports: PortRange,
+    ephemeral: Option<&RangeInclusive<u16>>,
+    reserved: &[PortRange],
+) -> Option<PortRange> {
+    let ephemeral = ephemeral?;
+    let first = ports.first().max(*ephemeral.start());
+    let last = ports.last().min(*ephemeral.end());
+    let open = |port: &u16| !reserved.iter().any(|range| range.contains(*port));
+    let first = (first..=last).find(open)?;
+    let last = (first..=last).rev().find(open)?;
+    PortRange::new(first, last).ok()
+}
+
+fn correct(ledger: &mut Ledger, service: &Service, bytes: u64) {
+    ledger.set_billed(service.mode, bytes);
+    // Judged anew at the next step: the correction may free a spent service, or spend a free one.
+    ledger.spent = None;
+}
+
+/// Refuses what could newly cut off a port through which the operator reaches the host.
+fn guard_ssh(before: &Config, after: &Config, context: &Context) -> Result<(), Refusal> {
+    if context.force {
+        return Ok(());
+    }
+    for (&ports, service) in &after.services {
+        let Some(&ssh_port) = context.ssh_ports.iter().find(|port| ports.contains(**port)) else {
+            continue;
+        };
+        let old = before.services.get(&ports);
+        let same_quota =
+            old.is_some_and(|old| (old.quota, old.mode) == (service.quota, service.mode));
+        let newly_blocked = service.blocked && old.is_none_or(|old| !old.blocked);
+        if newly_blocked || (service.quota.is_some() && !same_quota) {
+            return Err(Refusal::Ssh { ports, ssh_port });
+        }
+    }
+    Ok(())
+}
+
+impl Selection {
+    /// Returns the services that are meant, ascending.
+    ///
+    /// # Errors
+    ///
+    /// `Unknown` or `Partial` for a range that is not exactly a service, `NoServices` for all of
+    /// none.
+    pub fn resolve(&self, config: &Config) -> Result<Vec<PortRange>, Refusal> {
+        match self {
+            Self::All if config.services.is_empty() => Err(Refusal::NoServices),
+            Self::All => Ok(config.services.keys().copied().collect()),
+            Self::Ports(ports) => ports
+                .iter()
+                .map(|wanted| {
+                    if config.services.contains_key(&wanted) {
+                        return Ok(wanted);
+                    }
+                    Err(match config.overlapping(wanted) {
+                        Some(existing) => Refusal::Partial { wanted, existing },
+                        None => Refusal::Unknown(wanted),
+                    })
+                })
+                .collect(),
+        }
+    }
+}
+
+impl Settings {
+    fn apply(&self, service: &mut Service) {
+        if let Some(quota) = self.quota {
+            service.quota = quota;
+        }
+        if let Some(mode) = self.mode {
+            service.mode = mode;
+        }
+        if let Some(reset) = self.reset {
+            service.reset = Some(reset);
+        }
+        if let Some(note) = &self.note {
+            service.note = note.clone();
+        }
+    }
+}
+
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Add {
+                ports,
+                settings,
+                or_set,
+            } => {
+                write!(f, "pm add {ports}{settings}")?;
+                if *or_set {
+                    f.write_str(" --or-set")?;
+                }
+                Ok(())
+            }
+            Self::Set {
+                ports,
+                settings,
+                used,
+            } => {
+                write!(f, "pm set {ports}{settings}")?;
+                match used {
+                    Some(used) => write!(f, " --used {used}"),
+                    None => Ok(()),
+                }
+            }
+            Self::Delete { ports } => write!(f, "pm del {ports}"),
+            Self::Reset { ports } => write!(f, "pm reset {ports}"),
+            Self::Block { ports } => write!(f, "pm block {ports}"),
+            Self::Unblock { ports } => write!(f, "pm unblock {ports}"),
+            Self::SetTimeZone(Some(zone)) => write!(f, "pm config set time_zone {}", zone.as_str()),
+            Self::SetTimeZone(None) => f.write_str("pm config set time_zone system"),
+        }
+    }
+}
+
+impl fmt::Display for Selection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("--all"),
+            Self::Ports(ports) => ports.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.quota {
+            Some(Some(quota)) => write!(f, " --quota {}", quota.size())?,
+            Some(None) => f.write_str(" --quota none")?,
+            None => {}
+        }
+        if let Some(mode) = self.mode {
+            write!(f, " --mode {mode}")?;
+        }
+        if let Some(reset) = self.reset {
+            write!(f, " --reset {reset}")?;
+        }
+        if let Some(note) = &self.note {
+            write!(f, " --note={}", quoted(note.as_str()))?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns the text as one word of a POSIX shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// What a request changes about one service, for saying it in words.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Difference {
+    /// It is new.
+    Added(Service),
+    /// It goes.
+    Removed,
+    /// Its settings change.
+    Changed {
+        /// As it is.
+        from: Service,
+        /// As it will be.
+        to: Service,
+    },
+}
+
+/// Returns which services differ, and how.
+pub fn differences(before: &Config, after: &Config) -> BTreeMap<PortRange, Difference> {
+    let mut differences = BTreeMap::new();
+    for (&ports, from) in &before.services {
+        match after.services.get(&ports) {
+            None => {
+                differences.insert(ports, Difference::Removed);
+            }
+            Some(to) if to != from => {
+                let (from, to) = (from.clone(), to.clone());
+                differences.insert(ports, Difference::Changed { from, to });
+            }
+            Some(_) => {}
+        }
+    }
+    for (&ports, service) in &after.services {
+        if !before.services.contains_key(&ports) {
+            differences.insert(ports, Difference::Added(service.clone()));
+        }
+    }
+    differences
+}
