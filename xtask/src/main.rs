@@ -1,3 +1,67 @@
-//! Development commands.
+//! Development commands: `cargo xtask test` and its friends.
 
-fn main() {}
+mod cleanup;
+mod lab;
+mod namespace;
+mod netns;
+mod rng;
+mod test;
+mod traffic;
+mod truth;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "Development commands of pm")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Pass every test there is; as root it installs the Debian packages that it needs.
+    Test,
+    /// Test pm in network namespaces with real traffic; needs root.
+    NetnsTest {
+        /// Only the tests whose name contains this.
+        #[arg(long)]
+        filter: Option<String>,
+        /// The program to test; without it, a release build is made.
+        #[arg(long, value_name = "FILE")]
+        pm: Option<PathBuf>,
+        /// Repeat a run's random choices.
+        #[arg(long)]
+        seed: Option<u64>,
+    },
+    /// Helper processes of the tests.
+    #[command(hide = true, subcommand)]
+    Traffic(Traffic),
+}
+
+#[derive(Subcommand)]
+enum Traffic {
+    /// Listen on a TCP address until standard input ends.
+    Listen { address: SocketAddr },
+}
+
+fn main() -> ExitCode {
+    run().unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run() -> Result<ExitCode> {
+    match Arguments::parse().command {
+        Command::Test => test::run()?,
+        Command::NetnsTest { filter, pm, seed } => return netns::run(filter.as_deref(), pm, seed),
+        Command::Traffic(Traffic::Listen { address }) => traffic::listen_until_eof(address)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,550 @@
+//! A throw-away lab: a "VPS" and a client, two network namespaces on one machine, joined by a veth pair.
+//!
+//! - Nothing outside the two namespaces and one temporary directory is touched; both go when the [`Lab`] is
+//!   dropped, on a panic and on Ctrl-C too.
+//! - `pm` runs in the VPS with its own configuration, state and run directories. After each run the lab checks
+//!   that `nft list ruleset` prints and that what it printed loads again, so that no test has to think of it.
+//! - Addresses: VPS 10.77.0.1 and fd77::1, client 10.77.0.2 and fd77::2.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
+
+use crate::cleanup::{self, Leftover};
+use crate::namespace::{Namespace, Output, run};
+use crate::truth::{self, Bytes, Place};
+
+/// The lab. Make one per test.
+#[derive(Debug)]
+pub(crate) struct Lab {
+    /// The server's namespace: pm and the services run here.
+    pub(crate) vps: Namespace,
+    /// The client's namespace.
+    pub(crate) client: Namespace,
+    scratch: Namespace,
+    directory: PathBuf,
+    pm: PathBuf,
+    seed: u64,
+}
+
+/// IPv4 or IPv6.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Family {
+    /// IPv4, 20 bytes of header.
+    V4,
+    /// IPv6, 40 bytes of header.
+    V6,
+}
+
+/// One service as `pm list --json` shows it; the fields that tests compare.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Service {
+    /// A port or a range.
+    pub(crate) port: String,
+    /// The operator's text.
+    pub(crate) note: String,
+    /// `both` or `out`.
+    pub(crate) mode: String,
+    /// What arrived in this period.
+    pub(crate) in_bytes: u64,
+    /// What was sent in this period.
+    pub(crate) out_bytes: u64,
+    /// The operator's correction.
+    pub(crate) adjust_bytes: i64,
+    /// What counts against the quota.
+    pub(crate) billed_bytes: u64,
+    /// The quota, if there is one.
+    pub(crate) quota_bytes: Option<u64>,
+    /// `ok`, `punished` or `blocked`.
+    pub(crate) state: String,
+    /// Why it is blocked.
+    pub(crate) blocked_by: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Listing {
+    version: u32,
+    services: Vec<Service>,
+}
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// How long to wait for something that must happen. Long, because a loaded machine is no fault of pm.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+impl Lab {
+    /// Makes a lab whose `pm` is the program at `pm`. `seed` is for the test's own random choices.
+    ///
+    /// # Errors
+    ///
+    /// Without root, or when `ip`, `nft`, `ethtool` or `nsenter` are missing.
+    pub(crate) fn new(pm: &Path, seed: u64) -> Result<Self> {
+        require_root()?;
+        let prefix = format!(
+            "pmlab-{}-{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
+        let directory = std::env::temp_dir().join(&prefix);
+        cleanup::register(Leftover::Directory(directory.clone()));
+        std::fs::create_dir(&directory)
+            .with_context(|| format!("cannot make {}", directory.display()))?;
+        for name in ["config", "state", "run"] {
+            std::fs::create_dir(directory.join(name))?;
+        }
+        let lab = Self {
+            vps: Namespace::create(&format!("{prefix}-vps"))?,
+            client: Namespace::create(&format!("{prefix}-client"))?,
+            scratch: Namespace::create(&format!("{prefix}-scratch"))?,
+            directory,
+            pm: pm.to_owned(),
+            seed,
+        };
+        lab.connect()?;
+        Ok(lab)
+    }
+
+    /// Returns the seed of this run.
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Returns the program under test.
+    pub(crate) fn pm_path(&self) -> &Path {
+        &self.pm
+    }
+
+    /// Returns the lab's own directory; world-readable, so that a test may run something as another user.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Returns the directory of `config.json`.
+    pub(crate) fn config_dir(&self) -> PathBuf {
+        self.directory.join("config")
+    }
+
+    /// Returns the directory of `state.db`.
+    pub(crate) fn state_dir(&self) -> PathBuf {
+        self.directory.join("state")
+    }
+
+    /// Returns the directory of the locks.
+    pub(crate) fn run_dir(&self) -> PathBuf {
+        self.directory.join("run")
+    }
+
+    /// Replaces the VPS's namespace by a fresh one, as when a container restarts: same boot id, same files, no ruleset.
+    ///
+    /// # Errors
+    ///
+    /// When a namespace cannot be made.
+    pub(crate) fn restart_vps(&mut self) -> Result<()> {
+        let name = self.vps.name().to_owned();
+        // The pair goes by hand: an open socket would keep the old namespace, and its end, alive.
+        self.client.ip("link del eth0\n")?;
+        cleanup::discard(&Leftover::Namespace(name.clone()));
+        let fresh = Namespace::create(&name)?;
+        // The old handle must not delete the new namespace of the same name.
+        std::mem::forget(std::mem::replace(&mut self.vps, fresh));
+        self.connect()
+    }
+
+    /// Returns a command line of pm in the VPS that has not run yet, for tests that kill it or change its environment.
+    pub(crate) fn pm_command(&self, args: &[&str]) -> Command {
+        self.pm_command_under(&[], args)
+    }
+
+    /// As [`Lab::pm_command`], under a wrapper such as `strace` with its options.
+    pub(crate) fn pm_command_under(&self, wrapper: &[&str], args: &[&str]) -> Command {
+        let mut command = match wrapper {
+            [] => self.vps.command(&self.pm),
+            [program, options @ ..] => {
+                let mut command = self.vps.command(program);
+                command.args(options).arg(&self.pm);
+                command
+            }
+        };
+        command.args(args);
+        for (key, _) in std::env::vars_os() {
+            let text = key.to_string_lossy();
+            if text.starts_with("SSH_")
+                || text.starts_with("PM_")
+                || text.starts_with("LC_")
+                || text == "LANGUAGE"
+            {
+                command.env_remove(&key);
+            }
+        }
+        command
+            .env("LANG", "C.UTF-8")
+            .env("TZ", "UTC")
+            .env("PM_CONFIG_DIR", self.config_dir())
+            .env("PM_STATE_DIR", self.state_dir())
+            .env("PM_RUN_DIR", self.run_dir());
+        command
+    }
+
+    /// Runs pm in the VPS and checks what is left: no panic, a ruleset that prints and loads again.
+    ///
+    /// # Errors
+    ///
+    /// When one of these checks fails; pm's own exit code is for the caller to judge.
+    pub(crate) fn pm(&self, args: &[&str]) -> Result<Output> {
+        self.finish(&mut self.pm_command(args))
+    }
+
+    /// Runs a command made by [`Lab::pm_command`] to its end, with the checks of [`Lab::pm`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Lab::pm`].
+    pub(crate) fn finish(&self, command: &mut Command) -> Result<Output> {
+        let output = run(command, None)?;
+        let what = shown(command);
+        ensure!(
+            !output.stderr.contains("panicked at"),
+            "{what} panicked: {}",
+            output.stderr
+        );
+        ensure!(
+            output.code.is_some(),
+            "{what} was ended by a signal: {}",
+            output.stderr
+        );
+        self.check_ruleset()
+            .with_context(|| format!("after {what}"))?;
+        Ok(output)
+    }
+
+    /// Runs pm, which must succeed; returns its standard output.
+    ///
+    /// # Errors
+    ///
+    /// When it exits with anything but 0.
+    pub(crate) fn ok(&self, args: &[&str]) -> Result<String> {
+        self.pm(args)?
+            .success()
+            .with_context(|| format!("pm {}", args.join(" ")))
+    }
+
+    /// Runs pm, which must refuse: exit code 1 or 2, one `error:` on stderr that contains each of `words`.
+    ///
+    /// # Errors
+    ///
+    /// When it does anything else.
+    pub(crate) fn refused(&self, args: &[&str], words: &[&str]) -> Result<String> {
+        let output = self.pm(args)?;
+        check_refusal(&output, words).with_context(|| format!("pm {}", args.join(" ")))?;
+        Ok(output.stderr)
+    }
+
+    /// Returns all services as `pm list --json` shows them.
+    ///
+    /// # Errors
+    ///
+    /// When pm fails or prints another schema.
+    pub(crate) fn list(&self) -> Result<Vec<Service>> {
+        let text = self.ok(&["list", "--json"])?;
+        let listing: Listing = serde_json::from_str(&text)
+            .with_context(|| format!("`pm list --json` printed {text}"))?;
+        ensure!(
+            listing.version == 1,
+            "`pm list --json` has version {}",
+            listing.version
+        );
+        Ok(listing.services)
+    }
+
+    /// Returns one service.
+    ///
+    /// # Errors
+    ///
+    /// When there is none of that port.
+    pub(crate) fn service(&self, port: &str) -> Result<Service> {
+        let all = self.list()?;
+        let ports: Vec<_> = all.iter().map(|service| service.port.clone()).collect();
+        all.into_iter()
+            .find(|service| service.port == port)
+            .with_context(|| format!("no service {port} among {ports:?}"))
+    }
+
+    /// Starts counting ports in the client, the reference for accounting. A service must not exist before.
+    ///
+    /// # Errors
+    ///
+    /// When nft refuses.
+    pub(crate) fn watch(&self, ports: &[&str]) -> Result<()> {
+        truth::watch_client(&self.client, ports)
+    }
+
+    /// Starts counting ports in the VPS on both sides of pm, the reference for cuts.
+    ///
+    /// # Errors
+    ///
+    /// When nft refuses.
+    pub(crate) fn watch_cut(&self, ports: &[&str]) -> Result<()> {
+        truth::watch_server(&self.vps, ports)
+    }
+
+    /// Returns what went over the wire for one watched port, at one place.
+    ///
+    /// # Errors
+    ///
+    /// When it is not watched.
+    pub(crate) fn truth(&self, place: Place, port: &str) -> Result<Bytes> {
+        let namespace = if place == Place::Client {
+            &self.client
+        } else {
+            &self.vps
+        };
+        let all: BTreeMap<String, Bytes> = truth::read(namespace, place)?;
+        all.get(port)
+            .copied()
+            .with_context(|| format!("port {port} is not watched"))
+    }
+
+    /// Checks that pm bills each port exactly what the client counted since it was first watched.
+    ///
+    /// # Errors
+    ///
+    /// With both figures, if they still differ when traffic has been at rest for long.
+    pub(crate) fn exact(&self, ports: &[&str]) -> Result<()> {
+        for port in ports {
+            self.exact_since(port, Bytes::default())?;
+        }
+        Ok(())
+    }
+
+    /// As [`Lab::exact`], counted from an earlier reading of the truth.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lab::exact`].
+    pub(crate) fn exact_since(&self, port: &str, earlier: Bytes) -> Result<()> {
+        // The kernel may still answer a last FIN. Totals only grow, so figures that agree once agree at rest.
+        let started = Instant::now();
+        loop {
+            let truth = self.truth(Place::Client, port)? - earlier;
+            let billed = self.service(port)?.bytes();
+            if billed == truth {
+                return Ok(());
+            }
+            let settled = self.truth(Place::Client, port)? - earlier == truth;
+            if settled && started.elapsed() > Duration::from_secs(1) {
+                bail!("port {port}: pm says {billed:?}, the wire says {truth:?}");
+            }
+        }
+    }
+
+    /// Checks that `nft list ruleset` prints in the VPS, and that what it printed loads into an empty namespace and
+    /// prints the same there.
+    ///
+    /// # Errors
+    ///
+    /// With nft's words, or the first line that differs.
+    pub(crate) fn check_ruleset(&self) -> Result<String> {
+        let printed = self
+            .vps
+            .nft(&["list", "ruleset"])
+            .context("`nft list ruleset` fails")?;
+        self.scratch
+            .nft_load(&format!("flush ruleset\n{printed}"))
+            .with_context(|| {
+                format!("what `nft list ruleset` printed does not load again:\n{printed}")
+            })?;
+        let again = self.scratch.nft(&["list", "ruleset"])?;
+        if printed != again {
+            let line = printed.lines().zip(again.lines()).find(|(a, b)| a != b);
+            bail!("the ruleset changes when it is reloaded: {line:?}");
+        }
+        Ok(printed)
+    }
+
+    /// Returns pm's table as nft prints it; empty if there is none.
+    ///
+    /// # Errors
+    ///
+    /// When nft fails.
+    pub(crate) fn table(&self) -> Result<String> {
+        let all = self.vps.nft(&["list", "tables"])?;
+        if all.lines().any(|line| line == "table inet port_monitor") {
+            self.vps.nft(&["list", "table", "inet", "port_monitor"])
+        } else {
+            Ok(String::new())
+        }
+    }
+
+    /// Mounts a file system of `size` (as `tmpfs` reads it) on a directory of the lab until the lab goes.
+    ///
+    /// # Errors
+    ///
+    /// When `mount` refuses.
+    pub(crate) fn mount_small(&self, directory: &Path, size: &str) -> Result<()> {
+        cleanup::register(Leftover::Mount(directory.to_owned()));
+        let mut mount = Command::new("mount");
+        mount
+            .args([
+                "-t",
+                "tmpfs",
+                "-o",
+                &format!("size={size},mode=0700"),
+                "tmpfs",
+            ])
+            .arg(directory);
+        run(&mut mount, None)?.success()?;
+        Ok(())
+    }
+
+    fn connect(&self) -> Result<()> {
+        let (vps, client) = (self.vps.name(), self.client.name());
+        let mut add = Command::new("ip");
+        add.args([
+            "link", "add", "eth0", "netns", vps, "type", "veth", "peer", "name", "eth0", "netns",
+            client,
+        ]);
+        run(&mut add, None)?
+            .success()
+            .context("cannot make a veth pair")?;
+        for (namespace, own, other) in [(&self.vps, 1, 2), (&self.client, 2, 1)] {
+            // No link-local address: its duplicate detection would be traffic of its own.
+            namespace.ip(&format!(
+                "link set eth0 addrgenmode none\n\
+                 addr add 10.77.0.{own}/24 dev eth0\n\
+                 addr add fd77::{own}/64 dev eth0 nodad\n\
+                 link set eth0 up\n\
+                 route add default via 10.77.0.{other}\n"
+            ))?;
+            // GRO would merge packets between the two counts.
+            run(
+                namespace
+                    .command("ethtool")
+                    .args(["-K", "eth0", "gro", "off"]),
+                None,
+            )?
+            .success()?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        cleanup::discard(&Leftover::Mount(self.state_dir()));
+        cleanup::discard(&Leftover::Mount(self.config_dir()));
+        cleanup::discard(&Leftover::Directory(self.directory.clone()));
+    }
+}
+
+impl Family {
+    /// Both.
+    pub(crate) const ALL: [Self; 2] = [Self::V4, Self::V6];
+
+    /// Returns the VPS's address.
+    pub(crate) fn vps(self) -> IpAddr {
+        self.address(1)
+    }
+
+    /// Returns the client's address.
+    pub(crate) fn client(self) -> IpAddr {
+        self.address(2)
+    }
+
+    /// Returns the length of a UDP datagram of `payload` bytes as an IP packet.
+    pub(crate) fn udp_length(self, payload: usize) -> u64 {
+        let headers = match self {
+            Self::V4 => 20 + 8,
+            Self::V6 => 40 + 8,
+        };
+        headers + payload as u64
+    }
+
+    fn address(self, host: u16) -> IpAddr {
+        match self {
+            Self::V4 => Ipv4Addr::new(10, 77, 0, host as u8).into(),
+            Self::V6 => Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, host).into(),
+        }
+    }
+}
+
+impl Service {
+    /// Returns its bytes in the form of the truth.
+    pub(crate) fn bytes(&self) -> Bytes {
+        Bytes {
+            inbound: self.in_bytes,
+            outbound: self.out_bytes,
+        }
+    }
+}
+
+/// Checks that an outcome of pm is a clean refusal: exit code 1 or 2, an `error:` with each of `words` in it.
+///
+/// # Errors
+///
+/// With what it printed, when it is not.
+pub(crate) fn check_refusal(output: &Output, words: &[&str]) -> Result<()> {
+    ensure!(
+        matches!(output.code, Some(1 | 2)),
+        "expected a refusal, got exit code {:?}: {}{}",
+        output.code,
+        output.stdout,
+        output.stderr
+    );
+    ensure!(
+        output.stderr.contains("error"),
+        "stderr names no error: {:?}",
+        output.stderr
+    );
+    for word in words {
+        ensure!(
+            output.stderr.contains(word),
+            "the error does not mention {word:?}: {}",
+            output.stderr.trim()
+        );
+    }
+    Ok(())
+}
+
+/// Calls `done` until it returns true.
+///
+/// # Errors
+///
+/// When it has not after [`PATIENCE`]; `what` says what was waited for.
+pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> Result<bool>) -> Result<()> {
+    let started = Instant::now();
+    while !done()? {
+        ensure!(
+            started.elapsed() < PATIENCE,
+            "waited {PATIENCE:?} in vain: {what}"
+        );
+        std::thread::yield_now();
+    }
+    Ok(())
+}
+
+/// Refuses to go on without root.
+///
+/// # Errors
+///
+/// Without root.
+pub(crate) fn require_root() -> Result<()> {
+    ensure!(
+        nix::unistd::geteuid().is_root(),
+        "network namespaces need root: run this command with sudo (nothing outside its own namespaces is touched)"
+    );
+    Ok(())
+}
+
+fn shown(command: &Command) -> String {
+    let words: Vec<_> = command
+        .get_args()
+        .map(|arg| arg.to_string_lossy())
+        .collect();
+    format!("`{}`", words.join(" "))
+}

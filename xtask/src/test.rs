@@ -1,0 +1,244 @@
+//! `cargo xtask test`: the one command that passes every test.
+//!
+//! As root nothing may be skipped: what is missing is installed, and a test that cannot run fails. Without root the
+//! tests in network namespaces are skipped, and the last lines say so.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// A program that the tests call, and the Debian package that has it.
+const PROGRAMS: [(&str, &str); 9] = [
+    ("cc", "gcc"),
+    ("nft", "nftables"),
+    ("ip", "iproute2"),
+    ("ethtool", "ethtool"),
+    ("nsenter", "util-linux"),
+    ("setpriv", "util-linux"),
+    ("setarch", "util-linux"),
+    ("mount", "mount"),
+    ("strace", "strace"),
+];
+
+/// Crates that pm-core must not depend on: the rest of pm, and everything that reaches the system.
+const IMPURE: [&str; 9] = [
+    "pm-netlink",
+    "pm-nft",
+    "pm-tc",
+    "pm-store",
+    "pm-notify",
+    "pm-engine",
+    "neli",
+    "nix",
+    "rusqlite",
+];
+
+/// Runs all stages in order and stops at the first that fails.
+///
+/// # Errors
+///
+/// Names the stage that failed.
+pub(crate) fn run() -> Result<()> {
+    let started = Instant::now();
+    let root = nix::unistd::geteuid().is_root();
+    stage("packages", || packages(root))?;
+    stage("format", || cargo(&["fmt", "--all", "--check"]))?;
+    stage("clippy", || {
+        cargo(&[
+            "clippy",
+            "--quiet",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ])
+    })?;
+    stage("unit, property and golden tests", || {
+        if find("cargo-nextest").is_some() {
+            cargo(&["nextest", "run", "--workspace", "--no-tests=pass"])
+        } else {
+            cargo(&["test", "--quiet", "--workspace", "--all-targets"])
+        }
+    })?;
+    stage("documentation tests", || {
+        cargo(&["test", "--quiet", "--workspace", "--doc"])
+    })?;
+    stage("purity of pm-core", purity)?;
+    if root {
+        let pm = stage("release build", build_pm)?;
+        // A process of its own: it handles interrupts differently.
+        stage("netns tests", || {
+            let this = std::env::current_exe()?;
+            check(Command::new(this).arg("netns-test").arg("--pm").arg(&pm))
+        })?;
+        println!("all tests passed in {:.0?}", started.elapsed());
+    } else {
+        println!(
+            "passed in {:.0?}, without the netns tests",
+            started.elapsed()
+        );
+        println!(
+            "SKIPPED: the netns tests (real traffic in network namespaces) need root: sudo cargo xtask netns-test"
+        );
+    }
+    Ok(())
+}
+
+/// Makes a release build of `pm` and returns where it is.
+///
+/// # Errors
+///
+/// When it does not compile.
+pub(crate) fn build_pm() -> Result<PathBuf> {
+    let output = command("cargo")
+        .args([
+            "build",
+            "--quiet",
+            "--release",
+            "--package",
+            "pm-cli",
+            "--bin",
+            "pm",
+        ])
+        .args(["--message-format", "json-render-diagnostics"])
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot start cargo")?;
+    ensure!(output.status.success(), "pm does not compile");
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|message| message["target"]["name"] == "pm")
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .context("cargo built pm but did not say where")
+}
+
+fn stage<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    println!("== {name}");
+    let started = Instant::now();
+    let result = work().with_context(|| format!("stage \"{name}\" failed"))?;
+    println!("== {name}: ok, {:.1} s", started.elapsed().as_secs_f64());
+    Ok(result)
+}
+
+fn packages(root: bool) -> Result<()> {
+    let mut missing: Vec<&str> = PROGRAMS
+        .iter()
+        .filter(|(program, _)| find(program).is_none())
+        .map(|(_, package)| *package)
+        .collect();
+    missing.dedup();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let line = format!(
+        "apt-get install -y --no-install-recommends {}",
+        missing.join(" ")
+    );
+    if root && find("apt-get").is_some() {
+        println!("installing {}", missing.join(" "));
+        let mut update = command("apt-get");
+        check(update.args(["-qq", "update"]))?;
+        let mut install = command("apt-get");
+        install
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .args(line.split(' ').skip(1))
+            .arg("-qq");
+        return check(&mut install);
+    }
+    if root || missing.contains(&"gcc") {
+        bail!(
+            "missing programs; install them with `{line}` (Debian, Ubuntu) or what your system calls these packages"
+        );
+    }
+    println!("missing, but only needed with root: `sudo {line}`");
+    Ok(())
+}
+
+fn purity() -> Result<()> {
+    let output = command("cargo")
+        .args([
+            "tree",
+            "--package",
+            "pm-core",
+            "--edges",
+            "normal",
+            "--prefix",
+            "none",
+        ])
+        .output()
+        .context("cannot start cargo")?;
+    ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let tree = String::from_utf8_lossy(&output.stdout).into_owned();
+    let found = impure(&tree);
+    ensure!(
+        found.is_empty(),
+        "pm-core must stay free of {}, and depends on {found:?}",
+        IMPURE.join(", ")
+    );
+    Ok(())
+}
+
+/// Returns the crates of a dependency list that pm-core must not have.
+fn impure(tree: &str) -> Vec<&str> {
+    tree.lines()
+        .filter_map(|line| line.split(' ').next())
+        .filter(|name| IMPURE.contains(name))
+        .collect()
+}
+
+fn cargo(args: &[&str]) -> Result<()> {
+    check(command("cargo").args(args))
+}
+
+fn check(command: &mut Command) -> Result<()> {
+    let status = command
+        .status()
+        .with_context(|| format!("cannot start {command:?}"))?;
+    ensure!(status.success(), "{command:?}: {status}");
+    Ok(())
+}
+
+/// A command at the root of the workspace.
+fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    if let Some(root) = Path::new(env!("CARGO_MANIFEST_DIR")).parent() {
+        command.current_dir(root);
+    }
+    command
+}
+
+fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let system = ["/usr/sbin", "/sbin"].map(PathBuf::from);
+    std::env::split_paths(&path)
+        .chain(system)
+        .map(|directory| directory.join(program))
+        .find(|file| file.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn purity_finds_a_forbidden_crate_by_its_whole_name() {
+        let tree =
+            "pm-core v0.1.0 (/pm/crates/pm-core)\nserde v1.0.0\nnixish v1.0.0\nneli v0.7.0 (*)\n";
+        assert_eq!(impure(tree), ["neli"]);
+    }
+
+    #[test]
+    fn a_program_is_found_on_the_path_or_not_at_all() {
+        assert!(find("sh").is_some());
+        assert!(find("no-such-program-anywhere").is_none());
+    }
+}
