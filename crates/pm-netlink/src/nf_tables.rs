@@ -63,6 +63,9 @@ pub const NFTA_TABLE_NAME: u16 = 1;
 pub const NFTA_TABLE_FLAGS: u16 = 2;
 pub const NFTA_TABLE_HANDLE: u16 = 4;
 
+// nft_table_flags
+pub const NFT_TABLE_F_DORMANT: u32 = 1;
+
 // nft_chain_attributes
 pub const NFTA_CHAIN_TABLE: u16 = 1;
 pub const NFTA_CHAIN_HANDLE: u16 = 2;

@@ -1,1 +1,20 @@
 //! The nftables side of pm: what a ruleset is in netlink messages, and back.
+//!
+//! Everything but [`Nftables`] is pure:
+//!
+//! - changes to messages: a file per kernel object ([`Nftables`] knows only the batches);
+//! - dumps to an [`Installed`](pm_core::ruleset::Installed): each message is taken in as it
+//!   comes, and all are added up at the end.
+
+mod backend;
+mod changes;
+mod element;
+mod expr;
+mod frame;
+mod host;
+mod inspection;
+mod object;
+mod room;
+mod script;
+
+pub use backend::Nftables;

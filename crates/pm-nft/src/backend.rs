@@ -1,0 +1,297 @@
+//! All I/O: [`Nftables`] reads and changes the kernel.
+
+use std::thread;
+use std::time::Duration;
+
+use pm_core::backend::{
+    BackendError, CounterReading, Netfilter, QuotaReading, Reading, TableReading,
+};
+use pm_core::ruleset::{Changes, Direction, Installed, RoomId, TABLE};
+use pm_netlink::nf_tables::*;
+use pm_netlink::{Batch, Error, Malformed, NlmF, Reply, Request, Socket, wait_for_grace_period};
+
+use crate::changes::{following, scripts};
+use crate::frame::map_name;
+use crate::host::host_id;
+use crate::inspection::{Inspection, PM_SH_SET, is_pm_sh_counter};
+use crate::object::{Object, State};
+
+// Several dumps must fall between two commits of other programs.
+const ATTEMPTS: usize = 10;
+// Longer than any packet stays in the rules; for where the kernel offers nothing to wait for.
+const LONG_ENOUGH: Duration = Duration::from_millis(100);
+
+/// The nftables of the network namespace that [`Nftables::open`] was called in.
+pub struct Nftables {
+    socket: Socket,
+    max_batch_bytes: usize,
+}
+
+impl Nftables {
+    /// Opens the way to the kernel. Changes nothing, and needs no privilege yet.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` when the kernel has no netfilter netlink, `Kernel` otherwise.
+    pub fn open() -> Result<Self, BackendError> {
+        let socket = Socket::open().map_err(|error| failure("open a netlink socket", error))?;
+        let max_batch_bytes = socket.max_batch_bytes();
+        Ok(Self {
+            socket,
+            max_batch_bytes,
+        })
+    }
+
+    /// Splits what is applied into batches of at most `bytes`, or of what the socket takes where
+    /// that is less.
+    pub fn limit_batches(&mut self, bytes: usize) {
+        self.max_batch_bytes = self.max_batch_bytes.min(bytes);
+    }
+
+    /// Runs `read` between two looks at the generation until both are the same.
+    fn steadily<T>(
+        &mut self,
+        mut read: impl FnMut(&mut Self) -> Result<T, Error>,
+    ) -> Result<(u32, T), Error> {
+        let mut before = self.socket.generation()?;
+        for _ in 0..ATTEMPTS {
+            let value = read(self);
+            let after = self.socket.generation()?;
+            if before == after {
+                return Ok((after, value?));
+            }
+            before = after;
+        }
+        Err(Error::DumpInterrupted)
+    }
+
+    fn find_table(&mut self) -> Result<Option<Table>, Error> {
+        let mut table = Table::default();
+        let request = Request::new(NFT_MSG_GETTABLE, NFPROTO_INET, |a| {
+            a.string(NFTA_TABLE_NAME, TABLE)
+        });
+        let found = self.socket.get(&request, |reply| {
+            for attribute in reply.attributes() {
+                let attribute = attribute?;
+                match attribute.kind {
+                    NFTA_TABLE_HANDLE => table.handle = attribute.be64()?,
+                    NFTA_TABLE_FLAGS => {
+                        table.dormant = attribute.be32()? & NFT_TABLE_F_DORMANT != 0;
+                    }
+                    _ => {}
+                }
+            }
+            Ok(())
+        });
+        match found {
+            Ok(()) => Ok(Some(table)),
+            Err(Error::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn has_set(&mut self, name: &str) -> Result<bool, Error> {
+        let request = Request::new(NFT_MSG_GETSET, NFPROTO_INET, |a| {
+            a.string(NFTA_SET_TABLE, TABLE);
+            a.string(NFTA_SET_NAME, name);
+        });
+        match self.socket.get(&request, |_| Ok(())) {
+            Ok(()) => Ok(true),
+            Err(Error::NotFound) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Dumps the table's things of one kind; `selector` is the attribute that names the table.
+    fn dump<T: Default>(
+        &mut self,
+        kind: u8,
+        selector: u16,
+        add: impl FnMut(&mut T, &Reply<'_>) -> Result<(), Malformed>,
+    ) -> Result<T, Error> {
+        let request = Request::new(kind, NFPROTO_INET, |a| a.string(selector, TABLE));
+        self.socket.dump(&request, add)
+    }
+
+    fn read_table(&mut self) -> Result<Option<(TableReading, bool)>, Error> {
+        let Some(table) = self.find_table()? else {
+            return Ok(None);
+        };
+        let mut totals: Totals = self.dump(NFT_MSG_GETOBJ, NFTA_OBJ_TABLE, Totals::add)?;
+        totals.reading.handle = table.handle;
+        let ours = !totals.reading.counters.is_empty() || !totals.reading.quotas.is_empty();
+        let foreign = !ours && (totals.pm_sh || self.has_set(PM_SH_SET)?);
+        Ok(Some((totals.reading, foreign)))
+    }
+
+    fn inspect_table(&mut self) -> Result<Option<Inspection>, Error> {
+        let Some(table) = self.find_table()? else {
+            return Ok(None);
+        };
+        let mut found = Inspection {
+            dormant: table.dormant,
+            chains: self.dump(NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE, |all, reply| {
+                crate::inspection::Chains::add(all, reply)
+            })?,
+            maps: self.dump(NFT_MSG_GETSET, NFTA_SET_TABLE, |all, reply| {
+                crate::inspection::Maps::add(all, reply)
+            })?,
+            rules: self.dump(NFT_MSG_GETRULE, NFTA_RULE_TABLE, |all, reply| {
+                crate::inspection::AllRules::add(all, reply)
+            })?,
+            objects: self.dump(NFT_MSG_GETOBJ, NFTA_OBJ_TABLE, |all, reply| {
+                crate::inspection::Objects::add(all, reply)
+            })?,
+            ..Inspection::default()
+        };
+        for direction in Direction::BOTH {
+            if found.maps.is_intact(direction) {
+                let request = Request::new(NFT_MSG_GETSETELEM, NFPROTO_INET, |a| {
+                    a.string(NFTA_SET_ELEM_LIST_TABLE, TABLE);
+                    a.string(NFTA_SET_ELEM_LIST_SET, map_name(direction));
+                });
+                *found.elements.of_mut(direction) = self
+                    .socket
+                    .dump(&request, |all: &mut crate::element::Elements, reply| {
+                        all.add(reply, direction)
+                    })?;
+            }
+        }
+        Ok(Some(found))
+    }
+
+    /// Waits through a transaction that fails: aborting one, the kernel waits for the same grace
+    /// period as the membarrier does.
+    ///
+    /// Source: `net/netfilter/nf_tables_api.c`, `__nf_tables_abort`.
+    fn abort_a_batch(&mut self) -> Result<(), Error> {
+        let mut batch = Batch::new(None);
+        batch.push(NFT_MSG_DELTABLE, NFPROTO_INET, NlmF::empty(), |a| {
+            a.be64(NFTA_TABLE_HANDLE, u64::MAX);
+        });
+        match self.socket.apply(batch) {
+            Err(Error::Rejected(_)) => Ok(()),
+            other => other,
+        }
+    }
+}
+
+impl Netfilter for Nftables {
+    fn read(&mut self) -> Result<Reading, BackendError> {
+        let what = || format!("read table inet {TABLE}");
+        let cookie = self
+            .socket
+            .netns_cookie()
+            .map_err(|error| failure(&what(), error))?;
+        let host = host_id(cookie).map_err(|error| failure(&what(), Error::Io(error)))?;
+        let (generation, table) = self
+            .steadily(Self::read_table)
+            .map_err(|error| failure(&what(), error))?;
+        let table = match table {
+            Some((_, true)) => return Err(BackendError::ForeignTable),
+            Some((table, false)) => Some(table),
+            None => None,
+        };
+        Ok(Reading {
+            host,
+            generation,
+            table,
+        })
+    }
+
+    fn inspect(&mut self) -> Result<(u32, Installed), BackendError> {
+        let (generation, found) = self
+            .steadily(Self::inspect_table)
+            .map_err(|error| failure(&format!("inspect table inet {TABLE}"), error))?;
+        match found {
+            Some(found) if found.is_pm_sh() => Err(BackendError::ForeignTable),
+            Some(found) => Ok((generation, found.installed())),
+            None => Ok((generation, Installed::default())),
+        }
+    }
+
+    fn apply(&mut self, changes: &Changes, generation: u32) -> Result<u32, BackendError> {
+        let mut generation = generation;
+        for script in scripts(changes, generation, self.max_batch_bytes) {
+            let (batch, labels) = script.into_parts();
+            self.socket.apply(batch).map_err(|error| {
+                let refused = match &error {
+                    Error::Rejected(all) => all.iter().find_map(|one| labels.get(one.index?)),
+                    _ => None,
+                };
+                let context = refused.map_or_else(
+                    || format!("change table inet {TABLE}"),
+                    |label| label.to_string(),
+                );
+                failure(&context, error)
+            })?;
+            generation = following(generation);
+        }
+        Ok(generation)
+    }
+
+    fn settle(&mut self) {
+        if wait_for_grace_period().is_err() && self.abort_a_batch().is_err() {
+            thread::sleep(LONG_ENOUGH);
+        }
+    }
+}
+
+/// The table itself.
+#[derive(Clone, Copy, Debug, Default)]
+struct Table {
+    handle: u64,
+    dormant: bool,
+}
+
+/// The totals of a table.
+#[derive(Debug, Default)]
+struct Totals {
+    reading: TableReading,
+    pm_sh: bool,
+}
+
+impl Totals {
+    fn add(&mut self, reply: &Reply<'_>) -> Result<(), Malformed> {
+        let Some(object) = Object::parse(reply)? else {
+            return Ok(());
+        };
+        let handle = object.handle;
+        match object.state {
+            State::Counter { bytes } => {
+                self.pm_sh |= is_pm_sh_counter(object.name);
+                if let Some(key) = RoomId::parse_chain(object.name) {
+                    self.reading
+                        .counters
+                        .insert(key, CounterReading { handle, bytes });
+                }
+            }
+            State::Quota { limit, used, .. } => {
+                if let Some(room) = RoomId::parse_quota(object.name) {
+                    self.reading.quotas.insert(
+                        room,
+                        QuotaReading {
+                            handle,
+                            limit,
+                            used,
+                        },
+                    );
+                }
+            }
+            State::Foreign => {}
+        }
+        Ok(())
+    }
+}
+
+fn failure(what: &str, error: Error) -> BackendError {
+    match error {
+        Error::PermissionDenied => BackendError::Permission(Box::new(error)),
+        Error::SubsystemMissing => BackendError::Unsupported(Box::new(error)),
+        Error::GenerationChanged | Error::DumpInterrupted => BackendError::Raced,
+        _ => BackendError::Kernel {
+            context: format!("cannot {what}"),
+            source: Box::new(error),
+        },
+    }
+}

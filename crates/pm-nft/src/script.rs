@@ -1,0 +1,104 @@
+//! Messages in batches, each with a label that says what it does, for errors.
+
+use std::fmt;
+
+use pm_core::port::PortRange;
+use pm_core::ruleset::{Direction, Epoch, RoomId, TABLE};
+use pm_netlink::nf_tables::*;
+use pm_netlink::{Attributes, Batch, Mark, NlmF};
+
+use crate::frame::{chain_name, map_name};
+
+/// A batch, and what its messages are for.
+#[derive(Clone, Debug)]
+pub(crate) struct Script {
+    pub(crate) batch: Batch,
+    labels: Vec<Label>,
+}
+
+/// What a message does, and to what.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Label {
+    pub(crate) verb: &'static str,
+    pub(crate) what: What,
+}
+
+/// An object of the kernel's.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum What {
+    Table,
+    Map(Direction),
+    BaseChain(Direction),
+    Epoch(Epoch),
+    Chain(RoomId, Direction),
+    Counter(RoomId, Direction),
+    Quota(RoomId),
+    Elements(Direction, PortRange),
+}
+
+impl Script {
+    pub(crate) fn new(generation: Option<u32>) -> Self {
+        Self {
+            batch: Batch::new(generation),
+            labels: Vec::new(),
+        }
+    }
+
+    /// Appends a message.
+    pub(crate) fn push(
+        &mut self,
+        kind: u8,
+        flags: NlmF,
+        label: Label,
+        fill: impl FnOnce(&mut Attributes<'_>),
+    ) {
+        self.batch.push(kind, NFPROTO_INET, flags, fill);
+        self.labels.push(label);
+    }
+
+    pub(crate) fn mark(&self) -> Mark {
+        self.batch.mark()
+    }
+
+    pub(crate) fn rollback(&mut self, mark: Mark) {
+        self.batch.rollback(mark);
+        self.labels.truncate(self.batch.len());
+    }
+
+    /// Separates the batch from the labels of its messages.
+    pub(crate) fn into_parts(self) -> (Batch, Labels) {
+        (self.batch, Labels(self.labels))
+    }
+}
+
+/// The labels of a batch that is on its way.
+pub(crate) struct Labels(Vec<Label>);
+
+impl Labels {
+    pub(crate) fn get(&self, index: usize) -> Option<Label> {
+        self.0.get(index).copied()
+    }
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.verb, self.what)
+    }
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Table => write!(f, "table inet {TABLE}"),
+            Self::Map(direction) => write!(f, "map {}", map_name(direction)),
+            Self::BaseChain(direction) => write!(f, "chain {}", chain_name(direction)),
+            Self::Epoch(epoch) => write!(f, "chain {}", epoch.chain()),
+            Self::Chain(room, direction) => write!(f, "chain {}", room.chain(direction)),
+            Self::Counter(room, direction) => write!(f, "counter {}", room.chain(direction)),
+            Self::Quota(room) => write!(f, "quota {}", room.quota()),
+            Self::Elements(direction, ports) => {
+                write!(f, "elements of map {} from {ports} on", map_name(direction))
+            }
+        }
+    }
+}
