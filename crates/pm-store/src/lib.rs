@@ -1,1 +1,19 @@
 //! What pm keeps on disk: the configuration, the run-time state and the locks.
+//!
+//! - [`config_file`]: what the operator wants, replaced whole and with its last versions kept.
+//! - [`state_db`]: what happened, saved in one transaction a tick.
+//! - [`locks`]: who may change what.
+//!
+//! Nothing here knows the kernel, the clock or what the numbers mean.
+
+pub mod config_file;
+pub mod error;
+mod files;
+pub mod locks;
+mod migrations;
+pub mod paths;
+mod rows;
+pub mod state_db;
+
+pub use error::StoreError;
+pub use paths::Paths;

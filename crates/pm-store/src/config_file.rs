@@ -1,0 +1,216 @@
+//! `config.json`: what the operator wants.
+//!
+//! - A save is whole or not at all: whoever reads sees the old file or the new one.
+//! - What a save replaces is kept in `versions/`, as it was to the byte, the last
+//!   [`KEPT_VERSIONS`] of them.
+//! - Who saves holds the *write* lock ([`crate::locks`]) since before he loaded.
+//! - The operator may link the configuration's directory elsewhere, not the file: to replace the
+//!   link would cut it off from what it leads to, and to replace its target would write into a
+//!   directory that is not pm's. A linked file is loaded all the same.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use pm_core::config::{Config, ConfigError};
+
+use crate::error::StoreError;
+use crate::files;
+use crate::paths::Paths;
+
+/// How many replaced versions are kept.
+pub const KEPT_VERSIONS: usize = 20;
+
+/// The most bytes that a configuration can have; 10,000 services have about 2 MB.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// A configuration and the text it came from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Loaded {
+    /// What the operator wants.
+    pub config: Config,
+    /// The file's content; empty without a file.
+    pub text: String,
+}
+
+/// A version that was replaced.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Version {
+    /// Counts the versions; never used twice while any version is left.
+    pub number: u64,
+    /// The revision that it says it is, where it says so.
+    pub revision: Option<u64>,
+    /// Where it is.
+    pub path: PathBuf,
+}
+
+/// Returns the configuration; the default one where there is no file.
+///
+/// # Errors
+///
+/// `ConfigUnreadable`, `ConfigNotUtf8`, `ConfigInvalid`, `ConfigNewer` or `ConfigOfPmSh`.
+pub fn load(paths: &Paths) -> Result<Loaded, StoreError> {
+    let path = paths.config_file();
+    let bytes = match read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if is_missing(&path, &error) => {
+            return Ok(Loaded {
+                config: Config::default(),
+                text: String::new(),
+            });
+        }
+        Err(why) => return Err(StoreError::ConfigUnreadable { path, why }),
+    };
+    let text = match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = 1 + good.iter().filter(|&&byte| byte == b'\n').count();
+            return Err(StoreError::ConfigNotUtf8 { path, line });
+        }
+    };
+    match Config::parse(&text) {
+        Ok(config) => Ok(Loaded { config, text }),
+        Err(why @ ConfigError::NewerSchema { .. }) => Err(StoreError::ConfigNewer { path, why }),
+        Err(why @ ConfigError::PmSh) => Err(StoreError::ConfigOfPmSh { path, why }),
+        Err(why) => Err(StoreError::ConfigInvalid { path, why }),
+    }
+}
+
+/// Puts `config` in the place of the present one, which is kept as a version.
+///
+/// The directory is made where it is missing. Returns the text that was written.
+///
+/// # Errors
+///
+/// - `ConfigRefused` when it could not be loaded again, such as for two services that overlap.
+/// - `Linked` when `config.json` is a symbolic link.
+/// - `DiskFull`, `Permission` and others as the system says.
+///
+/// The present configuration then stays. Only if the directory could not be written to the disk
+/// at the end does the new one stand, and may be gone after a power cut.
+pub fn save(paths: &Paths, config: &Config) -> Result<String, StoreError> {
+    let path = paths.config_file();
+    let text = config.emit();
+    if let Err(why) = Config::parse(&text) {
+        return Err(StoreError::ConfigRefused { path, why });
+    }
+    files::create_private_dir(&paths.config_dir)?;
+    files::remove_leftovers(&paths.config_dir);
+    if let Ok(target) = fs::read_link(&path) {
+        return Err(StoreError::Linked {
+            path,
+            target,
+            option: "--config-dir",
+        });
+    }
+    match read(&path) {
+        Ok(present) if present == text.as_bytes() => {}
+        Ok(present) => keep(paths, &present)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(StoreError::io("keep a version of", &path, error)),
+    }
+    files::replace(&paths.config_dir, "config.json", text.as_bytes())?;
+    prune(paths);
+    Ok(text)
+}
+
+/// Returns the versions that were replaced, the latest first.
+///
+/// # Errors
+///
+/// As the system says. A directory that does not exist holds none.
+pub fn versions(paths: &Paths) -> Result<Vec<Version>, StoreError> {
+    let dir = paths.versions_dir();
+    let failed = |error| StoreError::io("list", &dir, error);
+    let entries = match fs::read_dir(&dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut versions = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        if let Some((number, revision)) = entry.file_name().to_str().and_then(parse_name) {
+            versions.push(Version {
+                number,
+                revision,
+                path: entry.path(),
+            });
+        }
+    }
+    versions.sort_unstable_by(|a, b| (b.number, &b.path).cmp(&(a.number, &a.path)));
+    Ok(versions)
+}
+
+/// Reads a regular file that is not absurdly large.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    // Looked at before it is opened: to open a FIFO would wait for a writer.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?
+        .take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(io::Error::other(format!(
+            "it has more than {MAX_BYTES} bytes"
+        )));
+    }
+    Ok(bytes)
+}
+
+/// Whether there is no file, as opposed to a link that leads nowhere: that is a file gone
+/// astray, and no reason to stop every service.
+fn is_missing(path: &Path, error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(path).is_err()
+}
+
+/// Keeps the content of `config.json` as a version.
+///
+/// A copy, not a hard link: an editor that writes into the file would change the version too.
+fn keep(paths: &Paths, present: &[u8]) -> Result<(), StoreError> {
+    let dir = paths.versions_dir();
+    files::create_private_dir(&dir)?;
+    files::remove_leftovers(&dir);
+    let latest = versions(paths)?.into_iter().next();
+    if let Some(latest) = &latest
+        && read(&latest.path).is_ok_and(|kept| kept == present)
+    {
+        // A save that was interrupted after this kept it already.
+        return files::sync_dir(&dir);
+    }
+    let number = latest.map_or(1, |latest| latest.number.saturating_add(1));
+    let value: Option<serde_json::Value> = serde_json::from_slice(present).ok();
+    let revision = value.and_then(|value| value.get("revision")?.as_u64());
+    files::replace(&dir, &name(number, revision), present)
+}
+
+/// Removes all but the latest versions, as far as possible: the configuration is saved, and the
+/// next save tries again.
+fn prune(paths: &Paths) {
+    let versions = versions(paths).unwrap_or_default();
+    for version in versions.iter().skip(KEPT_VERSIONS) {
+        let _ = fs::remove_file(&version.path);
+    }
+}
+
+/// The number comes first and has leading zeros, so that `ls` lists them in the order of time;
+/// revisions start over when an older configuration is put back.
+fn name(number: u64, revision: Option<u64>) -> String {
+    match revision {
+        Some(revision) => format!("config-{number:06}-r{revision}.json"),
+        None => format!("config-{number:06}.json"),
+    }
+}
+
+fn parse_name(file: &str) -> Option<(u64, Option<u64>)> {
+    let stem = file.strip_prefix("config-")?.strip_suffix(".json")?;
+    let (number, revision) = match stem.split_once("-r") {
+        Some((number, revision)) => (number, Some(revision.parse().ok()?)),
+        None => (stem, None),
+    };
+    let number = number.parse().ok()?;
+    (name(number, revision) == file).then_some((number, revision))
+}

@@ -1,0 +1,267 @@
+//! Why the disk did not do its part.
+//!
+//! A message says what failed, where, why in the system's own words, and what to do. It is
+//! whole: no variant has a source that would say the same again.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use pm_core::config::ConfigError;
+use rusqlite::ErrorCode;
+
+use crate::locks::LockKind;
+
+/// Why something could not be loaded, saved or locked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// `config.json` is there and cannot be read.
+    #[error("cannot read {}: {why}; the last good configuration stays in force", path.display())]
+    ConfigUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        why: io::Error,
+    },
+    /// `config.json` is not text.
+    #[error(
+        "cannot use {}: line {line} is not UTF-8; correct it or put back one of the versions \
+         beside it; the last good configuration stays in force",
+        path.display()
+    )]
+    ConfigNotUtf8 {
+        /// The file.
+        path: PathBuf,
+        /// The line of the first wrong byte, 1-based.
+        line: usize,
+    },
+    /// `config.json` is no configuration.
+    #[error(
+        "cannot use {}: {why}; correct it or put back one of the versions beside it; the last \
+         good configuration stays in force",
+        path.display()
+    )]
+    ConfigInvalid {
+        /// The file.
+        path: PathBuf,
+        /// Line and reason.
+        why: ConfigError,
+    },
+    /// `config.json` was written by a newer pm.
+    #[error("cannot use {}: {why}", path.display())]
+    ConfigNewer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema, and this pm's.
+        why: ConfigError,
+    },
+    /// `config.json` was written by pm.sh.
+    #[error("cannot use {}: {why}", path.display())]
+    ConfigOfPmSh {
+        /// The file.
+        path: PathBuf,
+        /// What is done about it.
+        why: ConfigError,
+    },
+    /// A configuration that could not be loaded again was to be saved.
+    #[error("cannot save {}: {why}; nothing has changed", path.display())]
+    ConfigRefused {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: ConfigError,
+    },
+    /// A file that pm replaces or locks is a symbolic link.
+    #[error(
+        "cannot write {}: it is a symbolic link to {}, and pm writes only inside its own \
+         directories; link the whole directory instead, or name the other one with {option}",
+        path.display(), target.display()
+    )]
+    Linked {
+        /// The link.
+        path: PathBuf,
+        /// Where it leads.
+        target: PathBuf,
+        /// The option that moves the directory.
+        option: &'static str,
+    },
+    /// Something else than a file or directory stands in its place.
+    #[error("cannot use {}: it is not a {expected}; move it away", path.display())]
+    WrongKind {
+        /// What is there.
+        path: PathBuf,
+        /// What must be there.
+        expected: &'static str,
+    },
+    /// A directory that anybody can write to, where files must be pm's own.
+    #[error("cannot use {}: every user can write to it; run `chmod 700` on it", path.display())]
+    NotPrivate {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The process may not do this.
+    #[error("cannot {action} {}: {why}; run it as root (with sudo)", path.display())]
+    Permission {
+        /// What was being done.
+        action: &'static str,
+        /// To which file.
+        path: PathBuf,
+        /// The system's words.
+        why: String,
+    },
+    /// No space is left. What was saved before is whole.
+    #[error(
+        "cannot {action} {}: {why}; free some space: the kernel goes on counting and cutting, \
+         and the next tick that can save catches up",
+        path.display()
+    )]
+    DiskFull {
+        /// What was being done.
+        action: &'static str,
+        /// To which file.
+        path: PathBuf,
+        /// The system's words.
+        why: String,
+    },
+    /// Any other failure of the disk or the file system.
+    #[error("cannot {action} {}: {why}; look into the kernel's log (dmesg) for the disk", path.display())]
+    Io {
+        /// What was being done.
+        action: &'static str,
+        /// To which file.
+        path: PathBuf,
+        /// The system's words.
+        why: String,
+    },
+    /// Another process is writing `state.db`, for longer than one waits.
+    #[error("cannot {action} {}: another process is using it; try again", path.display())]
+    Locked {
+        /// What was being done.
+        action: &'static str,
+        /// The database.
+        path: PathBuf,
+    },
+    /// `state.db` does not hold together.
+    #[error(
+        "{} is damaged: {why}; the kernel goes on counting and cutting; restore it from a \
+         backup, or move it away (with its -wal and -shm files) to begin again at zero",
+        path.display()
+    )]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+        /// What was found.
+        why: String,
+    },
+    /// `state.db` is an SQLite file of another program's.
+    #[error(
+        "{} is not pm's: it is another program's database; move it away, or name another \
+         directory with --state-dir",
+        path.display()
+    )]
+    Foreign {
+        /// The database.
+        path: PathBuf,
+    },
+    /// `state.db` was written by a newer pm.
+    #[error("{} has schema {found}, and this pm reads up to {known}: update pm", path.display())]
+    NewerSchema {
+        /// The database.
+        path: PathBuf,
+        /// The schema it has.
+        found: i64,
+        /// The newest that is known.
+        known: i64,
+    },
+    /// `state.db` is of an older schema, and was opened only to be read.
+    #[error("{} has the older schema {found}: run `pm monitor` once, which brings it up to date", path.display())]
+    OlderSchema {
+        /// The database.
+        path: PathBuf,
+        /// The schema it has.
+        found: i64,
+    },
+    /// Somebody saved since this handle last loaded or saved; nothing was written.
+    #[error("cannot save {}: another process saved it meanwhile; load it again", path.display())]
+    Superseded {
+        /// The database.
+        path: PathBuf,
+    },
+    /// Anything else that SQLite says.
+    #[error("cannot {action} {}: {why}", path.display())]
+    Database {
+        /// What was being done.
+        action: &'static str,
+        /// The database.
+        path: PathBuf,
+        /// SQLite's words.
+        why: String,
+    },
+    /// A lock is held by another process, or elsewhere in this one.
+    #[error(
+        "cannot take the {kind} lock ({}) in {} s: it is held by {holder}; try again when that is done",
+        path.display(), waited.as_secs()
+    )]
+    Held {
+        /// Which lock.
+        kind: LockKind,
+        /// Its file.
+        path: PathBuf,
+        /// Who holds it, as far as can be told.
+        holder: String,
+        /// How long was waited.
+        waited: Duration,
+    },
+}
+
+impl StoreError {
+    /// Returns the variant for a failed system call.
+    pub(crate) fn io(action: &'static str, path: &Path, why: io::Error) -> Self {
+        let path = path.to_owned();
+        match why.raw_os_error().map(Errno::from_raw) {
+            // EFBIG: a limit on the size of files is a full disk to whoever meets it.
+            Some(Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG) => Self::DiskFull {
+                action,
+                path,
+                why: why.to_string(),
+            },
+            Some(Errno::EACCES | Errno::EPERM | Errno::EROFS) => Self::Permission {
+                action,
+                path,
+                why: why.to_string(),
+            },
+            _ => Self::Io {
+                action,
+                path,
+                why: why.to_string(),
+            },
+        }
+    }
+
+    /// Returns the variant for what SQLite refused.
+    pub(crate) fn sqlite(action: &'static str, path: &Path, error: &rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        let why = error.to_string();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                Self::Locked { action, path }
+            }
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Self::Damaged { path, why }
+            }
+            Some(ErrorCode::DiskFull) => Self::DiskFull { action, path, why },
+            Some(ErrorCode::SystemIoFailure) => Self::Io { action, path, why },
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+                Self::Permission { action, path, why }
+            }
+            _ => match error {
+                // A row that is not as STRICT tables of this schema hold it.
+                rusqlite::Error::FromSqlConversionFailure(..)
+                | rusqlite::Error::IntegralValueOutOfRange(..)
+                | rusqlite::Error::InvalidColumnType(..) => Self::Damaged { path, why },
+                _ => Self::Database { action, path, why },
+            },
+        }
+    }
+}
