@@ -89,7 +89,9 @@ pub(crate) fn run(
             }
             Err(error) => {
                 failed += 1;
-                println!("FAILED  {name} ({seconds:.1} s): {error:#}");
+                // An error may quote a whole log; its beginning says what it is.
+                let text: String = format!("{error:#}").chars().take(3000).collect();
+                println!("FAILED  {name} ({seconds:.1} s): {text}");
             }
         }
     }

@@ -45,6 +45,7 @@ pub(crate) fn run() -> Result<()> {
     let started = Instant::now();
     let root = nix::unistd::geteuid().is_root();
     stage("packages", || packages(root))?;
+    stage("rust components", components)?;
     stage("format", || cargo(&["fmt", "--all", "--check"]))?;
     stage("clippy", || {
         cargo(&[
@@ -156,6 +157,24 @@ fn packages(root: bool) -> Result<()> {
         );
     }
     println!("missing, but only needed with root: `sudo {line}`");
+    Ok(())
+}
+
+/// A minimal Rust comes without the formatter and the linter; rustup adds them.
+fn components() -> Result<()> {
+    for (subcommand, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
+        let known = command("cargo")
+            .args([subcommand, "--version"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success());
+        if !known {
+            check(command("rustup").args(["component", "add", component])).with_context(|| {
+                format!("cargo {subcommand} is missing; install Rust's {component} component")
+            })?;
+        }
+    }
     Ok(())
 }
 

@@ -32,6 +32,9 @@ impl Way {
 /// So many datagrams fit into the default receive buffer, whatever their size below a page.
 const WINDOW: u64 = 32;
 
+/// How long a windowed flood rests after each window: about 20,000 datagrams a second remain.
+const BREATH: Duration = Duration::from_millis(1);
+
 /// A pair of UDP sockets, the service's at its port and the client's.
 #[derive(Debug)]
 pub(crate) struct Udp {
@@ -104,7 +107,8 @@ impl Udp {
 /// How a flood treats its receiver.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Pace {
-    /// Never more underway than fit into a receive buffer: fast, and nothing is lost on the wire.
+    /// Never more underway than fit into a receive buffer, with a breath after each window: nothing is lost on the
+    /// wire, and the processors are left to what is tested.
     Windowed,
     /// As fast as the processor allows, whether it arrives or not: what a cut must withstand.
     Unchecked,
@@ -156,6 +160,9 @@ impl Flood {
                     if pace == Pace::Windowed && underway >= WINDOW {
                         thread::yield_now();
                         continue;
+                    }
+                    if pace == Pace::Windowed && sent.load(Ordering::Acquire) % WINDOW == 0 {
+                        thread::sleep(BREATH);
                     }
                     // Counted first: a datagram must not arrive before it is known to be underway.
                     sent.fetch_add(1, Ordering::AcqRel);

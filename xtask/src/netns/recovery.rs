@@ -368,7 +368,7 @@ fn a_healed_quota_cuts_at_the_same_byte(lab: &mut Lab) -> Result<()> {
 fn another_tables_changes_are_left_alone(lab: &mut Lab) -> Result<()> {
     served(lab)?;
     lab.vps
-        .nft_load("table inet mine { chain c { tcp dport 20000 accept; } }")?;
+        .nft_load("table inet mine { chain c { tcp dport 20000 accept; }\n}")?;
     goes_on(lab)?;
     let mine = lab.vps.nft(&["list", "table", "inet", "mine"])?;
     lab.vps.nft(&["flush", "table", "inet", "port_monitor"])?;

@@ -361,8 +361,10 @@ fn teardown_leaves_a_foreign_ruleset_byte_identical_and_keeps_data(lab: &mut Lab
             counter seen { packets 5 bytes 500 }
             chain input { type filter hook input priority filter; policy accept; ip saddr @allowed accept; tcp dport 22 accept; }
         }
-        table ip nat { chain post { type nat hook postrouting priority srcnat; policy accept; oifname \"wan\" masquerade; } }
-        table inet port_monitor_backup { chain c { } }",
+        table ip nat { chain post { type nat hook postrouting priority srcnat; policy accept; oifname \"wan\" masquerade; }
+        }
+        table inet port_monitor_backup { chain c { }
+        }",
     )?;
     let foreign = lab.vps.nft(&["list", "ruleset"])?;
     lab.ok(&["add", "20000,30000-30100", "--quota", "5GB"])?;
