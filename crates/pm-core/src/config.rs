@@ -276,6 +276,11 @@ impl Service {
             None => ResetPolicy::Never,
         })
     }
+
+    /// Whether it can come to let nothing through.
+    pub fn can_cut_off(&self) -> bool {
+        self.blocked || self.quota.is_some()
+    }
 }
 
 impl Mode {

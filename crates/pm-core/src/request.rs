@@ -246,10 +246,21 @@ impl Request {
 
     /// Carries out what concerns usage, not configuration.
     ///
-    /// `state` must come from a [`step`](crate::tick::step) just before, and be stepped again
-    /// with the new configuration after.
-    pub fn apply_to_usage(&self, config: &Config, state: &mut State) {
+    /// `state` must come from a [`step`](crate::tick::step) with the configuration `before`, and
+    /// be stepped again with the new `config` after.
+    pub fn apply_to_usage(&self, before: &Config, config: &Config, state: &mut State) {
         match self {
+            Self::Add { ports, .. } => {
+                // What a deleted service of this name left behind is not this one's.
+                for range in ports
+                    .iter()
+                    .filter(|range| !before.services.contains_key(range))
+                {
+                    if let Some(ledger) = state.ledgers.get_mut(&range) {
+                        ledger.reset();
+                    }
+                }
+            }
             Self::Reset { ports } => {
                 for range in ports.resolve(config).unwrap_or_default() {
                     if let Some(ledger) = state.ledgers.get_mut(&range) {

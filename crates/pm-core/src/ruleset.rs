@@ -399,6 +399,7 @@ impl Changes {
 
     /// Whether a room is cut off from its packets by this, so that its counters come to rest.
     pub fn unlinks(&self) -> bool {
-        self.unhook || !self.relink.is_empty()
+        let leads_away = |relink: &Relink| relink.from != InstalledLink::default();
+        self.unhook || self.relink.values().any(leads_away)
     }
 }
