@@ -24,7 +24,7 @@ pub use batch::{Batch, Mark};
 pub use dump::Request;
 pub use error::{Error, Malformed, Rejection};
 pub use grace::wait_for_grace_period;
-pub use message::Reply;
+pub use message::{Reply, replies};
 pub use neli::consts::nl::NlmF;
 pub use nix::errno::Errno;
 pub use socket::Socket;

@@ -98,6 +98,16 @@ pub struct Reply<'a> {
     body: &'a [u8],
 }
 
+/// Walks the nf_tables messages in `datagram`, which may be a captured one or
+/// [`crate::Batch::message_bytes`]; others are passed over.
+///
+/// # Errors
+///
+/// An item is [`Malformed`] where a header is broken, and the last one then.
+pub fn replies(datagram: &[u8]) -> impl Iterator<Item = Result<Reply<'_>, Malformed>> {
+    messages(datagram).filter_map(|raw| raw.and_then(|raw| Reply::parse(&raw)).transpose())
+}
+
 impl<'a> Reply<'a> {
     /// Takes a raw message apart; `None` when it belongs to another subsystem.
     pub(crate) fn parse(raw: &Raw<'a>) -> Result<Option<Self>, Malformed> {

@@ -1,5 +1,12 @@
 //! The transport against the running kernel, each test in a network namespace of its own.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test"
+)]
+
 use nix::sched::{CloneFlags, unshare};
 use pm_netlink::nf_tables::*;
 use pm_netlink::{Batch, Errno, Error, NlmF, Request, Socket};

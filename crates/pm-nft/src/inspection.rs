@@ -42,7 +42,7 @@ impl<T> Both<T> {
 /// The chains of the table.
 #[derive(Debug, Default)]
 pub(crate) struct Chains {
-    rooms: BTreeMap<RoomId, Both<bool>>,
+    rooms: BTreeMap<RoomId, Both<Piece>>,
     based: Both<Piece>,
     epochs: Vec<Epoch>,
 }
@@ -56,20 +56,22 @@ impl Chains {
             .into_iter()
             .find(|&way| frame::chain_name(way) == chain.name)
         {
-            let intact = chain.is_based(direction);
-            *self.based.of_mut(direction) = if intact {
-                Piece::Intact
-            } else {
-                Piece::Damaged
-            };
-        } else if chain.is_base {
-            // Somebody's own hook: not ours to judge.
+            *self.based.of_mut(direction) = judged(chain.is_based(direction));
         } else if let Some((room, direction)) = RoomId::parse_chain(chain.name) {
-            *self.rooms.entry(room).or_default().of_mut(direction) = true;
+            // A hook would lead every packet of the host into one service's room.
+            *self.rooms.entry(room).or_default().of_mut(direction) = judged(!chain.is_base);
         } else if let Some(epoch) = Epoch::parse_chain(chain.name) {
             self.epochs.push(epoch);
         }
         Ok(())
+    }
+}
+
+fn judged(intact: bool) -> Piece {
+    if intact {
+        Piece::Intact
+    } else {
+        Piece::Damaged
     }
 }
 
@@ -243,8 +245,8 @@ impl Inspection {
         };
         for (&room, chains) in &self.chains.rooms {
             let parts = &mut self.room_mut(&mut installed, room).parts;
-            parts.in_chain = chains.incoming;
-            parts.out_chain = chains.outgoing;
+            parts.in_chain = chains.incoming != Piece::Missing;
+            parts.out_chain = chains.outgoing != Piece::Missing;
         }
         for (&room, objects) in &self.objects.rooms {
             let parts = &mut self.room_mut(&mut installed, room).parts;
@@ -303,6 +305,13 @@ impl Inspection {
 
     /// Returns what the room is, if it has all that it takes and nothing else.
     fn whole(&self, room: &RoomId, parts: Parts) -> Option<Room> {
+        let whole = Both {
+            incoming: Piece::Intact,
+            outgoing: Piece::Intact,
+        };
+        if *self.chains.rooms.get(room)? != whole {
+            return None;
+        }
         let rules = self.rules.rooms.get(room)?;
         let metered = Metered {
             incoming: rules.incoming.is_metered()?,
@@ -325,5 +334,129 @@ fn set_target(link: &mut InstalledLink, direction: Direction, target: Target) {
     match direction {
         Direction::In => link.ingress = Some(target),
         Direction::Out => link.egress = Some(target),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pm_core::ruleset::{Changes, EpochChange, Link, Relink, Variant};
+    use pm_netlink::replies;
+    use proptest::prelude::*;
+
+    use crate::changes::scripts;
+
+    /// Takes in any message that a dump could bring.
+    fn take_in(found: &mut Inspection, reply: &Reply<'_>) -> Result<(), Malformed> {
+        match reply.kind {
+            NFT_MSG_NEWCHAIN => found.chains.add(reply),
+            NFT_MSG_NEWSET => found.maps.add(reply),
+            NFT_MSG_NEWRULE => found.rules.add(reply),
+            NFT_MSG_NEWOBJ => found.objects.add(reply),
+            NFT_MSG_NEWSETELEM => {
+                let egress = reply.attributes().flatten().any(|attribute| {
+                    attribute.kind == NFTA_SET_ELEM_LIST_SET && attribute.str() == Ok("egress")
+                });
+                let direction = if egress {
+                    Direction::Out
+                } else {
+                    Direction::In
+                };
+                found.elements.of_mut(direction).add(reply, direction)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn inspection(bytes: &[u8]) -> Result<Inspection, Malformed> {
+        let mut found = Inspection::default();
+        for reply in replies(bytes) {
+            take_in(&mut found, &reply?)?;
+        }
+        Ok(found)
+    }
+
+    /// Loads a table with these services from nothing; `None` is a blocked one.
+    fn load(services: &BTreeMap<PortRange, Option<(Variant, Room)>>) -> Changes {
+        let mut changes = Changes {
+            repair: Some(Frame::default()),
+            epoch: Some(EpochChange {
+                remove: [].into(),
+                add: Epoch(7),
+            }),
+            ..Changes::default()
+        };
+        for (&ports, service) in services {
+            let to = service.map_or(Link::Drop, |(variant, room)| {
+                changes.create_rooms.insert(RoomId { ports, variant }, room);
+                Link::Room(variant)
+            });
+            let from = InstalledLink::default();
+            changes.relink.insert(ports, Relink { from, to: Some(to) });
+        }
+        changes
+    }
+
+    fn room() -> impl Strategy<Value = Room> {
+        let metered = (any::<bool>(), any::<bool>()).prop_map(|(incoming, outgoing)| Metered {
+            incoming,
+            outgoing: outgoing || !incoming,
+        });
+        let quota = (1..=i64::MAX.cast_unsigned(), metered)
+            .prop_map(|(limit, metered)| Quota { limit, metered });
+        proptest::option::of(quota).prop_map(|quota| Room { quota })
+    }
+
+    prop_compose! {
+        /// Services whose ranges do not overlap, often next to each other, up to the last port.
+        fn services()(
+            steps in proptest::collection::vec(
+                (1_u16..3, 0_u16..3, proptest::option::of((any::<bool>(), room()))), 0..12),
+            start in prop_oneof![0_u16..3, Just(65_480), any::<u16>()],
+        ) -> BTreeMap<PortRange, Option<(Variant, Room)>> {
+            let mut services = BTreeMap::new();
+            let mut last = start;
+            for (gap, length, service) in steps {
+                let Some(first) = last.checked_add(gap) else { break };
+                last = first.saturating_add(length);
+                let service = service.map(|(b, room)| (if b { Variant::B } else { Variant::A }, room));
+                services.insert(PortRange::new(first, last).unwrap(), service);
+            }
+            services
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_sent_reads_back(services in services(), max in 2_000_usize..60_000) {
+            let changes = load(&services);
+            let mut bytes = Vec::new();
+            for script in scripts(&changes, 1, max) {
+                prop_assert!(script.batch.byte_len() <= max.max(5_000));
+                bytes.extend_from_slice(script.batch.message_bytes());
+            }
+            let found = inspection(&bytes).unwrap();
+            prop_assert_eq!(found.installed(), Installed::default().after(&changes));
+        }
+
+        #[test]
+        fn no_input_panics(
+            services in services(),
+            noise in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..30),
+        ) {
+            let mut bytes: Vec<u8> = scripts(&load(&services), 1, usize::MAX)
+                .iter()
+                .flat_map(|script| script.batch.message_bytes().to_vec())
+                .collect();
+            for (place, value) in noise {
+                let place = place.index(bytes.len());
+                bytes[place] = value;
+            }
+            let mut found = Inspection::default();
+            for reply in replies(&bytes).flatten() {
+                let _ = take_in(&mut found, &reply);
+            }
+            let _ = (found.installed(), found.is_pm_sh());
+        }
     }
 }

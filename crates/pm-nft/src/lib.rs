@@ -11,6 +11,10 @@ mod changes;
 mod element;
 mod expr;
 mod frame;
+// Headers are in the machine's byte order, and the captures are from x86.
+#[cfg(test)]
+#[cfg(target_endian = "little")]
+mod golden;
 mod host;
 mod inspection;
 mod object;

@@ -1,6 +1,13 @@
 //! [`Nftables`] against the running kernel, each test in a network namespace of its own, with the
 //! real `nft` as the judge.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -374,6 +381,11 @@ const DAMAGES: &[&str] = &[
     "delete chain inet port_monitor epoch_00000000000000ab",
     "add chain inet port_monitor epoch_00000000000000aa",
     "add table inet port_monitor { flags dormant; }",
+    "delete element inet port_monitor ingress { 20000 }
+     delete chain inet port_monitor in_20000
+     add chain inet port_monitor in_20000 { type filter hook input priority 30; }
+     add rule inet port_monitor in_20000 quota name q_20000 drop
+     add rule inet port_monitor in_20000 counter name in_20000 accept",
     "add counter inet port_monitor in_9
      add quota inet port_monitor q_7_b { 3 bytes }
      add chain inet port_monitor out_8_b",
@@ -518,12 +530,189 @@ fn a_small_socket_buffer_only_means_more_batches() {
     });
 }
 
+/// Other programs commit all the time: docker, fail2ban, an admin with a loop.
+#[test]
+fn commits_of_others_only_delay_a_reading() {
+    in_namespace(|nftables| {
+        converge(nftables, &many(500));
+        let busy = std::sync::atomic::AtomicBool::new(true);
+        std::thread::scope(|scope| {
+            // A thread starts in the namespace of the one that spawns it.
+            scope.spawn(|| {
+                while busy.load(std::sync::atomic::Ordering::Relaxed) {
+                    nft("add table ip noise\ndelete table ip noise\n");
+                }
+            });
+            for _ in 0..40 {
+                match nftables.read() {
+                    Ok(reading) => assert_eq!(reading.table.unwrap().counters.len(), 1_000),
+                    Err(BackendError::Raced) => {}
+                    Err(other) => panic!("{other}"),
+                }
+            }
+            busy.store(false, std::sync::atomic::Ordering::Relaxed);
+        });
+        assert_eq!(nftables.read().unwrap().table.unwrap().quotas.len(), 500);
+        assert_eq!(nftables.inspect().unwrap().1, expected(&many(500)));
+    });
+}
+
+#[test]
+fn a_listing_loaded_twice_is_noticed_and_put_right() {
+    in_namespace(|nftables| {
+        converge(nftables, &sample());
+        let listing = nft("list ruleset\n");
+        nft(&listing);
+        let doubled = nftables.inspect().unwrap().1;
+        assert_eq!(
+            (doubled.frame.input, doubled.frame.output),
+            (Piece::Damaged, Piece::Damaged)
+        );
+        assert!(doubled.rooms.values().all(|room| room.intact.is_none()));
+        assert_eq!(converge(nftables, &sample()), 2);
+        assert_eq!(nftables.inspect().unwrap().1.frame, Frame::INTACT);
+    });
+}
+
+#[test]
+fn without_privilege_it_says_so() {
+    use std::os::unix::process::CommandExt;
+    in_namespace(|_| {
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "unprivileged_half", "--ignored", "--nocapture"])
+            .uid(65_534)
+            .output();
+        // The test program may lie where only root may run it.
+        let Ok(output) = output else { return };
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success() && text.contains("1 passed"),
+            "{text}"
+        );
+    });
+}
+
+#[test]
+#[ignore = "run by without_privilege_it_says_so"]
+fn unprivileged_half() {
+    let mut nftables = Nftables::open().unwrap();
+    assert!(matches!(nftables.read(), Err(BackendError::Permission(_))));
+    assert!(matches!(
+        nftables.inspect(),
+        Err(BackendError::Permission(_))
+    ));
+    let changes = changes(&Installed::default(), &sample());
+    assert!(matches!(
+        nftables.apply(&changes, 1),
+        Err(BackendError::Permission(_))
+    ));
+}
+
 #[test]
 fn settling_ends() {
     in_namespace(|nftables| {
         let start = Instant::now();
         nftables.settle();
         println!("settled in {:?}", start.elapsed());
+    });
+}
+
+fn ip(arguments: &str) {
+    let output = Command::new("ip")
+        .args(arguments.split(' '))
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "ip {arguments}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Connects the thread's namespace (198.51.100.1) with a new one (198.51.100.2) and runs `far` in
+/// that one.
+fn connected(far: impl FnOnce() + Send) {
+    let (send, receive) = std::sync::mpsc::channel();
+    let (ready, wait) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            unshare(CloneFlags::CLONE_NEWNET).unwrap();
+            send.send(nix::unistd::gettid()).unwrap();
+            wait.recv().unwrap();
+            ip("address add 198.51.100.2/24 dev far");
+            ip("link set far up");
+            far();
+        });
+        let thread = receive.recv().unwrap();
+        ip("link add near type veth peer name far");
+        ip(&format!("link set far netns {thread}"));
+        ip("address add 198.51.100.1/24 dev near");
+        ip("link set near up");
+        ip("link set lo up");
+        ready.send(()).unwrap();
+    });
+}
+
+/// The laws of the kernel side: exact counts, a cut at the quota, nothing through a block, and no
+/// bill for loopback.
+#[test]
+fn packets_are_counted_cut_off_and_blocked() {
+    use std::net::UdpSocket;
+    const DATAGRAM: [u8; 972] = [0; 972];
+    in_namespace(|nftables| {
+        let limit = 10_500;
+        let wanted = [
+            (ports("20000"), Some(Room::default())),
+            (
+                ports("20010-20019"),
+                Some(metered(
+                    limit,
+                    Metered {
+                        incoming: true,
+                        outgoing: false,
+                    },
+                )),
+            ),
+            (ports("20030"), None),
+        ];
+        converge(nftables, &wanted.into());
+        // The sockets are of the near side; what the far side sends is in their queues when its
+        // send returns, because a veth hands packets over at once.
+        let listeners =
+            [20000, 20015, 20030, 20040].map(|port| UdpSocket::bind(("0.0.0.0", port)).unwrap());
+        for listener in &listeners {
+            listener
+                .set_read_timeout(Some(Duration::from_millis(300)))
+                .unwrap();
+        }
+        connected(|| {
+            let sender = UdpSocket::bind("198.51.100.2:9999").unwrap();
+            for port in [20000, 20015, 20030, 20040] {
+                for _ in 0..20 {
+                    sender.send_to(&DATAGRAM, ("198.51.100.1", port)).unwrap();
+                }
+            }
+        });
+        let arrived = listeners.each_ref().map(|listener| {
+            let mut buffer = [0; 2000];
+            std::iter::from_fn(|| listener.recv(&mut buffer).ok()).count()
+        });
+        // With their headers, the datagrams are packets of 1,000 bytes.
+        assert_eq!(arrived, [20, 10, 0, 20]);
+        let near = UdpSocket::bind("127.0.0.1:0").unwrap();
+        near.send_to(&DATAGRAM, "127.0.0.1:20000").unwrap();
+        let table = nftables.read().unwrap().table.unwrap();
+        let bytes = |text, way| table.counters[&(room(ports(text), Variant::A), way)].bytes;
+        assert_eq!(
+            (
+                bytes("20000", Direction::In),
+                bytes("20000", Direction::Out)
+            ),
+            (20_000, 0)
+        );
+        assert_eq!(bytes("20010-20019", Direction::In), 10_000);
+        let quota = table.quotas[&room(ports("20010-20019"), Variant::A)];
+        assert!(quota.is_depleted(), "{quota:?}");
     });
 }
 
@@ -537,19 +726,22 @@ fn many(services: u16) -> Wanted {
         .collect()
 }
 
-fn cpu() -> Duration {
+/// The thread's CPU time, in user space and in the kernel.
+fn cpu() -> [Duration; 2] {
     let usage = getrusage(UsageWho::RUSAGE_THREAD).unwrap();
-    let spent = [usage.user_time(), usage.system_time()]
-        .map(|time| Duration::from_micros((time.tv_sec() * 1_000_000 + time.tv_usec()) as u64));
-    spent[0] + spent[1]
+    [usage.user_time(), usage.system_time()].map(|time| {
+        let micros = time.tv_sec() * 1_000_000 + time.tv_usec();
+        Duration::from_micros(u64::try_from(micros).unwrap())
+    })
 }
 
-fn timed<T>(what: &str, run: impl FnOnce() -> T) -> (T, Duration) {
-    let (start, busy) = (Instant::now(), cpu());
+fn timed<T>(what: &str, run: impl FnOnce() -> T) -> T {
+    let (start, before) = (Instant::now(), cpu());
     let value = run();
-    let busy = cpu() - busy;
-    println!("{what}: {:.1?}, of it CPU {busy:.1?}", start.elapsed());
-    (value, busy)
+    let (elapsed, after) = (start.elapsed(), cpu());
+    let [user, system] = [after[0] - before[0], after[1] - before[1]];
+    println!("{what}: {elapsed:.1?}, CPU {user:.1?} user, {system:.1?} system");
+    value
 }
 
 fn peak_memory() -> String {
@@ -568,13 +760,12 @@ fn five_thousand_services() {
         let wanted = many(5_000);
         let (generation, installed) = nftables.inspect().unwrap();
         let changes = changes(&installed, &wanted);
-        let (result, _) = timed("apply 5,000 rooms", || nftables.apply(&changes, generation));
-        result.unwrap();
+        timed("apply 5,000 rooms", || nftables.apply(&changes, generation)).unwrap();
         println!("peak {}", peak_memory());
-        let (reading, _) = timed("read 15,000 objects", || nftables.read().unwrap());
+        let reading = timed("read 15,000 objects", || nftables.read()).unwrap();
         let table = reading.table.unwrap();
         assert_eq!((table.counters.len(), table.quotas.len()), (10_000, 5_000));
-        let ((_, installed), _) = timed("inspect 5,000 services", || nftables.inspect().unwrap());
+        let (_, installed) = timed("inspect 5,000 services", || nftables.inspect()).unwrap();
         assert_eq!(installed, expected(&wanted));
         let mut one = wanted.clone();
         one.insert(ports("1000"), None);
