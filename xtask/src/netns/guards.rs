@@ -96,9 +96,10 @@ fn the_port_of_the_present_ssh_session_is_not_cut_without_force(lab: &mut Lab) -
     }
     let connection = "10.77.0.2 50000 10.77.0.1 8022";
     lab.finish(
-        lab.pm_command(&["add", "8022", "50000"])
+        lab.pm_command(&["add", "8022"])
             .env("SSH_CONNECTION", connection),
-    )?;
+    )?
+    .success()?;
     lab.finish(
         lab.pm_command(&["add", "8023", "--quota", "1GB"])
             .env("SSH_CONNECTION", connection),

@@ -196,7 +196,7 @@ fn every_text_is_a_note(lab: &mut Lab) -> Result<()> {
         "--quota 1",
         "it's \"quoted\" and \\escaped\\",
         "tab\there",
-        "two\nlines\r\n",
+        "two\nlines\n",
         "老王的 Snell",
         "🚀 emoji 👩‍👩‍👧",
         "{\"json\": [1]}",
@@ -458,7 +458,13 @@ fn concurrent_commands_all_take_effect(lab: &mut Lab) -> Result<()> {
 }
 
 fn every_reading_command_prints_json(lab: &mut Lab) -> Result<()> {
-    lab.ok(&["add", "20000", "--note", "\u{1b}[31mred\n\"x\""])?;
+    // An escape sequence could hide a row from who reads the table.
+    refused_whole(
+        lab,
+        &["add", "20000", "--note", "\u{1b}[31mred"],
+        &["control character"],
+    )?;
+    lab.ok(&["add", "20000", "--note", "two\nlines\t\"x\""])?;
     for args in [
         &["list", "--json"][..],
         &["show", "20000", "--json"],
@@ -475,10 +481,5 @@ fn every_reading_command_prints_json(lab: &mut Lab) -> Result<()> {
             )
         })?;
     }
-    let plain = lab.ok(&["list"])?;
-    ensure!(
-        !plain.contains("\u{1b}[31m"),
-        "a note's escape sequence reaches the terminal"
-    );
     Ok(())
 }
