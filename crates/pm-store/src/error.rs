@@ -17,7 +17,7 @@ use crate::locks::LockKind;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// `config.json` is there and cannot be read.
-    #[error("cannot read {}: {why}; the last good configuration stays in force", path.display())]
+    #[error("cannot read {}: {why}", path.display())]
     ConfigUnreadable {
         /// The file.
         path: PathBuf,
@@ -27,7 +27,7 @@ pub enum StoreError {
     /// `config.json` is not text.
     #[error(
         "cannot use {}: line {line} is not UTF-8; correct it or put back one of the versions \
-         beside it; the last good configuration stays in force",
+         beside it",
         path.display()
     )]
     ConfigNotUtf8 {
@@ -38,8 +38,7 @@ pub enum StoreError {
     },
     /// `config.json` is no configuration.
     #[error(
-        "cannot use {}: {why}; correct it or put back one of the versions beside it; the last \
-         good configuration stays in force",
+        "cannot use {}: {why}; correct it or put back one of the versions beside it",
         path.display()
     )]
     ConfigInvalid {

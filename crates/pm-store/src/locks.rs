@@ -34,17 +34,10 @@ pub enum LockKind {
     Tick,
 }
 
-/// The three locks, and the name under which this process holds them.
-#[derive(Clone, Debug)]
-pub struct Locks {
-    paths: Paths,
-    holder: String,
-}
-
 /// A lock that is held. Dropping it gives it back.
 #[derive(Debug)]
 #[must_use = "the lock is given back at once if this is dropped"]
-pub struct LockGuard {
+pub struct Lock {
     kind: LockKind,
     /// Locked, without fd-lock's guard, which would have to borrow it: closing the file unlocks.
     file: File,
@@ -56,42 +49,13 @@ const POLL: Duration = Duration::from_millis(20);
 /// How often to open a lock file that is removed again and again.
 const REOPENINGS: u32 = 10;
 
+/// The longest word that passes for a subcommand.
+const MAX_WORD_BYTES: usize = 20;
+
 /// The most of a lock file that is believed to be a holder's name.
 const MAX_HOLDER_BYTES: u64 = 200;
 
-impl Locks {
-    /// Returns the locks of `paths`, to be held in the name of `command`.
-    ///
-    /// `command` is shown to whoever waits: the program and its subcommand, never an argument
-    /// that may hold a secret.
-    pub fn new(paths: &Paths, command: &str) -> Self {
-        let holder = format!("`{}` (process {})", printable(command), std::process::id());
-        Self {
-            paths: paths.clone(),
-            holder,
-        }
-    }
-
-    /// Returns the locks of `paths`, to be held in the name of this process: its program, and
-    /// its first argument if that looks like a subcommand.
-    pub fn for_this_process(paths: &Paths) -> Self {
-        let mut args = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned());
-        let program = args.next().unwrap_or_default();
-        let program = Path::new(&program)
-            .file_name()
-            .map(|name| name.to_string_lossy());
-        let mut command = program.map_or_else(|| "pm".to_owned(), |name| name.into_owned());
-        let is_word = |arg: &String| {
-            arg.starts_with(|c: char| c.is_ascii_lowercase())
-                && arg.len() <= 20
-                && arg.chars().all(|c| c.is_ascii_lowercase() || c == '-')
-        };
-        if let Some(subcommand) = args.next().filter(is_word) {
-            command = format!("{command} {subcommand}");
-        }
-        Self::new(paths, &command)
-    }
-
+impl Lock {
     /// Takes a lock, waiting for up to `wait`.
     ///
     /// The run directory and the file are made where they are missing.
@@ -100,15 +64,15 @@ impl Locks {
     ///
     /// `Held` when another still holds it at the end, `Linked`, `WrongKind` or `NotPrivate` when
     /// the file or the directory is not safe to use, else as the system says; nothing is held.
-    pub fn acquire(&self, kind: LockKind, wait: Duration) -> Result<LockGuard, StoreError> {
+    pub fn acquire(paths: &Paths, kind: LockKind, wait: Duration) -> Result<Self, StoreError> {
         let start = Instant::now();
         loop {
-            if let Some(guard) = self.try_acquire(kind)? {
-                return Ok(guard);
+            if let Some(lock) = Self::try_acquire(paths, kind)? {
+                return Ok(lock);
             }
             let left = wait.saturating_sub(start.elapsed());
             if left.is_zero() {
-                let path = self.paths.lock_file(kind);
+                let path = paths.lock_file(kind);
                 let holder = read_holder(&path);
                 return Err(StoreError::Held {
                     kind,
@@ -126,14 +90,14 @@ impl Locks {
     /// # Errors
     ///
     /// As [`acquire`](Self::acquire), but for `Held`.
-    pub fn try_acquire(&self, kind: LockKind) -> Result<Option<LockGuard>, StoreError> {
-        check_run_dir(&self.paths.run_dir)?;
-        let path = self.paths.lock_file(kind);
+    pub fn try_acquire(paths: &Paths, kind: LockKind) -> Result<Option<Self>, StoreError> {
+        check_run_dir(&paths.run_dir)?;
+        let path = paths.lock_file(kind);
         let failed = |error| StoreError::io("lock", &path, error);
         for _ in 0..REOPENINGS {
             let mut lock = RwLock::new(open(&path)?);
             match lock.try_write() {
-                // Kept without its borrow; see `LockGuard::file`.
+                // Kept without its borrow; see `Lock::file`.
                 Ok(guard) => std::mem::forget(guard),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                 Err(error) => return Err(failed(error)),
@@ -142,8 +106,8 @@ impl Locks {
             if is_at(&file, &path).map_err(failed)? {
                 // Only whoever waits reads it: that a full disk keeps the name out is no reason
                 // to stop.
-                let _ = write_holder(&mut file, &self.holder);
-                return Ok(Some(LockGuard { kind, file }));
+                let _ = write_holder(&mut file);
+                return Ok(Some(Self { kind, file }));
             }
             // Somebody removed the file since it was opened: what is locked keeps nobody out.
         }
@@ -155,22 +119,20 @@ impl Locks {
     /// # Errors
     ///
     /// As [`acquire`](Self::acquire); nothing is held.
-    pub fn write_then_tick(&self, wait: Duration) -> Result<(LockGuard, LockGuard), StoreError> {
+    pub fn write_then_tick(paths: &Paths, wait: Duration) -> Result<(Self, Self), StoreError> {
         let start = Instant::now();
-        let write = self.acquire(LockKind::Write, wait)?;
-        let tick = self.acquire(LockKind::Tick, wait.saturating_sub(start.elapsed()))?;
+        let write = Self::acquire(paths, LockKind::Write, wait)?;
+        let tick = Self::acquire(paths, LockKind::Tick, wait.saturating_sub(start.elapsed()))?;
         Ok((write, tick))
     }
-}
 
-impl LockGuard {
     /// Returns which lock it is.
     pub fn kind(&self) -> LockKind {
         self.kind
     }
 }
 
-impl Drop for LockGuard {
+impl Drop for Lock {
     fn drop(&mut self) {
         // Emptied while it is still locked, so that no successor's name is lost.
         let _ = self.file.set_len(0);
@@ -238,10 +200,30 @@ fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     }
 }
 
-fn write_holder(file: &mut File, holder: &str) -> io::Result<()> {
+fn write_holder(file: &mut File) -> io::Result<()> {
+    let command = command(std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()));
+    let pid = std::process::id();
     file.set_len(0)?;
     file.rewind()?;
-    writeln!(file, "{holder}")
+    file.write_all(format!("`{}` (process {pid})\n", printable(&command)).as_bytes())
+}
+
+/// Returns the program's name, and its first argument if that looks like a subcommand: any other
+/// may hold a secret.
+fn command(mut args: impl Iterator<Item = String>) -> String {
+    let program = args.next().unwrap_or_default();
+    let program = Path::new(&program)
+        .file_name()
+        .map_or("pm".into(), |name| name.to_string_lossy());
+    let is_word = |arg: &String| {
+        arg.len() <= MAX_WORD_BYTES
+            && arg.starts_with(|c: char| c.is_ascii_lowercase())
+            && arg.chars().all(|c| c.is_ascii_lowercase() || c == '-')
+    };
+    match args.next().filter(is_word) {
+        Some(subcommand) => format!("{program} {subcommand}"),
+        None => program.into_owned(),
+    }
 }
 
 fn read_holder(path: &Path) -> String {
@@ -259,4 +241,27 @@ fn read_holder(path: &Path) -> String {
 /// Drops what could steer the terminal of whoever is shown it.
 fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(args: &[&str]) -> String {
+        command(args.iter().map(|&arg| arg.to_owned()))
+    }
+
+    #[test]
+    fn a_holder_is_named_without_its_arguments() {
+        assert_eq!(shown(&["/usr/bin/pm", "add", "20000"]), "pm add");
+        assert_eq!(shown(&["pm", "--token", "abc"]), "pm");
+        assert_eq!(shown(&["pm", "--monitor"]), "pm");
+        assert_eq!(shown(&["pm", "TOKEN123"]), "pm");
+        assert_eq!(shown(&[]), "pm");
+    }
+
+    #[test]
+    fn a_holder_cannot_steer_the_terminal() {
+        assert_eq!(printable("pm\u{1b}[2J\n"), "pm[2J");
+    }
 }

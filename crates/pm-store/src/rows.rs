@@ -219,11 +219,10 @@ impl<'c> Writer<'c> {
         if let Some(before) = before
             && (before.adjust, before.spent, before.period) == (*adjust, *spent, *period)
         {
-            if before.usage != *usage {
-                let row = params![ports.first(), ports.last(), incoming, outgoing];
-                self.move_usage.execute(row)?;
+            let row = params![ports.first(), ports.last(), incoming, outgoing];
+            if before.usage == *usage || self.move_usage.execute(row)? == 1 {
+                return Ok(());
             }
-            return Ok(());
         }
         let next = period.next().map(|date| date.format(DATE));
         let next = next
