@@ -1,0 +1,29 @@
+//! Everything that changes services: `add`, `set`, `del`, `reset`, `block`, `unblock`.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use pm_core::request::Request;
+use pm_engine::Options;
+
+use crate::cli::{ChangeOptions, Places};
+use crate::output::words;
+
+/// Carries out `request` and says what changed.
+pub(crate) fn run(places: &Places, request: &Request, options: ChangeOptions) -> Result<ExitCode> {
+    let options = Options {
+        force: options.force,
+        dry_run: options.dry_run,
+    };
+    let executed = super::engine(places)?.execute(request, options)?;
+    for warning in &executed.warnings {
+        eprintln!("{}", words::warning(warning));
+    }
+    if options.dry_run {
+        println!("Nothing was changed. `{request}` would do this:");
+    }
+    for line in words::changes(&executed) {
+        println!("{line}");
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,94 @@
+//! `pm config`: pm's own settings, and the check of a configuration file.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, anyhow};
+use pm_core::config::Config;
+use pm_core::request::Request;
+use pm_store::config_file;
+
+use crate::cli::{ChangeOptions, Config as Command, Places};
+use crate::output::json;
+
+/// The settings that there are, in the order in which they are shown.
+const KEYS: [&str; 1] = ["time_zone"];
+
+/// Runs one of the subcommands of `config`.
+pub(crate) fn run(places: &Places, command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Show(reading) => {
+            let config = config_file::load(&super::paths(places))?.config;
+            if reading.json {
+                print!("{}", config.emit());
+            } else {
+                for key in KEYS {
+                    println!("{key} = {}", value(&config, key)?);
+                }
+            }
+        }
+        Command::Get { key, reading } => {
+            let config = config_file::load(&super::paths(places))?.config;
+            let value = value(&config, &key)?;
+            println!(
+                "{}",
+                if reading.json {
+                    json::text(&value)?
+                } else {
+                    value
+                }
+            );
+        }
+        Command::Set {
+            key,
+            value,
+            options,
+        } => return set(places, &key, &value, options),
+        Command::Check { file, reading } => {
+            let services = match file {
+                None => config_file::load(&super::paths(places))?
+                    .config
+                    .services
+                    .len(),
+                Some(path) => {
+                    let text = std::fs::read_to_string(&path)
+                        .with_context(|| format!("cannot read {}", path.display()))?;
+                    let config = Config::parse(&text)
+                        .with_context(|| format!("{} cannot be used", path.display()))?;
+                    config.services.len()
+                }
+            };
+            if reading.json {
+                println!("{}", json::checked_config(services)?);
+            } else {
+                println!("The configuration is good: {services} services.");
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn set(places: &Places, key: &str, value: &str, options: ChangeOptions) -> Result<ExitCode> {
+    let request = match key {
+        "time_zone" if value == "system" => Request::SetTimeZone(None),
+        "time_zone" => Request::SetTimeZone(Some(value.parse()?)),
+        _ => return Err(unknown(key)),
+    };
+    super::change::run(places, &request, options)
+}
+
+fn value(config: &Config, key: &str) -> Result<String> {
+    match key {
+        "time_zone" => {
+            let zone = config
+                .time_zone
+                .as_ref()
+                .map_or("system", |zone| zone.as_str());
+            Ok(zone.to_owned())
+        }
+        _ => Err(unknown(key)),
+    }
+}
+
+fn unknown(key: &str) -> anyhow::Error {
+    anyhow!("there is no setting `{key}`: there is {}", KEYS.join(", "))
+}

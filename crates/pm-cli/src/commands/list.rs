@@ -1,0 +1,61 @@
+//! `pm list` and `pm show`: the saved usage plus what the kernel counted since.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use pm_core::port::PortList;
+use pm_core::request::Selection;
+use pm_engine::View;
+
+use crate::cli::{Places, Reading};
+use crate::output::{errors, json, table};
+
+/// Shows every service.
+pub(crate) fn all(places: &Places, reading: Reading) -> Result<ExitCode> {
+    let view = super::engine(places)?.view()?;
+    caveats(&view);
+    if reading.json {
+        println!("{}", json::services(&view.reports)?);
+    } else {
+        println!("{}", table::services(&view.reports));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Shows some services in full.
+pub(crate) fn one(places: &Places, ports: &PortList, reading: Reading) -> Result<ExitCode> {
+    let view = super::engine(places)?.view()?;
+    caveats(&view);
+    let selected = Selection::Ports(ports.clone())
+        .resolve(&view.config)
+        .map_err(pm_engine::EngineError::from)?;
+    let reports: Vec<_> = view
+        .reports
+        .into_iter()
+        .filter(|report| selected.contains(&report.ports))
+        .collect();
+    if reading.json {
+        println!("{}", json::services(&reports)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    for (index, report) in reports.iter().enumerate() {
+        if index > 0 {
+            println!();
+        }
+        print!("{}", table::service(report));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says, beside what is shown, what makes it less than it seems.
+fn caveats(view: &View) {
+    if let Some(error) = &view.stale_config {
+        errors::warn_stale_config(error);
+    }
+    if view.state.torn_down {
+        eprintln!(
+            "warning: pm is out of the kernel: nothing is counted or cut off\n\
+             hint: put it back with `pm restore`"
+        );
+    }
+}

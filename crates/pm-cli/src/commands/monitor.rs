@@ -1,0 +1,43 @@
+//! The minute's tick, and putting everything back at boot.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use pm_core::event::Event;
+use pm_engine::Ticked;
+use pm_store::StoreError;
+
+use crate::cli::Places;
+use crate::output::{errors, words};
+
+/// Does one tick. Silent unless something happened; leaves at once when another pm is at it.
+pub(crate) fn tick(places: &Places) -> Result<ExitCode> {
+    match super::engine(places)?.tick()? {
+        Ticked::Busy => Ok(ExitCode::SUCCESS),
+        Ticked::Done {
+            events,
+            stale_config,
+        } => Ok(report(&events, stale_config.as_ref())),
+    }
+}
+
+/// Puts all rules into the kernel.
+pub(crate) fn restore(places: &Places) -> Result<ExitCode> {
+    let (events, stale_config) = super::engine(places)?.restore()?;
+    Ok(report(&events, stale_config.as_ref()))
+}
+
+/// Logs what happened. A configuration that cannot be used makes the run a failed one, although
+/// everything was done by the last good one: somebody must mend it.
+pub(crate) fn report(events: &[Event], stale_config: Option<&StoreError>) -> ExitCode {
+    for event in events {
+        eprintln!("{}", words::event(event));
+    }
+    match stale_config {
+        Some(error) => {
+            errors::warn_stale_config(error);
+            ExitCode::FAILURE
+        }
+        None => ExitCode::SUCCESS,
+    }
+}

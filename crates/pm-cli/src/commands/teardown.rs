@@ -1,0 +1,28 @@
+//! `pm teardown`: out of the kernel, all data kept.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::cli::Places;
+use crate::commands::monitor::report;
+
+/// Takes all rules out of the kernel after a last reading.
+pub(crate) fn run(places: &Places, dry_run: bool) -> Result<ExitCode> {
+    let mut engine = super::engine(places)?;
+    if dry_run {
+        let services = engine.view()?.reports.len();
+        println!(
+            "Nothing was changed. `pm teardown` would read the counters of {services} services a \
+             last time and delete table inet port_monitor."
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (events, stale_config) = engine.teardown()?;
+    let code = report(&events, stale_config.as_ref());
+    println!(
+        "pm is out of the kernel: nothing is counted or cut off any more. All data is kept; \
+         `pm restore` puts everything back."
+    );
+    Ok(code)
+}

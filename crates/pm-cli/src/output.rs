@@ -1,0 +1,7 @@
+//! Everything a user reads.
+
+pub(crate) mod diagnosis;
+pub(crate) mod errors;
+pub(crate) mod json;
+pub(crate) mod table;
+pub(crate) mod words;

@@ -1,0 +1,46 @@
+//! The wall clock and the civil zone it is read in.
+
+use std::fs;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use pm_core::calendar::{Timestamp, Zone};
+use pm_core::config::Config;
+
+/// When this pm was built: a clock that shows less is wrong.
+pub(crate) fn built_at() -> Timestamp {
+    Timestamp::from_unix(env!("PM_BUILT_AT").parse().unwrap_or(0))
+}
+
+/// Returns the time now; a clock before 1970 shows 1970.
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp::from_unix(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// Returns the zone whose dates count: the configured one, else the system's, else UTC.
+///
+/// `TZ` is not asked: a tick under cron and a command in a shell must agree.
+pub(crate) fn zone(config: &Config) -> Zone {
+    let named = config
+        .time_zone
+        .as_ref()
+        .and_then(|name| Zone::named(name.as_str()).ok());
+    named
+        .or_else(|| system_zone(Path::new("/etc/localtime")))
+        .unwrap_or_else(Zone::utc)
+}
+
+fn system_zone(localtime: &Path) -> Option<Zone> {
+    // The link tells the name; where it is a copy, only the rules are known.
+    let target = fs::read_link(localtime).ok();
+    let target = target.as_ref().and_then(|path| path.to_str());
+    if let Some((_, name)) = target.and_then(|path| path.split_once("zoneinfo/"))
+        && let Ok(zone) = Zone::named(name)
+    {
+        return Some(zone);
+    }
+    Zone::from_tzif("localtime", &fs::read(localtime).ok()?).ok()
+}

@@ -1,0 +1,247 @@
+//! Self-check: what could be wrong on this host, and whether it is.
+
+use pm_core::backend::{BackendError, Netfilter};
+use pm_core::config::Config;
+use pm_core::plan::{difference, plan};
+use pm_core::port::PortRange;
+use pm_core::request::ephemeral_overlap;
+use pm_core::ruleset::Piece;
+use pm_store::config_file;
+use pm_store::locks::{Lock, LockKind};
+use pm_store::state_db::StateDb;
+
+use crate::session::Session;
+use crate::view::LOCK_WAIT;
+use crate::{Engine, clock, host, ssh};
+
+/// A tick that is older than this, in seconds, is overdue: one is due each minute.
+const OVERDUE_SECONDS: i64 = 180;
+
+/// One thing that was checked, and what was found.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Finding {
+    /// The kernel's version.
+    Kernel {
+        /// What `uname -r` says.
+        release: String,
+        /// Whether it is new enough.
+        supported: bool,
+    },
+    /// Access to nf_tables.
+    Access {
+        /// Why there is none.
+        problem: Option<String>,
+    },
+    /// The configuration file.
+    Config {
+        /// Services in it.
+        services: usize,
+        /// Why it cannot be used.
+        problem: Option<String>,
+    },
+    /// The database of usage.
+    Database {
+        /// What is wrong with it.
+        problem: Option<String>,
+    },
+    /// pm's table in the kernel.
+    Table(TableState),
+    /// The minute's tick.
+    Ticks {
+        /// Seconds since the last one; `None`: there never was one.
+        age: Option<i64>,
+        /// Whether that is too long.
+        overdue: bool,
+    },
+    /// Services on ports that the host takes for connections of its own.
+    Ephemeral {
+        /// The overlaps.
+        overlaps: Vec<PortRange>,
+    },
+    /// Services that could cut off the operator.
+    Ssh {
+        /// Service and port.
+        covered: Vec<(PortRange, u16)>,
+    },
+    /// The wall clock.
+    Clock {
+        /// The zone whose dates count.
+        zone: String,
+        /// Whether the clock shows a time before pm was built.
+        wrong: bool,
+    },
+}
+
+/// How pm's table was found.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TableState {
+    /// It is what it must be.
+    Intact,
+    /// It is not there.
+    Missing,
+    /// Parts of it are missing or different.
+    Different,
+    /// pm was taken out of the kernel on purpose.
+    TornDown,
+    /// It belongs to pm.sh.
+    Foreign,
+    /// It could not be read.
+    Unknown,
+}
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Severity {
+    /// As it should be.
+    Fine,
+    /// Works, but not as the operator may expect.
+    Warning,
+    /// Does not work.
+    Failure,
+}
+
+impl Finding {
+    /// Returns how bad it is.
+    pub fn severity(&self) -> Severity {
+        let failure = |bad: bool| {
+            if bad {
+                Severity::Failure
+            } else {
+                Severity::Fine
+            }
+        };
+        let warning = |bad: bool| {
+            if bad {
+                Severity::Warning
+            } else {
+                Severity::Fine
+            }
+        };
+        match self {
+            Self::Kernel { supported, .. } => failure(!supported),
+            Self::Access { problem }
+            | Self::Config { problem, .. }
+            | Self::Database { problem } => failure(problem.is_some()),
+            Self::Table(TableState::Intact) => Severity::Fine,
+            Self::Table(TableState::TornDown | TableState::Different) => Severity::Warning,
+            Self::Table(_) => Severity::Failure,
+            Self::Ticks { overdue, .. } => warning(*overdue),
+            Self::Ephemeral { overlaps } => warning(!overlaps.is_empty()),
+            Self::Ssh { covered } => warning(!covered.is_empty()),
+            Self::Clock { wrong, .. } => failure(*wrong),
+        }
+    }
+}
+
+impl<N: Netfilter> Engine<N> {
+    /// Checks everything that can be checked without changing anything.
+    pub fn doctor(&mut self) -> Vec<Finding> {
+        let mut findings = vec![Finding::Kernel {
+            release: host::kernel_release(),
+            supported: host::require_kernel().is_ok(),
+        }];
+        let access = self.netfilter.read().err();
+        findings.push(Finding::Access {
+            problem: access
+                .as_ref()
+                .filter(|error| !matches!(error, BackendError::ForeignTable))
+                .map(ToString::to_string),
+        });
+
+        let loaded = config_file::load(&self.paths);
+        let problem = loaded.as_ref().err().map(ToString::to_string);
+        let config = loaded.map(|loaded| loaded.config).unwrap_or_default();
+        findings.push(Finding::Config {
+            services: config.services.len(),
+            problem,
+        });
+
+        let db = StateDb::open_read_only(&self.paths);
+        let problem = match db {
+            Ok(Some(db)) => db.check().err(),
+            Ok(None) => None,
+            Err(error) => Some(error),
+        };
+        let problem = problem.map(|error| error.to_string());
+        findings.push(Finding::Database { problem });
+
+        let foreign = matches!(access, Some(BackendError::ForeignTable));
+        let (table, last_tick) = self.table_state(&config);
+        let table = if foreign { TableState::Foreign } else { table };
+        findings.push(Finding::Table(table));
+
+        let age = last_tick.map(|last| clock::now().unix().saturating_sub(last));
+        let overdue = !config.services.is_empty() && age.is_none_or(|age| age > OVERDUE_SECONDS);
+        findings.push(Finding::Ticks { age, overdue });
+
+        findings.push(Finding::Ephemeral {
+            overlaps: ephemeral_overlaps(&config),
+        });
+        findings.push(Finding::Ssh {
+            covered: covered_ssh(&config),
+        });
+        findings.push(Finding::Clock {
+            zone: clock::zone(&config).name().to_owned(),
+            wrong: clock::now() < clock::built_at(),
+        });
+        findings
+    }
+
+    /// Returns how the table stands against what must be, and the time of the last tick.
+    fn table_state(&mut self, config: &Config) -> (TableState, Option<i64>) {
+        let Ok(_lock) = Lock::acquire(&self.paths, LockKind::Tick, LOCK_WAIT) else {
+            return (TableState::Unknown, None);
+        };
+        let Ok(db) = StateDb::open_read_only(&self.paths) else {
+            return (TableState::Unknown, None);
+        };
+        let Ok(saved) = db.map(|db| db.load()).transpose() else {
+            return (TableState::Unknown, None);
+        };
+        let saved = saved.flatten();
+        let last_tick = saved
+            .as_ref()
+            .and_then(|state| state.last_tick)
+            .map(|time| time.unix());
+        let torn_down = saved.as_ref().is_some_and(|state| state.torn_down);
+        let Ok(mut session) = Session::new(&mut self.netfilter, saved) else {
+            return (TableState::Unknown, last_tick);
+        };
+        let Ok((_, installed)) = session.observe(config) else {
+            return (TableState::Unknown, last_tick);
+        };
+        let wanted = plan(config, &session.state, &installed);
+        let table = if torn_down {
+            TableState::TornDown
+        } else if installed.frame.table == Piece::Missing && !config.services.is_empty() {
+            TableState::Missing
+        } else if installed.frame.table != Piece::Missing
+            && !difference(&installed, &wanted, &session.state).is_empty()
+        {
+            TableState::Different
+        } else {
+            TableState::Intact
+        };
+        (table, last_tick)
+    }
+}
+
+fn ephemeral_overlaps(config: &Config) -> Vec<PortRange> {
+    let (ephemeral, reserved) = (host::ephemeral_ports(), host::reserved_ports());
+    let overlap = |ports: &PortRange| ephemeral_overlap(*ports, ephemeral.as_ref(), &reserved);
+    config.services.keys().filter_map(overlap).collect()
+}
+
+fn covered_ssh(config: &Config) -> Vec<(PortRange, u16)> {
+    let ssh_ports = ssh::ports();
+    let cutting = config
+        .services
+        .iter()
+        .filter(|(_, service)| service.can_cut_off());
+    cutting
+        .filter_map(|(&ports, _)| {
+            let covered = ssh_ports.iter().find(|port| ports.contains(**port))?;
+            Some((ports, *covered))
+        })
+        .collect()
+}

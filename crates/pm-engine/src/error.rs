@@ -1,0 +1,39 @@
+//! What can go wrong above the single parts.
+
+use pm_core::backend::BackendError;
+use pm_core::request::Refusal;
+use pm_store::StoreError;
+
+/// Why an operation was not done, or not to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// A file, the database or a lock.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The kernel.
+    #[error(transparent)]
+    Kernel(#[from] BackendError),
+    /// The request is not allowed; nothing has changed.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The kernel refused the new rules; the configuration is as it was.
+    #[error("the kernel refused the new rules, and the configuration was put back: {0}")]
+    RolledBack(#[source] Box<EngineError>),
+    /// The kernel is too old for what pm needs.
+    #[error("Linux {release} is too old: pm needs 5.10 or newer")]
+    OldKernel {
+        /// What `uname -r` says.
+        release: String,
+    },
+    /// Other programs kept changing the rules.
+    #[error(
+        "the rules did not settle in {rounds} rounds: another program keeps changing table inet port_monitor"
+    )]
+    Unsettled {
+        /// How often it was tried.
+        rounds: u32,
+    },
+    /// The system gave no random bytes.
+    #[error("the system gave no random bytes: {0}")]
+    Random(getrandom::Error),
+}

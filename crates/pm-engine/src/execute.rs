@@ -1,0 +1,128 @@
+//! Carrying out a request: judged on a fresh reading, in force when it returns.
+
+use std::collections::BTreeSet;
+
+use pm_core::backend::Netfilter;
+use pm_core::config::Config;
+use pm_core::event::Event;
+use pm_core::ledger::State;
+use pm_core::report::{Report, reports};
+use pm_core::request::{Context, Request, Warning};
+use pm_store::config_file;
+use pm_store::locks::{Lock, LockKind};
+use pm_store::state_db::StateDb;
+
+use crate::session::Session;
+use crate::view::LOCK_WAIT;
+use crate::{Engine, EngineError, host, ssh};
+
+/// How a request is carried out.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Even if it could lock the operator out.
+    pub force: bool,
+    /// Only to see what it would change.
+    pub dry_run: bool,
+}
+
+/// What a request changed, or would change.
+#[derive(Debug)]
+pub struct Executed {
+    /// The configuration before.
+    pub before: Config,
+    /// The configuration after.
+    pub after: Config,
+    /// Every service before, as of the reading on which the request was judged.
+    pub reports_before: Vec<Report>,
+    /// Every service after.
+    pub reports_after: Vec<Report>,
+    /// What the operator should know.
+    pub warnings: Vec<Warning>,
+    /// What happened, in order.
+    pub events: Vec<Event>,
+}
+
+impl<N: Netfilter> Engine<N> {
+    /// Carries out `request`; it is in force when this returns.
+    ///
+    /// # Errors
+    ///
+    /// `Refused`, a bad configuration file, locks: nothing has changed. `RolledBack`: the kernel
+    /// would not have it, and the configuration is the one before.
+    pub fn execute(
+        &mut self,
+        request: &Request,
+        options: Options,
+    ) -> Result<Executed, EngineError> {
+        let _write = Lock::acquire(&self.paths, LockKind::Write, LOCK_WAIT)?;
+        let _tick = Lock::acquire(&self.paths, LockKind::Tick, LOCK_WAIT)?;
+        let before = config_file::load(&self.paths)?.config;
+        if options.dry_run {
+            let saved = match StateDb::open_read_only(&self.paths)? {
+                Some(db) => db.load()?,
+                None => None,
+            };
+            let mut session = Session::new(&mut self.netfilter, saved)?;
+            return judge(request, options, before, &mut session);
+        }
+        let mut db = StateDb::open(&self.paths)?;
+        let mut session = Session::new(&mut self.netfilter, db.load()?)?;
+        let mut done = judge(request, options, before, &mut session)?;
+        if done.after != done.before {
+            config_file::save(&self.paths, &done.after)?;
+        }
+        session.state.torn_down = false;
+        if let Err(error) = session.converge(&done.after, &mut db) {
+            if done.after == done.before {
+                return Err(error);
+            }
+            config_file::save(&self.paths, &done.before)?;
+            // The next tick does this again should it fail; what matters is told already.
+            if let Err(again) = session.converge(&done.before, &mut db) {
+                tracing::warn!("the rules before are not all back yet: {again}");
+            }
+            return Err(EngineError::RolledBack(Box::new(error)));
+        }
+        done.events = session.events;
+        done.reports_after = reports(&done.after, &session.state);
+        Ok(done)
+    }
+}
+
+/// Reads the kernel, judges the request and applies it in memory.
+fn judge<N: Netfilter>(
+    request: &Request,
+    options: Options,
+    before: Config,
+    session: &mut Session<'_, N>,
+) -> Result<Executed, EngineError> {
+    session.observe(&before)?;
+    let context = Context {
+        ssh_ports: ssh::ports(),
+        spent: spent(&session.state),
+        force: options.force,
+    };
+    let after = request.apply(&before, &context)?;
+    let ephemeral = host::ephemeral_ports();
+    let reserved = host::reserved_ports();
+    let warnings = request.warnings(&before, &after, &context, ephemeral, &reserved);
+    let reports_before = reports(&before, &session.state);
+    request.apply_to_usage(&before, &after, &mut session.state);
+    let reports_after = reports(&after, &session.state);
+    Ok(Executed {
+        before,
+        after,
+        reports_before,
+        reports_after,
+        warnings,
+        events: Vec::new(),
+    })
+}
+
+fn spent(state: &State) -> BTreeSet<pm_core::port::PortRange> {
+    let spent = state
+        .ledgers
+        .iter()
+        .filter(|(_, ledger)| ledger.spent.is_some());
+    spent.map(|(&ports, _)| ports).collect()
+}

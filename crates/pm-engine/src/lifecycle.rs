@@ -1,0 +1,50 @@
+//! Into the kernel at boot, and out of it on request.
+
+use pm_core::backend::Netfilter;
+use pm_core::event::Event;
+use pm_store::StoreError;
+use pm_store::locks::{Lock, LockKind};
+use pm_store::state_db::StateDb;
+
+use crate::session::Session;
+use crate::view::LOCK_WAIT;
+use crate::{Engine, EngineError};
+
+impl<N: Netfilter> Engine<N> {
+    /// Puts all rules into the kernel, also after a teardown.
+    ///
+    /// Returns what happened, and why the configuration on disk was not used, if so.
+    ///
+    /// # Errors
+    ///
+    /// Any; what was saved is true, and doing it again goes on from there.
+    pub fn restore(&mut self) -> Result<(Vec<Event>, Option<StoreError>), EngineError> {
+        self.enter_or_leave(false)
+    }
+
+    /// Takes everything out of the kernel after a last reading, and keeps all data.
+    ///
+    /// Ticks put nothing back until [`restore`](Self::restore) or a request does.
+    ///
+    /// # Errors
+    ///
+    /// Any; what was saved is true, and doing it again goes on from there.
+    pub fn teardown(&mut self) -> Result<(Vec<Event>, Option<StoreError>), EngineError> {
+        self.enter_or_leave(true)
+    }
+
+    fn enter_or_leave(
+        &mut self,
+        leave: bool,
+    ) -> Result<(Vec<Event>, Option<StoreError>), EngineError> {
+        let _write = Lock::acquire(&self.paths, LockKind::Write, LOCK_WAIT)?;
+        let _tick = Lock::acquire(&self.paths, LockKind::Tick, LOCK_WAIT)?;
+        let mut db = StateDb::open(&self.paths)?;
+        let (config, stale_config) = self.config_or_last_good(&db)?;
+        let mut session = Session::new(&mut self.netfilter, db.load()?)?;
+        session.observe(&config)?;
+        session.state.torn_down = leave;
+        session.converge(&config, &mut db)?;
+        Ok((session.events, stale_config))
+    }
+}

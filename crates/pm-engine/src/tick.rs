@@ -1,0 +1,62 @@
+//! The tick, once a minute: account for what was counted, and keep the kernel as it must be.
+
+use pm_core::backend::Netfilter;
+use pm_core::config::Config;
+use pm_core::event::Event;
+use pm_store::locks::{Lock, LockKind};
+use pm_store::state_db::StateDb;
+use pm_store::{StoreError, config_file};
+
+use crate::session::Session;
+use crate::{Engine, EngineError};
+
+/// What a tick did.
+#[derive(Debug)]
+pub enum Ticked {
+    /// Everything.
+    Done {
+        /// What happened, in order.
+        events: Vec<Event>,
+        /// Why the configuration on disk was not used, but the last good one.
+        stale_config: Option<StoreError>,
+    },
+    /// Nothing: another pm is at it.
+    Busy,
+}
+
+impl<N: Netfilter> Engine<N> {
+    /// Does one tick, or leaves at once when another pm is at it.
+    ///
+    /// # Errors
+    ///
+    /// Any; what was saved is true, the kernel goes on counting and cutting, and the next tick
+    /// goes on from there.
+    pub fn tick(&mut self) -> Result<Ticked, EngineError> {
+        let Some(_lock) = Lock::try_acquire(&self.paths, LockKind::Tick)? else {
+            return Ok(Ticked::Busy);
+        };
+        let mut db = StateDb::open(&self.paths)?;
+        let (config, stale_config) = self.config_or_last_good(&db)?;
+        let mut session = Session::new(&mut self.netfilter, db.load()?)?;
+        session.converge(&config, &mut db)?;
+        Ok(Ticked::Done {
+            events: session.events,
+            stale_config,
+        })
+    }
+
+    /// Returns the configuration; where it cannot be used, the last one that could, and why.
+    pub(crate) fn config_or_last_good(
+        &self,
+        db: &StateDb,
+    ) -> Result<(Config, Option<StoreError>), EngineError> {
+        let error = match config_file::load(&self.paths) {
+            Ok(loaded) => return Ok((loaded.config, None)),
+            Err(error) => error,
+        };
+        match db.last_good_config()?.map(|text| Config::parse(&text)) {
+            Some(Ok(config)) => Ok((config, Some(error))),
+            _ => Err(error.into()),
+        }
+    }
+}

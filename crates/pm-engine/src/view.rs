@@ -1,0 +1,60 @@
+//! What is, as of now: the saved usage plus what the kernel counted since. Writes nothing.
+
+use std::time::Duration;
+
+use pm_core::backend::Netfilter;
+use pm_core::config::Config;
+use pm_core::ledger::State;
+use pm_core::report::{Report, reports};
+use pm_store::locks::{Lock, LockKind};
+use pm_store::state_db::StateDb;
+use pm_store::{StoreError, config_file};
+
+use crate::session::Session;
+use crate::{Engine, EngineError};
+
+/// How long a command waits for a lock before it names the holder.
+pub(crate) const LOCK_WAIT: Duration = Duration::from_secs(10);
+
+/// Everything there is to show.
+#[derive(Debug)]
+pub struct View {
+    /// The configuration that is in force.
+    pub config: Config,
+    /// The usage, as of this reading.
+    pub state: State,
+    /// Every service.
+    pub reports: Vec<Report>,
+    /// Why the configuration on disk is not in force.
+    pub stale_config: Option<StoreError>,
+}
+
+impl<N: Netfilter> Engine<N> {
+    /// Returns what is, as of a reading made now.
+    ///
+    /// # Errors
+    ///
+    /// Any; nothing has changed.
+    pub fn view(&mut self) -> Result<View, EngineError> {
+        let _lock = Lock::acquire(&self.paths, LockKind::Tick, LOCK_WAIT)?;
+        let db = StateDb::open_read_only(&self.paths)?;
+        let saved = match &db {
+            Some(db) => db.load()?,
+            None => None,
+        };
+        let (config, stale_config) = match &db {
+            Some(db) => self.config_or_last_good(db)?,
+            None => (config_file::load(&self.paths)?.config, None),
+        };
+        let mut session = Session::new(&mut self.netfilter, saved)?;
+        session.observe(&config)?;
+        let state = session.state;
+        let reports = reports(&config, &state);
+        Ok(View {
+            config,
+            state,
+            reports,
+            stale_config,
+        })
+    }
+}
