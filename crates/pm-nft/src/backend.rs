@@ -11,9 +11,11 @@ use pm_netlink::nf_tables::*;
 use pm_netlink::{Batch, Error, Malformed, NlmF, Reply, Request, Socket, wait_for_grace_period};
 
 use crate::changes::{following, scripts};
+use crate::element::Elements;
+use crate::found::{AllRules, Chains, Maps, Objects, PM_SH_SET, is_pm_sh_counter};
 use crate::frame::map_name;
 use crate::host::host_id;
-use crate::inspection::{Inspection, PM_SH_SET, is_pm_sh_counter};
+use crate::inspection::Inspection;
 use crate::object::{Object, State};
 
 // Several dumps must fall between two commits of other programs.
@@ -130,18 +132,10 @@ impl Nftables {
         };
         let mut found = Inspection {
             dormant: table.dormant,
-            chains: self.dump(NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE, |all, reply| {
-                crate::inspection::Chains::add(all, reply)
-            })?,
-            maps: self.dump(NFT_MSG_GETSET, NFTA_SET_TABLE, |all, reply| {
-                crate::inspection::Maps::add(all, reply)
-            })?,
-            rules: self.dump(NFT_MSG_GETRULE, NFTA_RULE_TABLE, |all, reply| {
-                crate::inspection::AllRules::add(all, reply)
-            })?,
-            objects: self.dump(NFT_MSG_GETOBJ, NFTA_OBJ_TABLE, |all, reply| {
-                crate::inspection::Objects::add(all, reply)
-            })?,
+            chains: self.dump(NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE, Chains::add)?,
+            maps: self.dump(NFT_MSG_GETSET, NFTA_SET_TABLE, Maps::add)?,
+            rules: self.dump(NFT_MSG_GETRULE, NFTA_RULE_TABLE, AllRules::add)?,
+            objects: self.dump(NFT_MSG_GETOBJ, NFTA_OBJ_TABLE, Objects::add)?,
             ..Inspection::default()
         };
         for direction in Direction::BOTH {
@@ -150,9 +144,8 @@ impl Nftables {
                     a.string(NFTA_SET_ELEM_LIST_TABLE, TABLE);
                     a.string(NFTA_SET_ELEM_LIST_SET, map_name(direction));
                 });
-                *found.elements.of_mut(direction) = self
-                    .socket
-                    .dump(&request, |all: &mut crate::element::Elements, reply| {
+                *found.elements.of_mut(direction) =
+                    self.socket.dump(&request, |all: &mut Elements, reply| {
                         all.add(reply, direction)
                     })?;
             }

@@ -5,27 +5,15 @@
 //! - Base chains come last where their map is made anew, so that packets meet it filled.
 //! - Each batch is pinned to the generation that the one before it makes.
 
-use std::collections::BTreeMap;
-
 use pm_core::port::PortRange;
 use pm_core::ruleset::{
-    Changes, Direction, EpochChange, Frame, InstalledLink, Link, Parts, Piece, Relink, Room, RoomId,
+    Changes, Direction, EpochChange, Frame, Parts, Piece, Relink, Room, RoomId,
 };
 use pm_netlink::NlmF;
 use pm_netlink::nf_tables::*;
 
-use crate::element::{self, Goal, Interval};
-use crate::script::{Label, Script, What};
-use crate::{frame, object, room};
-
-// A message's element list must stay under 64 KiB; an interval takes 112 bytes at most.
-const INTERVALS_A_MESSAGE: usize = 400;
-// How many links one unit changes, unless their ranges overlap.
-const LINKS_A_UNIT: usize = 200;
-
-const ADD: &str = "add";
-const CHANGE: &str = "change";
-const DELETE: &str = "delete";
+use crate::script::{ADD, CHANGE, DELETE, Label, Script, What};
+use crate::{frame, links, object, room};
 
 /// Returns the batches that make `changes` on top of `generation`, each at most `max_bytes`
 /// unless a single unit is larger.
@@ -102,27 +90,8 @@ fn units(changes: &Changes) -> Vec<Unit<'_>> {
             .iter()
             .map(|(&room, &l)| Unit::MoveLimit(room, l)),
     );
-    units.extend(relinks(&changes.relink));
+    units.extend(links::groups(&changes.relink).into_iter().map(Unit::Relink));
     units.extend(changes.repair.map(Unit::FrameLast));
-    units
-}
-
-/// Groups the links so that ranges which overlap change together: the old ones must be gone when
-/// the new ones come, and no packet may pass in between.
-fn relinks(links: &BTreeMap<PortRange, Relink>) -> Vec<Unit<'_>> {
-    let mut units = Vec::new();
-    let mut group: Vec<(PortRange, Relink)> = Vec::new();
-    let mut last = 0;
-    for (&ports, &relink) in links {
-        if group.len() >= LINKS_A_UNIT && ports.first() > last {
-            units.push(Unit::Relink(std::mem::take(&mut group)));
-        }
-        last = last.max(ports.last());
-        group.push((ports, relink));
-    }
-    if !group.is_empty() {
-        units.push(Unit::Relink(group));
-    }
     units
 }
 
@@ -164,7 +133,7 @@ impl Unit<'_> {
                     object::emit_quota(a, &room.quota(), *limit);
                 });
             }
-            Self::Relink(links) => emit_links(script, links),
+            Self::Relink(links) => links::emit(script, links),
         }
     }
 }
@@ -362,58 +331,5 @@ fn emit_room(script: &mut Script, id: RoomId, wanted: &Room) {
             emit_rule(script, label, &name, &room::quota_rule(&quota));
         }
         emit_rule(script, label, &name, &room::counter_rule(&name));
-    }
-}
-
-fn emit_links(script: &mut Script, links: &[(PortRange, Relink)]) {
-    for direction in Direction::BOTH {
-        let found = |link: &InstalledLink| match direction {
-            Direction::In => link.ingress,
-            Direction::Out => link.egress,
-        };
-        let changed = || {
-            links.iter().filter(|(_, relink)| {
-                let wanted = relink.to.map(InstalledLink::from).unwrap_or_default();
-                found(&relink.from) != found(&wanted)
-            })
-        };
-        let deleted: Vec<_> = changed()
-            .filter(|(_, relink)| found(&relink.from).is_some())
-            .map(|&(ports, _)| Interval {
-                ports,
-                target: None,
-            })
-            .collect();
-        let added: Vec<_> = changed()
-            .filter_map(|&(ports, relink)| {
-                let target = Some(match relink.to? {
-                    Link::Drop => Goal::Drop,
-                    Link::Room(variant) => Goal::Room(RoomId { ports, variant }),
-                });
-                Some(Interval { ports, target })
-            })
-            .collect();
-        emit_intervals(script, direction, DELETE, &deleted);
-        emit_intervals(script, direction, ADD, &added);
-    }
-}
-
-fn emit_intervals(
-    script: &mut Script,
-    direction: Direction,
-    verb: &'static str,
-    intervals: &[Interval],
-) {
-    let (kind, flags) = match verb {
-        DELETE => (NFT_MSG_DELSETELEM, NlmF::empty()),
-        _ => (NFT_MSG_NEWSETELEM, NlmF::CREATE | NlmF::EXCL),
-    };
-    for chunk in intervals.chunks(INTERVALS_A_MESSAGE) {
-        let Some(first) = chunk.first() else { continue };
-        let label = Label {
-            verb,
-            what: What::Elements(direction, first.ports),
-        };
-        script.push(kind, flags, label, |a| element::emit(a, direction, chunk));
     }
 }

@@ -10,6 +10,7 @@ mod backend;
 mod changes;
 mod element;
 mod expr;
+mod found;
 mod frame;
 // Headers are in the machine's byte order, and the captures are from x86.
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod frame;
 mod golden;
 mod host;
 mod inspection;
+mod links;
 mod object;
 mod room;
 mod script;

@@ -9,6 +9,11 @@ use pm_netlink::{Attributes, Batch, Mark, NlmF};
 
 use crate::frame::{chain_name, map_name};
 
+/// Verbs of [`Label`].
+pub(crate) const ADD: &str = "add";
+pub(crate) const CHANGE: &str = "change";
+pub(crate) const DELETE: &str = "delete";
+
 /// A batch, and what its messages are for.
 #[derive(Clone, Debug)]
 pub(crate) struct Script {
