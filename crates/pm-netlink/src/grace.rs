@@ -12,8 +12,7 @@ const MEMBARRIER_CMD_GLOBAL: libc::c_int = 1 << 0;
 ///
 /// The kernel implements this membarrier command by `synchronize_rcu()`. It skips the wait where
 /// only one CPU is online, although a preempted sender may then still be inside the rules; that
-/// case is an error here, so that the caller takes
-/// [`crate::Socket::wait_for_grace_period`]'s other way.
+/// case is an error here, so that the caller looks for another way.
 ///
 /// # Errors
 ///

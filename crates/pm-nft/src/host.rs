@@ -44,7 +44,15 @@ fn start_time(stat: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::start_time;
+    use super::{host_id, start_time};
+
+    #[test]
+    fn a_namespace_without_a_cookie_is_told_by_its_inode() {
+        let (with, without) = (host_id(Some(7)).unwrap(), host_id(None).unwrap());
+        assert_eq!(with.boot, without.boot);
+        assert_eq!(with.netns, "cookie 7");
+        assert!(without.netns.starts_with("inode "), "{}", without.netns);
+    }
 
     #[test]
     fn the_start_time_is_found_behind_a_hostile_name() {
