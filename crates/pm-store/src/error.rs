@@ -3,11 +3,10 @@
 //! A message says what failed, where, why in the system's own words, and what to do. It is
 //! whole: no variant has a source that would say the same again.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::errno::Errno;
 use pm_core::config::ConfigError;
 use rusqlite::ErrorCode;
 
@@ -218,23 +217,18 @@ impl StoreError {
     /// Returns the variant for a failed system call.
     pub(crate) fn io(action: &'static str, path: &Path, why: io::Error) -> Self {
         let path = path.to_owned();
-        match why.raw_os_error().map(Errno::from_raw) {
-            // EFBIG: a limit on the size of files is a full disk to whoever meets it.
-            Some(Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG) => Self::DiskFull {
-                action,
-                path,
-                why: why.to_string(),
-            },
-            Some(Errno::EACCES | Errno::EPERM | Errno::EROFS) => Self::Permission {
-                action,
-                path,
-                why: why.to_string(),
-            },
-            _ => Self::Io {
-                action,
-                path,
-                why: why.to_string(),
-            },
+        // By kind, since tempfile hides the number. A limit on the size of files is a full disk to
+        // whoever meets it.
+        let kind = why.kind();
+        let why = why.to_string();
+        match kind {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+                Self::DiskFull { action, path, why }
+            }
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+                Self::Permission { action, path, why }
+            }
+            _ => Self::Io { action, path, why },
         }
     }
 
