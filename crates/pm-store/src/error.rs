@@ -244,6 +244,14 @@ impl StoreError {
                 Self::Damaged { path, why }
             }
             Some(ErrorCode::DiskFull) => Self::DiskFull { action, path, why },
+            // The -shm file could not be made as large as it must be.
+            Some(ErrorCode::SystemIoFailure)
+                if error.sqlite_error().is_some_and(|error| {
+                    error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE
+                }) =>
+            {
+                Self::DiskFull { action, path, why }
+            }
             Some(ErrorCode::SystemIoFailure) => Self::Io { action, path, why },
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
                 Self::Permission { action, path, why }
@@ -256,5 +264,69 @@ impl StoreError {
                 _ => Self::Database { action, path, why },
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::ffi;
+
+    fn of_sqlite(code: i32) -> StoreError {
+        let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+        StoreError::sqlite("save", Path::new("/x/state.db"), &error)
+    }
+
+    #[test]
+    fn what_sqlite_says_is_told_apart() {
+        assert!(matches!(
+            of_sqlite(ffi::SQLITE_BUSY),
+            StoreError::Locked { .. }
+        ));
+        assert!(matches!(
+            of_sqlite(ffi::SQLITE_CORRUPT),
+            StoreError::Damaged { .. }
+        ));
+        assert!(matches!(
+            of_sqlite(ffi::SQLITE_NOTADB),
+            StoreError::Damaged { .. }
+        ));
+        assert!(matches!(
+            of_sqlite(ffi::SQLITE_FULL),
+            StoreError::DiskFull { .. }
+        ));
+        assert!(matches!(
+            of_sqlite(ffi::SQLITE_IOERR_SHMSIZE),
+            StoreError::DiskFull { .. }
+        ));
+        assert!(matches!(
+            of_sqlite(ffi::SQLITE_IOERR_READ),
+            StoreError::Io { .. }
+        ));
+        assert!(matches!(
+            of_sqlite(ffi::SQLITE_READONLY),
+            StoreError::Permission { .. }
+        ));
+        assert!(matches!(
+            of_sqlite(ffi::SQLITE_SCHEMA),
+            StoreError::Database { .. }
+        ));
+    }
+
+    #[test]
+    fn a_message_says_what_where_why_and_what_to_do() {
+        let full = io::Error::from_raw_os_error(28);
+        assert_eq!(
+            StoreError::io("write", Path::new("/etc/port_monitor/config.json"), full).to_string(),
+            "cannot write /etc/port_monitor/config.json: No space left on device (os error 28); \
+             free some space: the kernel goes on counting and cutting, and the next tick that can \
+             save catches up"
+        );
+        assert_eq!(
+            of_sqlite(ffi::SQLITE_NOTADB).to_string(),
+            "/x/state.db is damaged: File opened that is not a database file; the kernel goes on \
+             counting and cutting; restore it from a backup, or move it away (with its -wal and \
+             -shm files) to begin again at zero"
+        );
     }
 }

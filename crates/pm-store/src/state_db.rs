@@ -239,6 +239,9 @@ impl StateDb {
 }
 
 /// The database as one file that nobody has open, by what would change if somebody wrote it.
+///
+/// A second write within one step of the file system's clock, some milliseconds, would not show:
+/// who cannot bear that reads under the *tick* lock, while nobody writes.
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Image {
     device: u64,

@@ -1,5 +1,7 @@
 //! The configuration is whole whatever happens, and what was replaced is kept.
 
+#![allow(clippy::panic, clippy::unwrap_used)]
+
 mod common;
 
 use std::fs;

@@ -2,6 +2,8 @@
 //!
 //! The process that is killed is this test itself, run again with a directory in its environment.
 
+#![allow(clippy::panic, clippy::unwrap_used)]
+
 mod common;
 
 use std::fs;

@@ -1,5 +1,7 @@
 //! One holder at a time, who is named to those that wait.
 
+#![allow(clippy::panic, clippy::unwrap_used)]
+
 mod common;
 
 use std::fs;

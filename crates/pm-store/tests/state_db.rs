@@ -1,5 +1,7 @@
 //! What is saved is what is loaded, and nothing in between.
 
+#![allow(clippy::panic, clippy::unwrap_used)]
+
 mod common;
 
 use std::fs;
