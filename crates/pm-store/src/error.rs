@@ -324,7 +324,7 @@ mod tests {
         );
         assert_eq!(
             of_sqlite(ffi::SQLITE_NOTADB).to_string(),
-            "/x/state.db is damaged: File opened that is not a database file; the kernel goes on \
+            "/x/state.db is damaged: Error code 26: file is not a database; the kernel goes on \
              counting and cutting; restore it from a backup, or move it away (with its -wal and \
              -shm files) to begin again at zero"
         );
