@@ -252,7 +252,8 @@ fn fault_21_sizes_are_exact_and_every_port_is_allowed(lab: &mut Lab) -> Result<(
     lab.ok(&["set", "65534", "--quota", "none"])?;
     ensure!(lab.service("65534")?.quota_bytes.is_none());
     lab.ok(&["add", "1,65535,61440"])?;
-    refused_whole(lab, &["add", "60000-65535"], &["65534"])
+    refused_whole(lab, &["add", "60000-65535"], &["61440"])?;
+    refused_whole(lab, &["add", "65000-65534"], &["65534"])
 }
 
 /// Fault 22 of the scripts pm replaces: two to four rules a port, and each packet walked them all.

@@ -188,6 +188,14 @@ fn deletions_that_leave_the_counters_lose_nothing(lab: &mut Lab) -> Result<()> {
     Ok(())
 }
 
+fn without_elements(ruleset: &str) -> String {
+    ruleset
+        .lines()
+        .filter(|line| !line.contains("elements = {"))
+        .map(|line| format!("{line}\n"))
+        .collect()
+}
+
 fn save(lab: &Lab) -> Result<String> {
     Ok(format!(
         "flush ruleset\n{}",
@@ -221,12 +229,16 @@ fn a_saved_and_reloaded_ruleset_is_not_billed_twice(lab: &mut Lab) -> Result<()>
     Ok(())
 }
 
-/// `nft -f` of a saved ruleset without `flush` adds each rule a second time.
+/// `nft -f` of a saved ruleset without `flush` adds each rule a second time. (The maps' elements are left out: nft
+/// refuses to add a verdict that is there already, and then loads nothing.)
 fn a_ruleset_merged_into_itself_is_not_billed_twice(lab: &mut Lab) -> Result<()> {
     served(lab)?;
-    let saved = lab.vps.nft(&["list", "ruleset"])?;
+    let saved = without_elements(&lab.vps.nft(&["list", "ruleset"])?);
     for _ in 0..2 {
+        let rules = lab.table()?.matches("counter name").count();
         lab.vps.nft_load(&saved)?;
+        let doubled = lab.table()?.matches("counter name").count();
+        ensure!(doubled == 2 * rules, "{rules} rules became {doubled}");
         goes_on(lab)?;
     }
     Ok(())
@@ -299,17 +311,12 @@ fn restarts_and_reloads_at_random_keep_every_byte(lab: &mut Lab) -> Result<()> {
         match what {
             "flush" => drop(lab.vps.nft(&["flush", "ruleset"])?),
             "reload" => lab.vps.nft_load(&saved)?,
-            "merge" => lab
-                .vps
-                .nft_load(&saved.replacen("flush ruleset\n", "", 1))
-                .or_else(|error| {
-                    // An older file may contradict the live maps; nothing has changed then.
-                    if error.to_string().contains("exit code") {
-                        Ok(())
-                    } else {
-                        Err(error)
-                    }
-                })?,
+            "merge" => lab.vps.nft_load(&without_elements(&saved.replacen(
+                "flush ruleset
+",
+                "",
+                1,
+            )))?,
             "reset" => drop(lab.vps.nft(&["reset", "counters"])?),
             "restart" => lab.restart_vps()?,
             _ => {
