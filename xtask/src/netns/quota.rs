@@ -1,6 +1,6 @@
 //! The quota cuts in the kernel: never a byte more, at most one packet less.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::tests;
 use crate::lab::{Family, Lab, wait_until};
@@ -18,6 +18,7 @@ tests!["quota":
     raising_a_spent_quota_gives_the_exact_rest,
     lowering_a_quota_below_what_is_used_cuts_at_once,
     a_quota_added_in_mid_flood_counts_what_was_used_before,
+    changes_with_little_left_bill_exactly_what_passed,
     a_quota_set_under_two_way_traffic_is_exact,
     a_changed_mode_moves_the_cut_to_the_new_sum,
     mode_and_quota_changes_under_traffic_lose_and_double_nothing,
@@ -254,16 +255,53 @@ fn a_quota_added_in_mid_flood_counts_what_was_used_before(lab: &mut Lab) -> Resu
         "this machine is too fast for this test"
     );
     lab.ok(&["monitor"])?;
+    let packet = Family::V4.udp_length(200);
     wait_until("the quota is spent", || {
-        Ok(lab.truth(Place::Tried, "20000")?.sum() > quota + MB)
+        Ok(passed(lab, "20000")?.sum() + packet > quota)
     })?;
+    flood.wait_for(5000)?;
     flood.stop()?;
-    check_cut(
-        "in mid-flood",
-        passed(lab, "20000")?.sum(),
-        quota,
-        Family::V4.udp_length(200),
-    )
+    check_cut("in mid-flood", passed(lab, "20000")?.sum(), quota, packet)
+}
+
+/// With little left, pm stops a service for the moment in which its objects change. What passed before and after
+/// is billed to the byte, and what was stopped is not.
+fn changes_with_little_left_bill_exactly_what_passed(lab: &mut Lab) -> Result<()> {
+    lab.watch_cut(&["20000"])?;
+    lab.ok(&["add", "20000"])?;
+    let floods = [
+        Flood::start(lab, Family::V4, Way::In, 20000, 100, Pace::Unchecked)?,
+        Flood::start(lab, Family::V6, Way::Out, 20000, 100, Pace::Unchecked)?,
+    ];
+    for change in [
+        &["--quota", "2GB"][..],
+        &["--mode", "out"],
+        &["--quota", "none"],
+        &["--quota", "3GB", "--mode", "both"],
+        &["--quota", "4GB", "--used", "1GB"],
+        &["--quota", "none", "--mode", "out"],
+    ] {
+        let mut args = vec!["set", "20000"];
+        args.extend(change);
+        lab.ok(&args)?;
+        floods[0].wait_for(500)?;
+        lab.ok(&["monitor"])?;
+        floods[1].wait_for(500)?;
+    }
+    for flood in floods {
+        flood.stop()?;
+    }
+    let (service, passed) = (lab.service("20000")?, passed(lab, "20000")?);
+    ensure!(
+        service.state == "ok",
+        "this machine is too fast for this test: {service:?}"
+    );
+    ensure!(
+        service.bytes() == passed,
+        "pm says {:?}, {passed:?} passed",
+        service.bytes()
+    );
+    Ok(())
 }
 
 /// A quota that joins counters in use has an offset to them, which is found while packets pass; a cut much later
@@ -339,16 +377,25 @@ fn mode_and_quota_changes_under_traffic_lose_and_double_nothing(lab: &mut Lab) -
         &["--quota", "none"],
         &["--mode", "both"],
         &["--quota", "600GB", "--mode", "out"],
-        &["--quota", "1GiB", "--mode", "both", "--used", "0"],
+        &["--quota", "10GB", "--mode", "both", "--used", "0"],
         &["--quota", "none"],
         &["--quota", "700GB"],
     ] {
         let mut args = vec!["set", "20000"];
         args.extend(change);
         lab.ok(&args)?;
-        floods[0].wait_for(200)?;
+        // A packet that was dropped stalls its flood.
+        let stalled = || {
+            format!(
+                "after `pm {}`: {:?}\n{}",
+                args.join(" "),
+                lab.service("20000"),
+                lab.table().unwrap_or_default()
+            )
+        };
+        floods[0].wait_for(200).with_context(stalled)?;
         lab.ok(&["monitor"])?;
-        floods[1].wait_for(200)?;
+        floods[1].wait_for(200).with_context(stalled)?;
     }
     for flood in floods {
         flood.stop()?;
