@@ -4,7 +4,9 @@ use proptest::prelude::*;
 use time::Date;
 
 use crate::calendar::{DayOfMonth, ResetPolicy};
-use crate::port::PortRange;
+use crate::config::{Config, MAX_NOTE_CHARS, Mode, Note, QuotaSize, Service, ZoneName};
+use crate::port::{PortList, PortRange};
+use crate::request::{Request, Selection, Settings};
 use crate::units::{BitRate, Size, SizeFamily, SizeUnit};
 
 /// Any port or range.
@@ -64,5 +66,138 @@ pub fn reset_policy() -> impl Strategy<Value = ResetPolicy> {
             ResetPolicy::Monthly(day)
         }),
         1 => Just(ResetPolicy::Never),
+    ]
+}
+
+/// Ports and ranges that do not overlap, in order: `few` of them, near to each other.
+fn apart(few: std::ops::Range<usize>) -> impl Strategy<Value = Vec<PortRange>> {
+    let gaps = prop_oneof![2 => Just(1u16), 1 => 1u16..2_000];
+    let more = prop_oneof![2 => Just(0u16), 1 => 0u16..2_000];
+    prop::collection::vec((gaps, more), few).prop_map(|steps| {
+        let mut before = 0;
+        steps
+            .into_iter()
+            .map(|(gap, more)| {
+                let first = before + gap;
+                before = first + more;
+                PortRange::new(first, before).unwrap_or_else(|_| unreachable!("ordered"))
+            })
+            .collect()
+    })
+}
+
+/// Any list of ports.
+pub fn port_list() -> impl Strategy<Value = PortList> {
+    apart(1..8).prop_map(|ranges| {
+        PortList::new(ranges).unwrap_or_else(|_| unreachable!("they do not overlap"))
+    })
+}
+
+/// Any note, most of them unkind: quotes, tabs, newlines, digits only, CJK, emoji.
+pub fn note() -> impl Strategy<Value = Note> {
+    let unkind = prop::sample::select(vec![
+        '\'', '"', '`', '$', '\\', '\t', '\n', ' ', '-', '=', ',', '{', '%', '!', '0', '1', '流',
+        '量', '🐙', '\u{301}', '\u{200d}', '\u{feff}',
+    ]);
+    let any = any::<char>().prop_filter("a control character", |c| {
+        !c.is_control() || matches!(c, '\t' | '\n')
+    });
+    prop::collection::vec(prop_oneof![2 => unkind, 1 => any], 0..=MAX_NOTE_CHARS).prop_map(
+        |chars| {
+            let text: String = chars.into_iter().collect();
+            Note::try_from(text).unwrap_or_else(|_| unreachable!("short and without controls"))
+        },
+    )
+}
+
+/// Any quota.
+pub fn quota_size() -> impl Strategy<Value = QuotaSize> {
+    size().prop_filter_map("a quota of 0", |size| QuotaSize::try_from(size).ok())
+}
+
+/// Any mode.
+pub fn mode() -> impl Strategy<Value = Mode> {
+    prop::sample::select(vec![Mode::Both, Mode::Out])
+}
+
+/// Any service.
+pub fn service() -> impl Strategy<Value = Service> {
+    (
+        note(),
+        mode(),
+        prop::option::of(quota_size()),
+        prop::option::of(reset_policy()),
+        any::<bool>(),
+    )
+        .prop_map(|(note, mode, quota, reset, blocked)| Service {
+            note,
+            mode,
+            quota,
+            reset,
+            blocked,
+        })
+}
+
+/// Any configuration, most with a few services.
+pub fn config() -> impl Strategy<Value = Config> {
+    let services = apart(0..8).prop_flat_map(|ranges| {
+        let services = prop::collection::vec(service(), ranges.len());
+        services.prop_map(move |services| ranges.iter().copied().zip(services).collect())
+    });
+    (any::<u64>(), prop::option::of(zone_name()), services).prop_map(
+        |(revision, time_zone, services)| Config {
+            revision,
+            time_zone,
+            services,
+            ..Config::default()
+        },
+    )
+}
+
+/// Any zone.
+pub fn zone_name() -> impl Strategy<Value = ZoneName> {
+    prop::sample::select(tzdb::TZ_NAMES).prop_map(|name| {
+        ZoneName::try_from(name.to_owned()).unwrap_or_else(|_| unreachable!("it is built in"))
+    })
+}
+
+/// Any settings, none and all of them too.
+pub fn settings() -> impl Strategy<Value = Settings> {
+    (
+        prop::option::of(prop::option::of(quota_size())),
+        prop::option::of(mode()),
+        prop::option::of(reset_policy()),
+        prop::option::of(note()),
+    )
+        .prop_map(|(quota, mode, reset, note)| Settings {
+            quota,
+            mode,
+            reset,
+            note,
+        })
+}
+
+/// Any choice of services.
+pub fn selection() -> impl Strategy<Value = Selection> {
+    prop_oneof![
+        1 => Just(Selection::All),
+        4 => port_list().prop_map(Selection::Ports),
+    ]
+}
+
+/// Any request.
+pub fn request() -> impl Strategy<Value = Request> {
+    prop_oneof![
+        4 => (port_list(), settings(), any::<bool>()).prop_map(|(ports, settings, or_set)| {
+            Request::Add { ports, settings, or_set }
+        }),
+        4 => (selection(), settings(), prop::option::of(size())).prop_map(
+            |(ports, settings, used)| Request::Set { ports, settings, used }
+        ),
+        1 => selection().prop_map(|ports| Request::Delete { ports }),
+        1 => selection().prop_map(|ports| Request::Reset { ports }),
+        1 => selection().prop_map(|ports| Request::Block { ports }),
+        1 => selection().prop_map(|ports| Request::Unblock { ports }),
+        1 => prop::option::of(zone_name()).prop_map(Request::SetTimeZone),
     ]
 }
