@@ -20,6 +20,14 @@ use crate::cleanup::{self, Leftover};
 use crate::namespace::{Namespace, Output, run};
 use crate::truth::{self, Bytes, Place};
 
+/// A program that a lab calls, and the Debian package that has it.
+pub(crate) const PROGRAMS: [(&str, &str); 4] = [
+    ("nft", "nftables"),
+    ("ip", "iproute2"),
+    ("ethtool", "ethtool"),
+    ("nsenter", "util-linux"),
+];
+
 /// The lab. Make one per test.
 #[derive(Debug)]
 pub(crate) struct Lab {
@@ -413,12 +421,16 @@ impl Lab {
             .success()
             .context("cannot make a veth pair")?;
         for (namespace, own, other) in [(&self.vps, 1, 2), (&self.client, 2, 1)] {
-            // No link-local address: its duplicate detection would be traffic of its own.
+            // No link-local address: its duplicate detection would be traffic of its own. Fixed neighbours: the
+            // kernel may drop what waits for an address to be resolved, and a test would take it for a cut.
             namespace.ip(&format!(
                 "link set eth0 addrgenmode none\n\
+                 link set eth0 address 02:00:00:00:00:0{own}\n\
                  addr add 10.77.0.{own}/24 dev eth0\n\
                  addr add fd77::{own}/64 dev eth0 nodad\n\
                  link set eth0 up\n\
+                 neigh replace 10.77.0.{other} lladdr 02:00:00:00:00:0{other} dev eth0 nud permanent\n\
+                 neigh replace fd77::{other} lladdr 02:00:00:00:00:0{other} dev eth0 nud permanent\n\
                  route add default via 10.77.0.{other}\n"
             ))?;
             // GRO would merge packets between the two counts.
@@ -536,7 +548,7 @@ pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> Result<bool>) -> 
 pub(crate) fn require_root() -> Result<()> {
     ensure!(
         nix::unistd::geteuid().is_root(),
-        "network namespaces need root: run this command with sudo (nothing outside its own namespaces is touched)"
+        "network namespaces need root: run the same command under `sudo -E env \"PATH=$PATH\"` (nothing outside its own namespaces is touched)"
     );
     Ok(())
 }

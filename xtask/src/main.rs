@@ -1,6 +1,7 @@
 //! Development commands: `cargo xtask test` and its friends.
 
 mod cleanup;
+mod demo;
 mod lab;
 mod namespace;
 mod netns;
@@ -39,6 +40,8 @@ enum Command {
         #[arg(long)]
         seed: Option<u64>,
     },
+    /// Watch pm do its main job in network namespaces, in about a minute; needs root.
+    Demo,
     /// Helper processes of the tests.
     #[command(hide = true, subcommand)]
     Traffic(Traffic),
@@ -61,6 +64,7 @@ fn run() -> Result<ExitCode> {
     match Arguments::parse().command {
         Command::Test => test::run()?,
         Command::NetnsTest { filter, pm, seed } => return netns::run(filter.as_deref(), pm, seed),
+        Command::Demo => demo::run()?,
         Command::Traffic(Traffic::Listen { address }) => traffic::listen_until_eof(address)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -44,7 +44,7 @@ const IMPURE: [&str; 9] = [
 pub(crate) fn run() -> Result<()> {
     let started = Instant::now();
     let root = nix::unistd::geteuid().is_root();
-    stage("packages", || packages(root))?;
+    stage("packages", || install_missing(&PROGRAMS, root))?;
     stage("rust components", components)?;
     stage("format", || cargo(&["fmt", "--all", "--check"]))?;
     stage("clippy", || {
@@ -126,8 +126,13 @@ fn stage<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     Ok(result)
 }
 
-fn packages(root: bool) -> Result<()> {
-    let mut missing: Vec<&str> = PROGRAMS
+/// Installs the Debian packages of those programs that are missing, as root and where there is apt-get.
+///
+/// # Errors
+///
+/// When it may not and they are needed, with the command that would.
+pub(crate) fn install_missing(programs: &[(&str, &'static str)], root: bool) -> Result<()> {
+    let mut missing: Vec<&str> = programs
         .iter()
         .filter(|(program, _)| find(program).is_none())
         .map(|(_, package)| *package)
