@@ -74,7 +74,7 @@ fn counted(demo: &mut Demo) -> Result<()> {
          pm must say exactly what the client's counters say.",
     );
     let vpn = screen.live(lab, || {
-        let rounds = 30;
+        let rounds = 40;
         in_parallel([
             Box::new(|| browse(lab, rounds)),
             Box::new(|| tunnel(lab, rounds)),
@@ -159,7 +159,7 @@ fn blocked(demo: &mut Demo) -> Result<()> {
     } = demo;
     screen.act(
         "Blocked and unblocked",
-        "1,000 datagrams to zoe and 1,000 from it: through, then blocked, then through again.",
+        "1,000 datagrams to zoe and 1,000 from her: through, then blocked, then through again.",
     );
     let all = 2000 * Family::V6.udp_length(500);
     let udp = Udp::open(lab, Family::V6, ZOE.1)?;

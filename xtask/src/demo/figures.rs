@@ -94,7 +94,7 @@ impl Figures {
             "All figures agree: these and {} more.",
             self.0.iter().filter(|figure| !figure.key).count()
         );
-        screen.say("");
+        println!();
         screen.say(&screen.styled(Style::Good, &text));
         Ok(())
     }

@@ -62,7 +62,10 @@ impl Screen {
 
     /// Prints a paragraph.
     pub(super) fn say(&self, text: &str) {
-        for line in wrapped(text, WIDTH - 3) {
+        for line in wrapped(text, WIDTH - 3)
+            .iter()
+            .filter(|line| !line.is_empty())
+        {
             println!("   {line}");
         }
     }
