@@ -5,12 +5,12 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use crate::lab::{Family, Lab, PATIENCE};
 use crate::namespace::Namespace;
@@ -71,7 +71,7 @@ impl Udp {
                 from.send(&data).context("cannot send a datagram")?;
             }
             for _ in 0..batch {
-                let length = to.recv(&mut buffer).context("a datagram did not arrive")?;
+                let length = receive(to, &mut buffer).context("a datagram did not arrive")?;
                 ensure!(
                     length == payload,
                     "a datagram of {payload} bytes arrived with {length}"
@@ -119,7 +119,7 @@ pub(crate) enum Pace {
 pub(crate) struct Flood {
     stop: Arc<AtomicBool>,
     sent: Arc<AtomicU64>,
-    threads: Vec<JoinHandle<Result<()>>>,
+    threads: Mutex<Vec<JoinHandle<Result<()>>>>,
 }
 
 impl Flood {
@@ -174,7 +174,7 @@ impl Flood {
         let flood = Self {
             stop,
             sent,
-            threads: vec![source, sink],
+            threads: Mutex::new(vec![source, sink]),
         };
         flood.wait_for(1)?;
         Ok(flood)
@@ -193,9 +193,13 @@ impl Flood {
     pub(crate) fn wait_for(&self, more: u64) -> Result<()> {
         let goal = self.sent() + more;
         crate::lab::wait_until("the flood goes on", || {
-            Ok(self.sent() >= goal || self.threads.iter().any(JoinHandle::is_finished))
+            let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(index) = threads.iter().position(JoinHandle::is_finished) {
+                join(threads.swap_remove(index))?;
+                bail!("the flood has ended by itself");
+            }
+            Ok(self.sent() >= goal)
         })?;
-        ensure!(self.sent() >= goal, "the flood has ended by itself");
         Ok(())
     }
 
@@ -204,24 +208,29 @@ impl Flood {
     /// # Errors
     ///
     /// When a datagram of a [`Pace::Windowed`] flood did not arrive.
-    pub(crate) fn stop(mut self) -> Result<u64> {
-        self.stop.store(true, Ordering::Release);
-        for thread in self.threads.drain(..) {
-            thread
-                .join()
-                .map_err(|_| anyhow!("a traffic thread panicked"))??;
-        }
+    pub(crate) fn stop(self) -> Result<u64> {
+        self.end()?;
         Ok(self.sent())
+    }
+
+    fn end(&self) -> Result<()> {
+        self.stop.store(true, Ordering::Release);
+        let threads =
+            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        threads.into_iter().try_for_each(join)
     }
 }
 
 impl Drop for Flood {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Release);
-        for thread in self.threads.drain(..) {
-            let _ = thread.join();
-        }
+        let _ = self.end();
     }
+}
+
+fn join(thread: JoinHandle<Result<()>>) -> Result<()> {
+    thread
+        .join()
+        .map_err(|_| anyhow!("a traffic thread panicked"))?
 }
 
 /// Makes one TCP connection to `port`: the client sends `upload` bytes, the service answers with `download` bytes,
@@ -358,6 +367,16 @@ fn bind(namespace: &Namespace, address: SocketAddr) -> Result<UdpSocket> {
     Ok(socket)
 }
 
+/// A receive with a time limit is not restarted by the kernel when something interrupts it.
+fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> std::io::Result<usize> {
+    loop {
+        match socket.recv(buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
 /// A drop in the output hook is an error to the sender (EPERM); for a flood it is the point of the exercise.
 /// ECONNREFUSED is an ICMP answer to an earlier datagram.
 fn send_lossy(socket: &UdpSocket, data: &[u8]) -> Result<()> {
@@ -400,7 +419,11 @@ fn sink(
                     received.load(Ordering::Acquire)
                 );
             }
-            Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::ConnectionRefused | ErrorKind::Interrupted
+                ) => {}
             Err(error) => return Err(error).context("cannot receive a datagram"),
         }
     }
