@@ -1,12 +1,15 @@
 //! The command line.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use pm_core::calendar::ResetPolicy;
-use pm_core::config::{Mode, Note, QuotaSize};
+use pm_core::config::{Mode, Note, QuotaSize, ValueError};
 use pm_core::port::PortList;
-use pm_core::request::{Selection, Settings};
+use pm_core::request::{Request, Selection, Settings};
 use pm_core::units::Size;
 
 /// Counts what every TCP/UDP port uses, and cuts it off at its quota.
@@ -61,18 +64,8 @@ pub(crate) struct Places {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Monitor ports: `pm add 20000,30000-30100 --quota 100GB`
-    Add(Add),
-    /// Change services: `pm set 20000 --quota none`
-    Set(Set),
-    /// Stop monitoring ports
-    Del(Change),
-    /// Begin a new period now, at nothing used
-    Reset(Change),
-    /// Let nothing through
-    Block(Change),
-    /// Undo a block
-    Unblock(Change),
+    #[command(flatten)]
+    Change(Change),
     /// Show all services
     List(Reading),
     /// Show one service in full
@@ -90,44 +83,61 @@ pub(crate) enum Command {
     Doctor(Reading),
 }
 
+/// What changes services.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Change {
+    /// Monitor ports: `pm add 20000,30000-30100 --quota 100GB`
+    Add(Add),
+    /// Change services: `pm set 20000 --quota none`
+    Set(Set),
+    /// Stop monitoring ports
+    Del(Chosen),
+    /// Begin a new period now, at nothing used
+    Reset(Chosen),
+    /// Let nothing through
+    Block(Chosen),
+    /// Undo a block
+    Unblock(Chosen),
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct Add {
     /// Ports and ranges, separated by commas: 20000,20001,30000-30100
     #[arg(value_name = "PORTS")]
-    pub(crate) ports: PortList,
+    ports: PortList,
     #[command(flatten)]
-    pub(crate) settings: SettingFlags,
+    settings: SettingFlags,
     /// Change those that are monitored already
     #[arg(long)]
-    pub(crate) or_set: bool,
+    or_set: bool,
     #[command(flatten)]
-    pub(crate) options: ChangeOptions,
+    options: ChangeOptions,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Set {
     #[command(flatten)]
-    pub(crate) ports: Ports,
+    ports: Ports,
     #[command(flatten)]
-    pub(crate) settings: SettingFlags,
+    settings: SettingFlags,
     /// What has been used in this period is to be this
     #[arg(long, value_name = "SIZE")]
-    pub(crate) used: Option<Size>,
+    used: Option<Size>,
     #[command(flatten)]
-    pub(crate) options: ChangeOptions,
+    options: ChangeOptions,
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct Change {
+pub(crate) struct Chosen {
     #[command(flatten)]
-    pub(crate) ports: Ports,
+    ports: Ports,
     #[command(flatten)]
-    pub(crate) options: ChangeOptions,
+    options: ChangeOptions,
 }
 
 #[derive(Args, Debug)]
 #[group(required = true, multiple = false)]
-pub(crate) struct Ports {
+struct Ports {
     /// Services, as they were added, separated by commas: 20000,30000-30100
     #[arg(value_name = "PORTS")]
     ports: Option<PortList>,
@@ -147,7 +157,7 @@ pub(crate) struct ChangeOptions {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct SettingFlags {
+struct SettingFlags {
     /// How much may be used in a period: 100GB (10⁹), 100GiB (2³⁰), 1.5TB, or `none`
     #[arg(long, value_name = "SIZE|none", value_parser = parse_quota)]
     quota: Option<QuotaFlag>,
@@ -158,7 +168,7 @@ pub(crate) struct SettingFlags {
     #[arg(long, value_name = "1..31|never")]
     reset: Option<ResetPolicy>,
     /// A note for you, up to 200 characters
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, value_parser = NoteParser)]
     note: Option<Note>,
 }
 
@@ -218,9 +228,42 @@ pub(crate) enum Config {
     },
 }
 
+impl Change {
+    /// Returns what is asked for, and how it is to be carried out.
+    pub(crate) fn request(self) -> (Request, ChangeOptions) {
+        match self {
+            Self::Add(add) => {
+                let request = Request::Add {
+                    ports: add.ports,
+                    settings: add.settings.settings(),
+                    or_set: add.or_set,
+                };
+                (request, add.options)
+            }
+            Self::Set(set) => {
+                let request = Request::Set {
+                    ports: set.ports.selection(),
+                    settings: set.settings.settings(),
+                    used: set.used,
+                };
+                (request, set.options)
+            }
+            Self::Del(chosen) => chosen.request(|ports| Request::Delete { ports }),
+            Self::Reset(chosen) => chosen.request(|ports| Request::Reset { ports }),
+            Self::Block(chosen) => chosen.request(|ports| Request::Block { ports }),
+            Self::Unblock(chosen) => chosen.request(|ports| Request::Unblock { ports }),
+        }
+    }
+}
+
+impl Chosen {
+    fn request(self, of: impl FnOnce(Selection) -> Request) -> (Request, ChangeOptions) {
+        (of(self.ports.selection()), self.options)
+    }
+}
+
 impl Ports {
-    /// Returns the services that are meant.
-    pub(crate) fn selection(self) -> Selection {
+    fn selection(self) -> Selection {
         match self.ports {
             Some(ports) => Selection::Ports(ports),
             None => Selection::All,
@@ -229,14 +272,38 @@ impl Ports {
 }
 
 impl SettingFlags {
-    /// Returns the settings that were given.
-    pub(crate) fn settings(self) -> Settings {
+    fn settings(self) -> Settings {
         Settings {
             quota: self.quota.map(|flag| flag.0),
             mode: self.mode,
             reset: self.reset,
             note: self.note,
         }
+    }
+}
+
+/// Reads a note. clap's own way would repeat a note that is refused, all 10,000 characters of it.
+#[derive(Clone)]
+struct NoteParser;
+
+impl TypedValueParser for NoteParser {
+    type Value = Note;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        _: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<Note, clap::Error> {
+        let refuse = |reason: String| {
+            let message = format!("invalid value for '--note <TEXT>': {reason}");
+            clap::Error::raw(ErrorKind::ValueValidation, message + "\n").with_cmd(command)
+        };
+        let text = value
+            .to_str()
+            .ok_or_else(|| refuse("it is not UTF-8".to_owned()))?;
+        text.parse()
+            .map_err(|error: ValueError| refuse(error.to_string()))
     }
 }
 
@@ -254,10 +321,89 @@ fn parse_quota(text: &str) -> Result<QuotaFlag, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::config;
     use clap::CommandFactory;
+    use pm_core::strategies::request;
+    use proptest::prelude::*;
 
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    /// Returns the words that a POSIX shell makes of a command line.
+    fn shell(line: &str) -> Vec<String> {
+        let script = format!("printf '%s\\0' {line}");
+        let output = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{line}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let words = text.strip_suffix('\0').unwrap().split('\0');
+        words.map(str::to_owned).collect()
+    }
+
+    fn parse(words: &[String]) -> Request {
+        match Cli::try_parse_from(words).unwrap().command.unwrap() {
+            Command::Change(change) => change.request().0,
+            Command::Config(Config::Set { key, value, .. }) => {
+                config::request(&key, &value).unwrap()
+            }
+            other => panic!("{other:?} changes nothing"),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_request_prints_asks_for_it_again(request in request()) {
+            let line = request.to_string();
+            prop_assert_eq!(parse(&shell(&line)), request, "{}", line);
+        }
+    }
+
+    /// Returns what a wrong command line is answered with, and the exit code.
+    fn usage_error(line: &str) -> (String, i32) {
+        let words = shell(&format!("pm {line}"));
+        let error = Cli::try_parse_from(words).unwrap_err();
+        (error.to_string(), error.exit_code())
+    }
+
+    #[test]
+    fn wrong_usage_is_answered_with_what_is_right() {
+        let mut text = String::new();
+        for line in [
+            "add",
+            "add ''",
+            "add 0",
+            "add 65536",
+            "add 80,http",
+            "add 90-80",
+            "add 20000,19000-21000",
+            "add 80 --quota 0",
+            "add 80 --quota 1e30GB",
+            "add 80 --quota -5GB",
+            "add 80 --quota 100Mbps",
+            "add 80 --quota 9999PB",
+            "add 80 --reset 0",
+            "add 80 --reset 32",
+            "add 80 --reset monthly",
+            "add 80 --mode max",
+            "add 80 --note \"$(printf '%0201d' 0)\"",
+            "add 80 --note \"$(printf 'a\\033[31m')\"",
+            "add 80 --qouta 5GB",
+            "set",
+            "set 80 --all",
+            "set 80 --used lots",
+            "del",
+            "show",
+            "lits",
+            "config get",
+        ] {
+            let (error, code) = usage_error(line);
+            assert_eq!(code, 2, "{line}");
+            text.push_str(&format!("$ pm {line}\n{error}\n"));
+        }
+        insta::assert_snapshot!(text);
     }
 }

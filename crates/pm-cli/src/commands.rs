@@ -1,7 +1,7 @@
 //! One module a subcommand; each parses its flags into a request, calls the engine and prints.
 
 mod change;
-mod config;
+pub(crate) mod config;
 mod doctor;
 mod list;
 mod monitor;
@@ -10,7 +10,6 @@ mod teardown;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use pm_core::request::Request;
 use pm_engine::Engine;
 use pm_nft::Nftables;
 use pm_store::paths::Paths;
@@ -30,51 +29,9 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         None => Command::List(Reading { json: false }),
     };
     match command {
-        Command::Add(add) => {
-            let settings = add.settings.settings();
-            let request = Request::Add {
-                ports: add.ports,
-                settings,
-                or_set: add.or_set,
-            };
-            change::run(&places, &request, add.options)
-        }
-        Command::Set(set) => {
-            let ports = set.ports.selection();
-            let settings = set.settings.settings();
-            change::run(
-                &places,
-                &Request::Set {
-                    ports,
-                    settings,
-                    used: set.used,
-                },
-                set.options,
-            )
-        }
-        Command::Del(flags) => {
-            let request = Request::Delete {
-                ports: flags.ports.selection(),
-            };
-            change::run(&places, &request, flags.options)
-        }
-        Command::Reset(flags) => {
-            let request = Request::Reset {
-                ports: flags.ports.selection(),
-            };
-            change::run(&places, &request, flags.options)
-        }
-        Command::Block(flags) => {
-            let request = Request::Block {
-                ports: flags.ports.selection(),
-            };
-            change::run(&places, &request, flags.options)
-        }
-        Command::Unblock(flags) => {
-            let request = Request::Unblock {
-                ports: flags.ports.selection(),
-            };
-            change::run(&places, &request, flags.options)
+        Command::Change(change) => {
+            let (request, options) = change.request();
+            change::run(&places, &request, options)
         }
         Command::List(reading) => list::all(&places, reading),
         Command::Show(show) => list::one(&places, &show.ports, show.reading),

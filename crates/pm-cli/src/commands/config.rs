@@ -7,8 +7,8 @@ use pm_core::config::Config;
 use pm_core::request::Request;
 use pm_store::config_file;
 
-use crate::cli::{ChangeOptions, Config as Command, Places};
-use crate::output::json;
+use crate::cli::{Config as Command, Places};
+use crate::output::{json, words};
 
 /// The settings that there are, in the order in which they are shown.
 const KEYS: [&str; 1] = ["time_zone"];
@@ -42,7 +42,7 @@ pub(crate) fn run(places: &Places, command: Command) -> Result<ExitCode> {
             key,
             value,
             options,
-        } => return set(places, &key, &value, options),
+        } => return super::change::run(places, &request(&key, &value)?, options),
         Command::Check { file, reading } => {
             let services = match file {
                 None => config_file::load(&super::paths(places))?
@@ -60,20 +60,24 @@ pub(crate) fn run(places: &Places, command: Command) -> Result<ExitCode> {
             if reading.json {
                 println!("{}", json::checked_config(services)?);
             } else {
-                println!("The configuration is good: {services} services.");
+                println!("The configuration is good: {}.", words::services(services));
             }
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn set(places: &Places, key: &str, value: &str, options: ChangeOptions) -> Result<ExitCode> {
-    let request = match key {
-        "time_zone" if value == "system" => Request::SetTimeZone(None),
-        "time_zone" => Request::SetTimeZone(Some(value.parse()?)),
-        _ => return Err(unknown(key)),
-    };
-    super::change::run(places, &request, options)
+/// Returns the request that changes a setting.
+///
+/// # Errors
+///
+/// There is no such setting, or it cannot have that value.
+pub(crate) fn request(key: &str, value: &str) -> Result<Request> {
+    match key {
+        "time_zone" if value == "system" => Ok(Request::SetTimeZone(None)),
+        "time_zone" => Ok(Request::SetTimeZone(Some(value.parse()?))),
+        _ => Err(unknown(key)),
+    }
 }
 
 fn value(config: &Config, key: &str) -> Result<String> {

@@ -17,7 +17,7 @@ pub(crate) fn all(places: &Places, reading: Reading) -> Result<ExitCode> {
     if reading.json {
         println!("{}", json::services(&view.reports)?);
     } else {
-        println!("{}", table::services(&view.reports));
+        println!("{}", table::services(&view.reports, None));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::cli::Places;
 use crate::commands::monitor::report;
+use crate::output::words;
 
 /// Takes all rules out of the kernel after a last reading.
 pub(crate) fn run(places: &Places, dry_run: bool) -> Result<ExitCode> {
@@ -13,8 +14,9 @@ pub(crate) fn run(places: &Places, dry_run: bool) -> Result<ExitCode> {
     if dry_run {
         let services = engine.view()?.reports.len();
         println!(
-            "Nothing was changed. `pm teardown` would read the counters of {services} services a \
-             last time and delete table inet port_monitor."
+            "Nothing was changed. `pm teardown` would read the counters of {} a last time and \
+             delete table inet port_monitor.",
+            words::services(services)
         );
         return Ok(ExitCode::SUCCESS);
     }

@@ -5,6 +5,8 @@ use std::fmt;
 use pm_engine::doctor::{Finding, Severity, TableState};
 use serde::Serialize;
 
+use crate::output::words::{reserve, services as services_counted};
+
 /// One check for people and programs.
 #[derive(Debug, Serialize)]
 pub(crate) struct Diagnosis {
@@ -63,7 +65,7 @@ fn words(finding: &Finding) -> (&'static str, String, Trouble) {
             "configuration",
             problem
                 .clone()
-                .unwrap_or_else(|| format!("{services} services")),
+                .unwrap_or_else(|| services_counted(*services)),
             trouble(
                 problem.is_some(),
                 "ticks go on with the last good configuration, and no change is accepted",
@@ -102,10 +104,7 @@ fn words(finding: &Finding) -> (&'static str, String, Trouble) {
                 !overlaps.is_empty(),
                 "the host takes these ports for its own connections, which are then billed to \
                  the service",
-                &format!(
-                    "reserve them: sysctl -w net.ipv4.ip_local_reserved_ports={}",
-                    join(overlaps)
-                ),
+                &reserve(&join(overlaps)),
             ),
         ),
         Finding::Ssh { covered } => (
@@ -118,8 +117,13 @@ fn words(finding: &Finding) -> (&'static str, String, Trouble) {
             },
             trouble(
                 !covered.is_empty(),
-                "when its quota is spent you are locked out",
-                "remove its quota (`pm set PORT --quota none`) or its block",
+                "whoever administers this host is locked out then",
+                &covered.first().map_or(String::new(), |(ports, _)| {
+                    format!(
+                        "remove its quota (`pm set {ports} --quota none`) or its block \
+                         (`pm unblock {ports}`)"
+                    )
+                }),
             ),
         ),
         Finding::Clock { zone, wrong } => (
@@ -141,6 +145,7 @@ fn words(finding: &Finding) -> (&'static str, String, Trouble) {
 fn table(state: TableState) -> (&'static str, String, Trouble) {
     let (what, trouble): (&str, Option<(&str, &str)>) = match state {
         TableState::Intact => ("as it must be", None),
+        TableState::Unneeded => ("nothing is monitored yet", None),
         TableState::Missing => (
             "table inet port_monitor is missing",
             Some(("nothing is counted or cut off", "`pm restore` puts it back")),
@@ -191,5 +196,98 @@ impl fmt::Display for Diagnosis {
             writeln!(f, "         do:  {remedy}")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::json;
+
+    fn healthy() -> Vec<Finding> {
+        vec![
+            Finding::Kernel {
+                release: "6.1.0-26-amd64".into(),
+                supported: true,
+            },
+            Finding::Access { problem: None },
+            Finding::Config {
+                services: 12,
+                problem: None,
+            },
+            Finding::Database { problem: None },
+            Finding::Table(TableState::Intact),
+            Finding::Ticks {
+                age: Some(31),
+                overdue: false,
+            },
+            Finding::Ephemeral { overlaps: vec![] },
+            Finding::Ssh { covered: vec![] },
+            Finding::Clock {
+                zone: "Asia/Shanghai".into(),
+                wrong: false,
+            },
+        ]
+    }
+
+    fn ill() -> Vec<Finding> {
+        let why = || Some("the reason, in words".to_owned());
+        let ports = |text: &str| text.parse().unwrap();
+        vec![
+            Finding::Kernel {
+                release: "4.19.0".into(),
+                supported: false,
+            },
+            Finding::Access { problem: why() },
+            Finding::Config {
+                services: 0,
+                problem: why(),
+            },
+            Finding::Database { problem: why() },
+            Finding::Table(TableState::Missing),
+            Finding::Table(TableState::Different),
+            Finding::Table(TableState::TornDown),
+            Finding::Table(TableState::Foreign),
+            Finding::Table(TableState::Unknown),
+            Finding::Ticks {
+                age: Some(7_260),
+                overdue: true,
+            },
+            Finding::Ticks {
+                age: None,
+                overdue: true,
+            },
+            Finding::Ephemeral {
+                overlaps: vec![ports("40000"), ports("50000-50100")],
+            },
+            Finding::Ssh {
+                covered: vec![(ports("20-25"), 22)],
+            },
+            Finding::Clock {
+                zone: "UTC".into(),
+                wrong: true,
+            },
+        ]
+    }
+
+    fn page(findings: &[Finding]) -> String {
+        let diagnoses = findings.iter().map(|finding| of(finding).to_string());
+        diagnoses.collect()
+    }
+
+    #[test]
+    fn a_healthy_host_is_a_line_a_check() {
+        insta::assert_snapshot!(page(&healthy()));
+    }
+
+    #[test]
+    fn what_is_wrong_comes_with_its_meaning_and_its_remedy() {
+        insta::assert_snapshot!(page(&ill()));
+    }
+
+    #[test]
+    fn programs_read_the_same() {
+        let diagnoses: Vec<_> = [&healthy()[0], &ill()[0]].map(of).into();
+        insta::assert_snapshot!(json::checks(&diagnoses).unwrap());
     }
 }

@@ -108,3 +108,40 @@ pub(crate) fn checked_config(services: usize) -> serde_json::Result<String> {
 pub(crate) fn text(value: &str) -> serde_json::Result<String> {
     serde_json::to_string(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::samples;
+
+    /// The schema that other programs are promised, to the letter.
+    #[test]
+    fn a_service_has_every_field_in_order() {
+        let report = samples::report("30000-30100");
+        assert_eq!(
+            services(&[report]).unwrap(),
+            concat!(
+                r#"{"version":1,"services":[{"port":"30000-30100","note":"","group":null,"#,
+                r#""mode":"both","factor":1.0,"in_bytes":0,"out_bytes":0,"adjust_bytes":0,"#,
+                r#""billed_bytes":0,"quota_bytes":null,"state":"ok","blocked_by":null,"#,
+                r#""limit_out_bps":null,"limit_in_bps":null,"ceil_bps":null,"expires":null,"#,
+                r#""next_reset":null}]}"#
+            )
+        );
+        assert_eq!(services(&[]).unwrap(), r#"{"version":1,"services":[]}"#);
+    }
+
+    #[test]
+    fn values_are_bytes_dates_and_words() {
+        insta::assert_snapshot!(services(&samples::reports()).unwrap().replace("},", "},\n"));
+    }
+
+    #[test]
+    fn a_text_is_a_json_string() {
+        assert_eq!(text("a\"b\n").unwrap(), r#""a\"b\n""#);
+        assert_eq!(
+            checked_config(3).unwrap(),
+            r#"{"version":1,"valid":true,"services":3}"#
+        );
+    }
+}

@@ -3,13 +3,22 @@
 use std::fmt::Write;
 
 use comfy_table::presets::NOTHING;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Row, Table, Width};
 use pm_core::config::{Mode, Note};
 use pm_core::report::{BlockedBy, Report};
 use pm_core::units::{SizeFamily, approximate};
 
-/// Returns the table of all services.
-pub(crate) fn services(reports: &[Report]) -> String {
+/// The columns that hold numbers.
+const NUMBERS: [usize; 4] = [1, 2, 3, 4];
+
+/// What is left for the note at least, where the terminal is narrow.
+const NOTE_WIDTH: u16 = 8;
+
+/// Returns the table of all services: a line each, in which a note that does not fit is cut
+/// short.
+///
+/// `width` is in columns; `None`: the terminal's, or as wide as it takes where there is none.
+pub(crate) fn services(reports: &[Report], width: Option<u16>) -> String {
     if reports.is_empty() {
         return "No port is monitored yet. Begin with `pm add PORT --quota 100GB`.".to_owned();
     }
@@ -17,33 +26,65 @@ pub(crate) fn services(reports: &[Report]) -> String {
     table
         .load_style(NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header([
-            "PORT", "COUNTS", "USED", "QUOTA", "IN", "OUT", "RESET", "STATE", "NOTE",
-        ]);
+        .set_truncation_indicator("…")
+        .set_header(one_high(Row::from([
+            "PORT", "USED", "QUOTA", "IN", "OUT", "RESET", "STATE", "NOTE",
+        ])));
+    if let Some(width) = width {
+        table.set_width(width);
+    }
     for report in reports {
         let family = family(report);
-        table.add_row([
+        let row = Row::from([
             report.ports.to_string(),
-            mode(report.mode).to_owned(),
             approximate(report.billed, family),
-            report
-                .quota
-                .map_or("-".to_owned(), |quota| quota.size().to_string()),
+            quota(report),
             approximate(report.usage.incoming, family),
             approximate(report.usage.outgoing, family),
             report
                 .next_reset
                 .map_or("-".to_owned(), |date| date.to_string()),
-            state(report).to_owned(),
+            state_word(report).to_owned(),
             one_line(&report.note),
         ]);
+        table.add_row(one_high(row));
     }
-    for column in [2, 3, 4, 5] {
-        if let Some(column) = table.column_mut(column) {
+    let last = table.column_count() - 1;
+    for (index, column) in table.column_iter_mut().enumerate() {
+        if index == last {
+            column.set_padding((0, 0));
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(NOTE_WIDTH)));
+        } else {
+            column.set_padding((0, 2));
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+        if NUMBERS.contains(&index) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
     table.trim_fmt()
+}
+
+fn one_high(mut row: Row) -> Row {
+    row.max_height(1);
+    row
+}
+
+/// Returns a quota for the table, with what counts against it where that is not everything.
+fn quota(report: &Report) -> String {
+    match (report.quota, report.mode) {
+        (None, _) => "-".to_owned(),
+        (Some(quota), Mode::Both) => quota.size().to_string(),
+        (Some(quota), Mode::Out) => format!("{} out", quota.size()),
+    }
+}
+
+fn state_word(report: &Report) -> &'static str {
+    match report.blocked_by {
+        None => "ok",
+        Some(BlockedBy::Quota) => "spent",
+        Some(BlockedBy::Operator) => "blocked",
+    }
 }
 
 /// Returns the page of one service.
@@ -110,4 +151,34 @@ fn one_line(note: &Note) -> String {
         .split_whitespace()
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::samples;
+
+    #[test]
+    fn without_a_service_the_first_step_is_named() {
+        insta::assert_snapshot!(services(&[], Some(80)));
+    }
+
+    #[test]
+    fn the_table_fits_a_terminal() {
+        let table = services(&samples::reports(), Some(80));
+        insta::assert_snapshot!(table);
+    }
+
+    #[test]
+    fn where_there_is_no_terminal_notes_are_whole() {
+        let table = services(&samples::reports(), None);
+        assert!(table.contains(&samples::long_note()));
+        assert!(table.lines().all(|line| line == line.trim()));
+    }
+
+    #[test]
+    fn a_page_says_all_there_is_of_a_service() {
+        let pages: Vec<_> = samples::reports().iter().map(service).collect();
+        insta::assert_snapshot!(pages.join("\n"));
+    }
 }

@@ -1,6 +1,6 @@
 //! What changed, what happened and what to mind, as sentences.
 
-use pm_core::calendar::{ResetPolicy, Timestamp};
+use pm_core::calendar::ResetPolicy;
 use pm_core::config::Service;
 use pm_core::event::Event;
 use pm_core::port::PortRange;
@@ -42,13 +42,17 @@ pub(crate) fn changes(executed: &Executed) -> Vec<String> {
     lines
 }
 
+/// Returns the report of one service; `reports` are in ascending order.
 fn find(reports: &[Report], ports: PortRange) -> Option<&Report> {
-    reports.iter().find(|report| report.ports == ports)
+    let index = reports
+        .binary_search_by_key(&ports, |report| report.ports)
+        .ok()?;
+    reports.get(index)
 }
 
 fn terms(service: &Service) -> String {
     let mut terms = match service.quota {
-        Some(quota) => format!("quota {} of {}", quota.size(), mode(service.mode)),
+        Some(quota) => format!("quota {} ({})", quota.size(), mode(service.mode)),
         None => "no quota".to_owned(),
     };
     terms.push_str("; ");
@@ -107,7 +111,7 @@ fn changed(from: &Service, to: &Service) -> String {
         _ => {}
     }
     if parts.is_empty() {
-        parts.push("written out what was the default".to_owned());
+        parts.push("the same as before, now written into the configuration".to_owned());
     }
     parts.join("; ")
 }
@@ -142,13 +146,29 @@ pub(crate) fn warning(warning: &Warning) -> String {
         Warning::Ephemeral { ports, overlap } => format!(
             "warning: {ports} overlaps the ports that this host takes for its own connections, so \
              its own downloads would be billed to it\n\
-             hint: reserve them: sysctl -w net.ipv4.ip_local_reserved_ports={overlap}"
+             hint: {}",
+            reserve(&overlap.to_string())
         ),
         Warning::StillSpent(ports) => format!(
             "warning: {ports} stays cut off, because its quota is spent\n\
              hint: {}",
             ways_out(*ports)
         ),
+    }
+}
+
+/// Returns how to keep the host from taking `ports` for its own connections, beside those that it
+/// leaves alone already.
+pub(crate) fn reserve(ports: &str) -> String {
+    const KEY: &str = "net.ipv4.ip_local_reserved_ports";
+    format!("reserve them: sysctl -w {KEY}=\"{ports},$(sysctl -n {KEY})\"")
+}
+
+/// Returns a number of services.
+pub(crate) fn services(count: usize) -> String {
+    match count {
+        1 => "1 service".to_owned(),
+        count => format!("{count} services"),
     }
 }
 
@@ -176,27 +196,23 @@ pub(crate) fn event(event: &Event) -> String {
             usage.incoming, usage.outgoing
         ),
         Event::RulesLost { ports, since } => format!(
-            "rules for {} were removed by another program and are back; what passed meanwhile, at \
-             most since {}, was not counted",
+            "rules for {} were removed by another program and are back; what passed in between{} \
+             was not counted",
             list(ports),
-            time(*since)
+            since.map_or(String::new(), |time| format!(", at most since {time},"))
         ),
         Event::CountersReplaced { ports, since } => format!(
-            "counters of {} were loaded by another program; counting goes on from there, what \
-             passed since {} may be missing",
+            "counters of {} were loaded by another program; counting goes on from there, and some \
+             of what passed before{} may be missing",
             list(ports),
-            time(*since)
+            since.map_or(String::new(), |time| format!(", since {time},"))
         ),
         Event::Restarted { since } => format!(
-            "the host was started anew; what passed after the last tick before, at {}, was not \
-             counted",
-            time(*since)
+            "the host was started anew; what passed between the last tick{} and its shutdown was \
+             not counted",
+            since.map_or(String::new(), |time| format!(", at {time},"))
         ),
     }
-}
-
-fn time(time: Option<Timestamp>) -> String {
-    time.map_or("the first tick".to_owned(), |time| time.to_string())
 }
 
 /// Returns services for a sentence, the first few by name.
@@ -207,5 +223,152 @@ fn list(ports: &[PortRange]) -> String {
     match ports.len().saturating_sub(SHOWN) {
         0 => shown,
         more => format!("{shown} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::samples;
+    use pm_core::calendar::Timestamp;
+    use pm_core::config::Config;
+    use pm_core::ledger::Usage;
+    use pm_core::request::{Context, Request};
+
+    fn ports(text: &str) -> PortRange {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn an_event_is_a_line_of_a_log() {
+        let (since, usage) = (
+            Some(Timestamp::from_unix(1_800_000_000)),
+            Usage {
+                incoming: 12_345_678_901,
+                outgoing: 42,
+            },
+        );
+        let many = ["80", "81", "82", "83", "84", "85", "86-90"].map(ports);
+        let events = [
+            Event::Spent {
+                ports: ports("80"),
+                billed: 4_999_999_800,
+            },
+            Event::Renewed { ports: ports("80") },
+            Event::PeriodEnded {
+                ports: ports("80"),
+                usage,
+            },
+            Event::Closed {
+                ports: ports("80"),
+                usage,
+            },
+            Event::RulesLost {
+                ports: vec![ports("80")],
+                since,
+            },
+            Event::RulesLost {
+                ports: many.to_vec(),
+                since: None,
+            },
+            Event::CountersReplaced {
+                ports: many[..5].to_vec(),
+                since,
+            },
+            Event::Restarted { since },
+            Event::Restarted { since: None },
+        ];
+        insta::assert_snapshot!(events.each_ref().map(event).join("\n"));
+    }
+
+    #[test]
+    fn a_warning_says_what_to_do() {
+        let warnings = [
+            Warning::Ephemeral {
+                ports: ports("30000-40000"),
+                overlap: ports("32768-40000"),
+            },
+            Warning::StillSpent(ports("80")),
+        ];
+        insta::assert_snapshot!(warnings.each_ref().map(warning).join("\n\n"));
+    }
+
+    /// Returns what is said about `request`, with services that stand as in the samples.
+    fn said(request: &Request, before: &Config, after: impl FnOnce(&mut Vec<Report>)) -> String {
+        let next = request.apply(before, &Context::default()).unwrap();
+        let shown = |config: &Config| {
+            let mut reports = samples::reports();
+            reports.retain(|report| config.services.contains_key(&report.ports));
+            reports
+        };
+        let mut reports_after = shown(&next);
+        after(&mut reports_after);
+        let executed = Executed {
+            reports_before: shown(before),
+            reports_after,
+            before: before.clone(),
+            after: next,
+            warnings: vec![],
+            events: vec![],
+        };
+        format!("$ {request}\n{}\n", changes(&executed).join("\n"))
+    }
+
+    #[test]
+    fn a_change_is_said_line_by_line() {
+        let config = Config::parse(
+            r#"{"schema": 1, "services": {
+                "80": {"note": "unlimited"},
+                "20000": {"quota": "100GB"},
+                "30000-30100": {"quota": "5GB"},
+                "65535": {"blocked": true}
+            }}"#,
+        )
+        .unwrap();
+        let request = |line: &str| {
+            use clap::Parser;
+            let command = crate::cli::Cli::parse_from(line.split(' ')).command;
+            match command.unwrap() {
+                crate::cli::Command::Change(change) => change.request().0,
+                other => panic!("{other:?}"),
+            }
+        };
+        let same = |line: &str| said(&request(line), &config, |_| {});
+        let then = |line: &str, after: &dyn Fn(&mut Report)| {
+            said(&request(line), &config, |reports| {
+                reports.iter_mut().for_each(after);
+            })
+        };
+        let zone = Request::SetTimeZone(Some("Asia/Shanghai".parse().unwrap()));
+        insta::assert_snapshot!(
+            [
+                same("pm add 9000,9001-9010"),
+                same("pm add 9000 --quota 1.5GiB --mode out --reset 31"),
+                same("pm add 9000 --quota 5GB --reset never"),
+                same("pm set 80 --quota 5GB --mode out --reset 15 --note="),
+                same("pm set 20000 --quota none"),
+                same("pm set 20000 --reset 1"),
+                same("pm set 20000 --note=x"),
+                same("pm set 20000 --quota 100GB"),
+                same("pm del 80,20000"),
+                same("pm block 80"),
+                same("pm unblock 65535"),
+                then("pm reset 30000-30100", &|report| {
+                    if report.ports == ports("30000-30100") {
+                        report.usage = Usage::default();
+                        (report.billed, report.adjust, report.blocked_by) = (0, 0, None);
+                    }
+                }),
+                then("pm set 20000 --used 100GB", &|report| {
+                    if report.ports == ports("20000") {
+                        report.billed = 100_000_000_000;
+                        report.adjust = 87_654_320_099;
+                        report.blocked_by = Some(BlockedBy::Quota);
+                    }
+                }),
+                said(&zone, &config, |_| {}),
+            ]
+            .join("\n")
+        );
     }
 }
