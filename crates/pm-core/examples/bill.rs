@@ -31,12 +31,21 @@ const TRACE: &str = "\
 ";
 
 fn main() -> Result<(), Box<dyn Error>> {
+    for line in bill(TRACE)? {
+        println!("{line}");
+    }
+    Ok(())
+}
+
+/// Returns the lines of the bill: each period that the trace closes, and the one that runs on.
+fn bill(trace: &str) -> Result<Vec<String>, Box<dyn Error>> {
+    let mut bill = Vec::new();
     let config = Config::parse(CONFIG)?;
     let zone = Zone::named("Europe/Berlin")?;
     let mut state = State::new(Epoch(0));
     let mut installed = Installed::default();
     let mut boot = "";
-    for (line, text) in TRACE.lines().enumerate() {
+    for (line, text) in trace.lines().enumerate() {
         let fields: Vec<&str> = text.split(',').collect();
         let [time, now_boot, incoming, outgoing] = fields[..] else {
             return Err(format!("line {}: expected four fields", line + 1).into());
@@ -55,7 +64,13 @@ fn main() -> Result<(), Box<dyn Error>> {
                 generation: 1,
                 table: None,
             };
-            account(&config, &mut state, &nothing, &Installed::default(), now);
+            bill.extend(account(
+                &config,
+                &mut state,
+                &nothing,
+                &Installed::default(),
+                now,
+            ));
             let wanted = plan(&config, &state, &Installed::default());
             installed =
                 Installed::default().after(&difference(&Installed::default(), &wanted, &state));
@@ -66,30 +81,36 @@ fn main() -> Result<(), Box<dyn Error>> {
             generation: 2,
             table: Some(table),
         };
-        account(&config, &mut state, &reading, &installed, now);
+        bill.extend(account(&config, &mut state, &reading, &installed, now));
     }
     for (ports, service) in &config.services {
         let billed = state.ledgers[ports].billed(service.mode);
-        println!(
+        bill.push(format!(
             "{ports} ({}): {billed} bytes so far in this period",
             service.note.as_str()
-        );
+        ));
     }
-    Ok(())
+    Ok(bill)
 }
 
-/// Does one tick's accounting and prints what it closes.
-fn account(config: &Config, state: &mut State, reading: &Reading, installed: &Installed, now: Now) {
+/// Does one tick's accounting and returns what it closes.
+fn account(
+    config: &Config,
+    state: &mut State,
+    reading: &Reading,
+    installed: &Installed,
+    now: Now,
+) -> Vec<String> {
     let (next, events) = step(config, state, reading, installed, now);
     *state = next;
-    for event in events {
-        if let Event::PeriodEnded { ports, usage } = event {
-            println!(
-                "{ports}: billed {} bytes in, {} bytes out",
-                usage.incoming, usage.outgoing
-            );
-        }
-    }
+    let closed = events.into_iter().filter_map(|event| match event {
+        Event::PeriodEnded { ports, usage } => Some(format!(
+            "{ports}: billed {} bytes in, {} bytes out",
+            usage.incoming, usage.outgoing
+        )),
+        _ => None,
+    });
+    closed.collect()
 }
 
 fn host(boot: &str) -> HostId {
@@ -124,5 +145,30 @@ fn table(ports: PortRange, incoming: u64, outgoing: u64) -> TableReading {
         handle: 1,
         counters,
         quotas: BTreeMap::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By hand: midnight of 1 November in Berlin is 1793487600, so what the counters show then,
+    /// 1.5 GB in and 0.9 GB out, belongs to October. November has the 0.1 GB out that came until
+    /// the reboot, and the 40 MB in and 2 MB out of the counters that began at zero after it.
+    #[test]
+    fn the_bill_is_right_to_the_byte() {
+        assert_eq!(
+            bill(TRACE).unwrap(),
+            [
+                "20000: billed 1500000000 bytes in, 900000000 bytes out",
+                "20000 (alice): 142000000 bytes so far in this period",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_trace_that_is_none_is_refused() {
+        assert!(bill("1793404800,a,0").is_err());
+        assert!(bill("yesterday,a,0,0").is_err());
     }
 }
