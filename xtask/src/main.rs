@@ -1,5 +1,6 @@
 //! Development commands: `cargo xtask test` and its friends.
 
+mod bench;
 mod cleanup;
 mod demo;
 mod lab;
@@ -10,6 +11,7 @@ mod test;
 mod traffic;
 mod truth;
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -42,6 +44,25 @@ enum Command {
     },
     /// Watch pm do its main job in network namespaces, in about a minute; needs root.
     Demo,
+    /// Measure pm in network namespaces and print the figures as a Markdown table; needs root.
+    Bench {
+        /// Fewer rounds: a minute instead of several, and less certain.
+        #[arg(long)]
+        quick: bool,
+        /// Only one part: `packets`, `ticks`, `loads` or `cuts`.
+        #[arg(long, value_name = "PART")]
+        only: Option<String>,
+        /// The program to measure; without it, a release build is made.
+        #[arg(long, value_name = "FILE")]
+        pm: Option<PathBuf>,
+    },
+    /// Run a program and print what it cost.
+    #[command(hide = true)]
+    Measure {
+        /// The program and its arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        command: Vec<OsString>,
+    },
     /// Helper processes of the tests.
     #[command(hide = true, subcommand)]
     Traffic(Traffic),
@@ -65,6 +86,8 @@ fn run() -> Result<ExitCode> {
         Command::Test => test::run()?,
         Command::NetnsTest { filter, pm, seed } => return netns::run(filter.as_deref(), pm, seed),
         Command::Demo => demo::run()?,
+        Command::Bench { quick, only, pm } => bench::run(quick, only.as_deref(), pm)?,
+        Command::Measure { command } => bench::child(&command)?,
         Command::Traffic(Traffic::Listen { address }) => traffic::listen_until_eof(address)?,
     }
     Ok(ExitCode::SUCCESS)
