@@ -340,8 +340,10 @@ pub fn ephemeral_overlap(
 
 fn correct(ledger: &mut Ledger, service: &Service, bytes: u64) {
     ledger.set_billed(service.mode, bytes);
-    // Judged anew at the next step: the correction may free a spent service, or spend a free one.
-    ledger.spent = None;
+    if service.quota.is_some_and(|quota| bytes < quota.bytes()) {
+        // Judged anew at the next step, by what is left.
+        ledger.spent = None;
+    }
 }
 
 /// Refuses what could newly cut off a port through which the operator reaches the host.

@@ -320,7 +320,8 @@ fn end_period(
             ports,
             usage: ledger.usage,
         });
-        if ledger.spent.is_some() {
+        // What the operator blocks is not open yet.
+        if ledger.spent.is_some() && !service.blocked {
             events.push(Event::Renewed { ports });
         }
         ledger.reset();
@@ -338,7 +339,7 @@ fn judge_quota(ports: PortRange, ledger: &mut Ledger, service: &Service, events:
                 billed: ledger.billed(service.mode),
             });
         }
-        (Some(_), None) => events.push(Event::Renewed { ports }),
+        (Some(_), None) if !service.blocked => events.push(Event::Renewed { ports }),
         _ => {}
     }
     // The best terms under which it was spent are kept: lowering a quota and raising it back

@@ -1,7 +1,9 @@
 //! Laws of accounting, on a kernel in memory: whatever dies, restarts or meddles, usage equals
 //! what the kernel counted, and no quota lets a byte too many through.
 
-#[allow(unreachable_pub)]
+#![allow(clippy::panic, clippy::unwrap_used)]
+
+#[allow(dead_code, unreachable_pub)]
 mod support;
 
 use std::collections::BTreeMap;

@@ -10,7 +10,7 @@ use pm_core::ledger::{State, Usage};
 use pm_core::plan::{difference, plan, withdrawal};
 use pm_core::port::PortRange;
 use pm_core::request::{Context, Request};
-use pm_core::ruleset::{Changes, Direction, Epoch, Installed, Link, Piece, RoomId, Target};
+use pm_core::ruleset::{Changes, Direction, Epoch, Installed, Link, Piece, Room, RoomId, Target};
 use pm_core::tick::{Now, step};
 
 /// Counters and quotas as nf_tables keeps them.
@@ -32,12 +32,19 @@ pub struct Table {
     pub installed: Installed,
     counters: BTreeMap<(RoomId, Direction), CounterReading>,
     quotas: BTreeMap<RoomId, (QuotaReading, u64)>,
+    /// Rooms whose chains somebody added rules to: all their rules, in order.
+    doubled: BTreeMap<RoomId, Vec<Room>>,
 }
 
 impl Kernel {
     /// Sends one packet. Returns whether it was counted; one that is dropped never passed.
     pub fn packet(&mut self, ports: PortRange, direction: Direction, bytes: u64) -> bool {
-        let mut counted = false;
+        self.counted(ports, direction, bytes) > 0
+    }
+
+    /// Sends one packet. Returns what was counted of it, which may be twice its bytes.
+    pub fn counted(&mut self, ports: PortRange, direction: Direction, bytes: u64) -> u64 {
+        let mut counted = 0;
         if let Some(table) = &mut self.table {
             let link = table
                 .installed
@@ -49,22 +56,27 @@ impl Kernel {
                 Direction::In => (link.ingress, table.installed.frame.input),
                 Direction::Out => (link.egress, table.installed.frame.output),
             };
-            match target.filter(|_| base == Piece::Intact) {
-                Some(Target::Drop) => return false,
+            match target.filter(|_| base != Piece::Missing) {
+                Some(Target::Drop) => return 0,
                 Some(Target::Room(variant)) => {
                     let room = RoomId { ports, variant };
-                    let metered = table.installed.rooms[&room]
-                        .intact
-                        .and_then(|room| room.quota);
-                    if metered.is_some_and(|quota| quota.metered.covers(direction)) {
-                        let (_, used) = table.quotas.get_mut(&room).unwrap();
-                        *used += bytes;
-                        if *used > table.quotas[&room].0.limit {
-                            return false;
+                    // Twice through rules that stand there twice.
+                    let rules = match table.doubled.get(&room) {
+                        Some(rules) => rules.clone(),
+                        None => table.installed.rooms[&room].intact.into_iter().collect(),
+                    };
+                    for rule in rules {
+                        let quota = rule.quota.filter(|quota| quota.metered.covers(direction));
+                        if quota.is_some() {
+                            let (quota, used) = table.quotas.get_mut(&room).unwrap();
+                            *used += bytes;
+                            if *used > quota.limit {
+                                return counted;
+                            }
                         }
+                        table.counters.get_mut(&(room, direction)).unwrap().bytes += bytes;
+                        counted += bytes;
                     }
-                    table.counters.get_mut(&(room, direction)).unwrap().bytes += bytes;
-                    counted = true;
                 }
                 Some(Target::Foreign) | None => {}
             }
@@ -80,7 +92,7 @@ impl Kernel {
         }
     }
 
-    fn read(&self) -> (Reading, Installed) {
+    pub fn read(&self) -> (Reading, Installed) {
         let table = self.table.as_ref().map(|table| TableReading {
             handle: table.handle,
             counters: table.counters.clone(),
@@ -128,6 +140,7 @@ impl Kernel {
             assert!(!link.leads_to(room.variant), "{room} is in use");
             table.quotas.remove(room);
             table.counters.retain(|(of, _), _| of != room);
+            table.doubled.remove(room);
         }
         for (&room, planned) in &changes.create_rooms {
             for direction in Direction::BOTH {
@@ -151,6 +164,14 @@ impl Kernel {
             table.quotas.get_mut(room).unwrap().0.limit = limit;
         }
         table.installed = table.installed.clone().after(changes);
+        let mut before: Option<PortRange> = None;
+        for &ports in table.installed.links.keys() {
+            assert!(
+                before.is_none_or(|before| !before.overlaps(ports)),
+                "elements overlap at {ports}"
+            );
+            before = Some(ports);
+        }
         for (ports, link) in &table.installed.links {
             for target in [link.ingress, link.egress].into_iter().flatten() {
                 if let Target::Room(variant) = target {
@@ -201,6 +222,88 @@ impl Kernel {
         });
     }
 
+    /// `nft -f` of what `nft list ruleset` printed earlier, without a flush: what is there by
+    /// name keeps its handle and its value, rules are added to those that are there, and an
+    /// element that is there with another verdict makes all of it fail.
+    ///
+    /// Returns the services that counters from the file now count for.
+    pub fn merge(&mut self, saved: &Option<Table>) -> BTreeSet<PortRange> {
+        let Some(saved) = saved else {
+            return BTreeSet::new();
+        };
+        let Some(table) = &mut self.table else {
+            let links = saved.installed.links.keys().copied().collect();
+            self.load(&Some(saved.clone()));
+            return links;
+        };
+        let (have, file) = (&table.installed.links, &saved.installed.links);
+        if file
+            .iter()
+            .any(|(ports, link)| have.get(ports).is_some_and(|other| other != link))
+        {
+            return BTreeSet::new();
+        }
+        self.generation += 1;
+        let mut loaded = BTreeSet::new();
+        for (&room, found) in &saved.installed.rooms {
+            let added = saved
+                .doubled
+                .get(&room)
+                .cloned()
+                .unwrap_or_else(|| found.intact.into_iter().collect());
+            let Some(old) = table.installed.rooms.get_mut(&room) else {
+                table.installed.rooms.insert(room, *found);
+                if saved.doubled.contains_key(&room) {
+                    table.doubled.insert(room, added);
+                }
+                loaded.insert(room);
+                continue;
+            };
+            let rules = table
+                .doubled
+                .entry(room)
+                .or_insert_with(|| old.intact.into_iter().collect());
+            rules.extend(added);
+            old.intact = None;
+            old.parts.quota |= found.parts.quota;
+        }
+        for (&name, &counter) in &saved.counters {
+            if !table.counters.contains_key(&name) {
+                let handle = table.handle();
+                table
+                    .counters
+                    .insert(name, CounterReading { handle, ..counter });
+            }
+        }
+        for (&room, &(quota, used)) in &saved.quotas {
+            if !table.quotas.contains_key(&room) {
+                let handle = table.handle();
+                let quota = QuotaReading { handle, ..quota };
+                table.quotas.insert(room, (quota, used.min(quota.limit)));
+            }
+        }
+        for (&ports, &link) in &saved.installed.links {
+            table.installed.links.entry(ports).or_insert(link);
+        }
+        table
+            .installed
+            .epochs
+            .extend(saved.installed.epochs.iter().copied());
+        for base in [
+            &mut table.installed.frame.input,
+            &mut table.installed.frame.output,
+        ] {
+            *base = Piece::Damaged;
+        }
+        let links = &table.installed.links;
+        loaded.retain(|room| {
+            links
+                .get(&room.ports)
+                .is_some_and(|link| link.leads_to(room.variant))
+        });
+        loaded.into_iter().map(|room| room.ports).collect()
+    }
+
     /// `nft reset counters`.
     pub fn reset_counters(&mut self) {
         let table = self.table.as_mut().unwrap();
@@ -230,6 +333,11 @@ impl Kernel {
         self.table = None;
     }
 
+    /// Somebody changed something.
+    pub fn touch(&mut self) {
+        self.generation += 1;
+    }
+
     /// Somebody deletes a service's elements.
     pub fn unlink(&mut self, ports: PortRange) {
         if let Some(table) = &mut self.table {
@@ -245,6 +353,7 @@ impl Kernel {
             table.installed.rooms.retain(|room, _| room.ports != ports);
             table.counters.retain(|(room, _), _| room.ports != ports);
             table.quotas.retain(|room, _| room.ports != ports);
+            table.doubled.retain(|room, _| room.ports != ports);
         }
     }
 
@@ -255,6 +364,7 @@ impl Kernel {
             for (room, found) in &mut table.installed.rooms {
                 if room.ports == ports {
                     found.intact = None;
+                    table.doubled.remove(room);
                 }
             }
             table.installed.links.remove(&ports);
@@ -270,6 +380,7 @@ impl Table {
             installed: Installed::default(),
             counters: BTreeMap::new(),
             quotas: BTreeMap::new(),
+            doubled: BTreeMap::new(),
         }
     }
 
@@ -347,6 +458,7 @@ impl Pm {
             steps = steps.checked_sub(1).ok_or(Killed)?;
             Ok(())
         };
+        let mut pending = Vec::new();
         for round in 0.. {
             assert!(round < 10, "it does not settle");
             live(kernel, &mut |kernel| world.meanwhile(kernel))?;
@@ -373,6 +485,7 @@ impl Pm {
             };
             let (next, events) = step(&self.config, &state, &reading, &inspected, now);
             state = next;
+            pending.extend(events);
             let mut config = self.config.clone();
             if let (0, Some(request)) = (round, request) {
                 let spent: BTreeSet<PortRange> = state
@@ -404,7 +517,7 @@ impl Pm {
                 (changes.is_empty() && !state.torn_down).then_some(reading.generation);
             live(kernel, &mut |kernel| world.meanwhile(kernel))?;
             self.saved = state.clone();
-            self.events.extend(events);
+            self.events.append(&mut pending);
             world.saved(true);
             if changes.is_empty() {
                 return Ok(());
