@@ -1,6 +1,6 @@
 //! The kernel as pm sees it. `pm-nft` speaks netlink; tests use a fake.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 
 use crate::ruleset::{Changes, Direction, Installed, RoomId};
@@ -16,6 +16,18 @@ pub trait Netfilter {
     ///
     /// [`BackendError`]; nothing has changed.
     fn read(&mut self) -> Result<Reading, BackendError>;
+
+    /// Returns `reading` with the totals of `rooms` as they are now, those of all others as they
+    /// were: after a small change, a fraction of a whole [`read`](Self::read).
+    ///
+    /// # Errors
+    ///
+    /// [`BackendError`]; nothing has changed.
+    fn refresh(
+        &mut self,
+        reading: Reading,
+        rooms: &BTreeSet<RoomId>,
+    ) -> Result<Reading, BackendError>;
 
     /// Returns everything that pm's table holds.
     ///

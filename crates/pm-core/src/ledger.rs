@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::backend::{CounterReading, HostId, QuotaReading};
+use crate::backend::{CounterReading, HostId, QuotaReading, Reading, TableReading};
 use crate::calendar::{Period, Timestamp};
 use crate::config::{Mode, Service};
 use crate::port::PortRange;
+use crate::rooms::Rooms;
 use crate::ruleset::{
-    Direction, Epoch, Frame, Installed, InstalledRoom, Link, MAX_QUOTA_LIMIT, Metered, Parts,
-    Quota, Room, RoomId, Variant,
+    Changes, Direction, Epoch, Frame, Installed, InstalledRoom, Link, MAX_QUOTA_LIMIT, Metered,
+    Parts, Quota, Room, RoomId,
 };
 
 /// Everything that is saved between ticks.
@@ -53,7 +54,7 @@ pub struct Ledger {
     /// The running period.
     pub period: Period,
     /// Its rooms in the kernel, as last read.
-    pub rooms: BTreeMap<Variant, RoomMark>,
+    pub rooms: Rooms<RoomMark>,
 }
 
 /// Bytes of IP packets, each way.
@@ -74,7 +75,7 @@ pub struct Terms {
     pub allowance: i64,
 }
 
-/// A room as last read.
+/// A room as last read, or as [expected](State::expect).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct RoomMark {
     /// Its counter of incoming bytes.
@@ -110,6 +111,44 @@ impl State {
             ledgers: BTreeMap::new(),
         }
     }
+
+    /// Notes the rooms that a batch will make. Saved before it is sent, this tells them from
+    /// rooms that somebody else makes, even if pm dies before it has read them.
+    pub fn expect(&mut self, changes: &Changes) {
+        for room in changes.create_rooms.keys() {
+            if let Some(ledger) = self.ledgers.get_mut(&room.ports) {
+                *ledger.rooms.slot(room.variant) = Some(RoomMark::default());
+            }
+        }
+    }
+
+    /// Returns the reading that this state was left by, all totals as they were; `None` when the
+    /// kernel may hold something else than [`Installed::settled`] by now.
+    pub fn remembered(&self) -> Option<Reading> {
+        let mut table = TableReading {
+            handle: self.table?.handle,
+            ..TableReading::default()
+        };
+        for (&ports, ledger) in &self.ledgers {
+            for (variant, mark) in ledger.rooms.iter() {
+                let room = RoomId { ports, variant };
+                for direction in Direction::BOTH {
+                    let counter = mark.counter(direction);
+                    table
+                        .counters
+                        .extend(counter.map(|counter| ((room, direction), counter)));
+                }
+                table
+                    .quotas
+                    .extend(mark.quota.map(|quota| (room, quota.reading)));
+            }
+        }
+        Some(Reading {
+            host: self.host.clone()?,
+            generation: self.settled_at?,
+            table: Some(table),
+        })
+    }
 }
 
 impl Installed {
@@ -127,7 +166,7 @@ impl Installed {
             .collect::<BTreeSet<_>>();
         for (&ports, ledger) in &state.ledgers {
             let mut link = Link::Drop;
-            for (&variant, mark) in &ledger.rooms {
+            for (variant, mark) in ledger.rooms.iter() {
                 let room = mark.room();
                 let found = InstalledRoom {
                     parts: Parts::of(&room),
@@ -150,7 +189,7 @@ impl Ledger {
             adjust: 0,
             spent: None,
             period,
-            rooms: BTreeMap::new(),
+            rooms: Rooms::default(),
         }
     }
 
@@ -220,6 +259,11 @@ impl Terms {
 }
 
 impl RoomMark {
+    /// Whether it stands for a room that was to be made and has not been read yet.
+    pub fn is_expected(&self) -> bool {
+        self.incoming.is_none() && self.outgoing.is_none() && self.quota.is_none()
+    }
+
     /// Returns the counter of one direction.
     pub fn counter(&self, direction: Direction) -> Option<CounterReading> {
         match direction {

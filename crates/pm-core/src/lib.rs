@@ -11,6 +11,7 @@ pub mod plan;
 pub mod port;
 pub mod report;
 pub mod request;
+pub mod rooms;
 pub mod ruleset;
 #[cfg(any(test, feature = "strategies"))]
 pub mod strategies;

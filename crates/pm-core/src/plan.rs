@@ -17,7 +17,7 @@ use crate::ruleset::{
 /// Bytes that could pass in the moment between a reading and the batch that follows it. A service
 /// with less than this left is held for that moment when its room changes, so that nothing can
 /// pass the quota unseen.
-const HOLD_BELOW: i128 = 4 << 30;
+const HOLD_BELOW: i128 = 1 << 30;
 
 /// Returns what the kernel must hold next, given what it holds now.
 ///
@@ -89,7 +89,7 @@ fn place(
 
 /// Whether a room can stay: whole, on scale, and with a quota that counts what the terms count.
 fn suits(room: RoomId, terms: Option<Terms>, ledger: &Ledger, installed: &Installed) -> bool {
-    let Some(mark) = ledger.rooms.get(&room.variant) else {
+    let Some(mark) = ledger.rooms.get(room.variant) else {
         return false;
     };
     let Some(found) = installed.rooms.get(&room).and_then(|found| found.intact) else {
@@ -102,7 +102,7 @@ fn suits(room: RoomId, terms: Option<Terms>, ledger: &Ledger, installed: &Instal
 }
 
 fn quota(ledger: &Ledger, terms: Terms, variant: Option<Variant>) -> Quota {
-    let mark = variant.and_then(|variant| ledger.rooms.get(&variant));
+    let mark = variant.and_then(|variant| ledger.rooms.get(variant));
     Quota {
         limit: ledger.kernel_limit(terms, mark),
         metered: terms.mode.metered(),

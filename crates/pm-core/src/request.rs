@@ -249,6 +249,33 @@ impl Request {
         Ok(next)
     }
 
+    /// Whether it could cut off the operator, so that [`Context::ssh_ports`] matters.
+    pub fn can_cut_off(&self) -> bool {
+        match self {
+            Self::Set { used: Some(_), .. } | Self::Block { .. } => true,
+            Self::Add { settings, .. } | Self::Set { settings, .. } => {
+                settings.mode.is_some() || settings.quota.flatten().is_some()
+            }
+            _ => false,
+        }
+    }
+
+    /// Returns the services that it names; `None`: all of them, or none in particular.
+    pub fn named(&self) -> Option<&PortList> {
+        match self {
+            Self::Add { ports, .. } => Some(ports),
+            Self::Set { ports, .. }
+            | Self::Delete { ports }
+            | Self::Reset { ports }
+            | Self::Block { ports }
+            | Self::Unblock { ports } => match ports {
+                Selection::All => None,
+                Selection::Ports(ports) => Some(ports),
+            },
+            Self::SetTimeZone(_) => None,
+        }
+    }
+
     /// Carries out what concerns usage, not configuration.
     ///
     /// `state` must come from a [`step`](crate::tick::step) with the configuration `before`, and
@@ -1100,7 +1127,11 @@ mod tests {
         /// not cut it off before.
         #[test]
         fn nobody_locks_himself_out(config in config(), request in request(), ssh_port in 1u16..300) {
-            let Ok(next) = request.apply(&config, &ssh_on(ssh_port)) else { return Ok(()) };
+            let done = request.apply(&config, &ssh_on(ssh_port));
+            // Where it cannot, nobody asks which ports those are.
+            let refused = matches!(done, Err(Refusal::Ssh { .. }));
+            prop_assert!(!refused || request.can_cut_off());
+            let Ok(next) = done else { return Ok(()) };
             for (range, service) in next.services.iter().filter(|(range, _)| range.contains(ssh_port)) {
                 let old = config.services.get(range).cloned().unwrap_or_default();
                 prop_assert!(!service.blocked || old.blocked);

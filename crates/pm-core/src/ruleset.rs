@@ -397,6 +397,23 @@ impl Changes {
         *self == Self::default()
     }
 
+    /// Returns the rooms whose totals or existence this concerns; `None`: all of them.
+    pub fn rooms(&self) -> Option<BTreeSet<RoomId>> {
+        if self.delete_table || self.unhook || self.repair.is_some() {
+            return None;
+        }
+        let created = self.create_rooms.keys().chain(self.move_limits.keys());
+        let mut rooms: BTreeSet<RoomId> =
+            created.chain(self.delete_rooms.keys()).copied().collect();
+        for (&ports, relink) in &self.relink {
+            let left = Variant::BOTH
+                .into_iter()
+                .filter(|&variant| relink.from.leads_to(variant));
+            rooms.extend(left.map(|variant| RoomId { ports, variant }));
+        }
+        Some(rooms)
+    }
+
     /// Whether a room is cut off from its packets by this, so that its counters come to rest.
     pub fn unlinks(&self) -> bool {
         let leads_away = |relink: &Relink| relink.from != InstalledLink::default();

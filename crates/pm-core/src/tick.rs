@@ -2,7 +2,8 @@
 //!
 //! - A counter that is known by its handle, in a table that is known, adds what it grew by; if
 //!   it is smaller than before, somebody reset it, and it adds what it shows.
-//! - A counter that pm's own last batch made adds all it shows: it began at zero.
+//! - A counter of a room that pm's own last batch was to make adds all it shows: it began at
+//!   zero.
 //! - Any other counter was loaded by somebody, with a value of its own: it adds nothing and
 //!   becomes the base line.
 //! - A room in which a counter is not pm's own, or was reset, is unsound: its quota no longer
@@ -18,6 +19,7 @@ use crate::config::{Config, Service};
 use crate::event::Event;
 use crate::ledger::{Ledger, QuotaMark, RoomMark, State, TableMark, Terms};
 use crate::port::PortRange;
+use crate::rooms::Rooms;
 use crate::ruleset::{Direction, Epoch, Frame, Installed, RoomId, Variant};
 
 /// Bytes by which a quota may seem to be ahead of its room's counters while both run: a dump
@@ -61,7 +63,7 @@ pub fn step(
     let marks = marks(reading.table.as_ref(), installed);
     let mut replaced = Vec::new();
     for (&ports, ledger) in &mut ledgers {
-        let rooms = marks.get(&ports).cloned().unwrap_or_default();
+        let rooms = marks.get(&ports).copied().unwrap_or_default();
         if account(ledger, rooms, origin) {
             replaced.push(ports);
         }
@@ -157,32 +159,25 @@ fn seen_epoch(state: &State, installed: &Installed) -> Option<Epoch> {
 fn marks(
     table: Option<&TableReading>,
     installed: &Installed,
-) -> BTreeMap<PortRange, BTreeMap<Variant, RoomMark>> {
-    let mut marks: BTreeMap<PortRange, BTreeMap<Variant, RoomMark>> = BTreeMap::new();
+) -> BTreeMap<PortRange, Rooms<RoomMark>> {
+    let mut marks: BTreeMap<PortRange, Rooms<RoomMark>> = BTreeMap::new();
     let Some(table) = table else { return marks };
-    let mut mark_of = |room: RoomId, change: &dyn Fn(&mut RoomMark)| {
-        change(
-            marks
-                .entry(room.ports)
-                .or_default()
-                .entry(room.variant)
-                .or_default(),
-        );
-    };
     for (&(room, direction), &counter) in &table.counters {
-        mark_of(room, &|mark| match direction {
+        let rooms = marks.entry(room.ports).or_default();
+        let mark = rooms.slot(room.variant).get_or_insert_default();
+        match direction {
             Direction::In => mark.incoming = Some(counter),
             Direction::Out => mark.outgoing = Some(counter),
-        });
+        }
     }
     for (&room, &reading) in &table.quotas {
         let intact = installed.rooms.get(&room).and_then(|found| found.intact);
         if let Some(quota) = intact.and_then(|room| room.quota) {
-            mark_of(room, &|mark| {
-                mark.quota = Some(QuotaMark {
-                    reading,
-                    metered: quota.metered,
-                });
+            let rooms = marks.entry(room.ports).or_default();
+            let mark = rooms.slot(room.variant).get_or_insert_default();
+            mark.quota = Some(QuotaMark {
+                reading,
+                metered: quota.metered,
             });
         }
     }
@@ -191,24 +186,25 @@ fn marks(
 
 /// Adds what `rooms` counted since they were last read. Returns whether any of it was somebody
 /// else's counter.
-fn account(ledger: &mut Ledger, rooms: BTreeMap<Variant, RoomMark>, origin: Origin) -> bool {
+fn account(ledger: &mut Ledger, rooms: Rooms<RoomMark>, origin: Origin) -> bool {
     let mut replaced = false;
     let before = std::mem::replace(&mut ledger.rooms, rooms);
-    for (variant, mark) in &mut ledger.rooms {
+    for (variant, mark) in ledger.rooms.iter_mut() {
         let earlier = before.get(variant);
+        let made = origin.our_batch && earlier.is_some_and(RoomMark::is_expected);
+        let earlier = earlier.filter(|_| origin.same_table);
         let mut sound = true;
         for direction in Direction::BOTH {
             let Some(counter) = mark.counter(direction) else {
                 sound = false;
                 continue;
             };
-            let earlier = earlier.filter(|_| origin.same_table);
             let known = earlier
                 .and_then(|mark| mark.counter(direction))
                 .filter(|known| known.handle == counter.handle);
             let (bytes, undisturbed) = match known {
                 Some(known) => growth(known, counter),
-                None if origin.our_batch => (counter.bytes, true),
+                None if made => (counter.bytes, true),
                 None => {
                     replaced = true;
                     (0, false)
@@ -217,7 +213,7 @@ fn account(ledger: &mut Ledger, rooms: BTreeMap<Variant, RoomMark>, origin: Orig
             sound &= undisturbed && (known.is_none() || earlier.is_some_and(|mark| mark.sound));
             ledger.usage.add(direction, bytes);
         }
-        mark.sound = sound && quota_in_step(earlier, mark, origin);
+        mark.sound = sound && quota_in_step(earlier, mark, made);
     }
     replaced
 }
@@ -231,18 +227,20 @@ fn growth(known: CounterReading, now: CounterReading) -> (u64, bool) {
 }
 
 /// Whether a room's quota is pm's own and has counted what its counters have.
-fn quota_in_step(earlier: Option<&RoomMark>, mark: &RoomMark, origin: Origin) -> bool {
+fn quota_in_step(earlier: Option<&RoomMark>, mark: &RoomMark, made: bool) -> bool {
     let Some(quota) = mark.quota else { return true };
     let known = earlier
-        .filter(|_| origin.same_table)
         .and_then(|mark| mark.quota)
         .filter(|known| known.reading.handle == quota.reading.handle);
-    if known.is_none() && !origin.our_batch {
+    if known.is_none() && !made {
         return false;
     }
     if quota.reading.is_depleted() {
         // What it shows ends at the limit, so it cannot be compared.
         return true;
+    }
+    if known.is_some_and(|known| known.reading.used > quota.reading.used) {
+        return false;
     }
     let counted = mark.metered_bytes(quota.metered);
     let skew = quota.reading.used.abs_diff(counted);
@@ -359,7 +357,7 @@ fn is_spent(ledger: &Ledger, terms: Terms) -> bool {
     }
     let by_bytes = i128::from(ledger.usage.counted(terms.mode)) >= i128::from(terms.allowance);
     by_bytes
-        || ledger.rooms.values().any(|mark| {
+        || ledger.rooms.iter().any(|(_, mark)| {
             mark.sound
                 && mark.quota.is_some_and(|quota| {
                     // A limit of other terms says nothing about these.

@@ -6,17 +6,19 @@
 #[allow(dead_code, unreachable_pub)]
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use pm_core::calendar::{DayOfMonth, ResetPolicy};
 use pm_core::config::QuotaSize;
+use pm_core::event::Event;
 use pm_core::ledger::Usage;
 use pm_core::port::PortRange;
 use pm_core::request::{Request, Selection, Settings};
-use pm_core::ruleset::{Direction, Link};
+use pm_core::ruleset::{Direction, Link, RoomId};
 use pm_core::units::{Size, SizeUnit};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use support::{Kernel, Pm, Quiet, World, link, ports};
+use support::{Kernel, Pm, Quiet, Table, World, link, ports};
 
 const SERVICES: [&str; 3] = ["80", "8080", "30000-30100"];
 
@@ -83,9 +85,16 @@ enum Op {
         steps: usize,
         traffic: Vec<Packet>,
     },
+    SetUsed {
+        service: usize,
+        bytes: u64,
+        steps: usize,
+    },
+    Days(i64),
     Flush,
     Save,
     Load,
+    Merge,
     Reboot,
     FreshNamespace {
         with_saved: bool,
@@ -119,9 +128,14 @@ fn settings() -> impl Strategy<Value = Settings> {
     use pm_core::config::Mode;
     let bytes = proptest::option::of(proptest::option::of(1u64..2_000_000));
     let mode = proptest::option::of(prop_oneof![Just(Mode::Both), Just(Mode::Out)]);
-    (bytes, mode).prop_map(|(bytes, mode)| Settings {
+    let reset = proptest::option::of(prop_oneof![
+        3 => (1u8..=31).prop_map(|day| ResetPolicy::Monthly(DayOfMonth::new(day).unwrap())),
+        1 => Just(ResetPolicy::Never),
+    ]);
+    (bytes, mode, reset).prop_map(|(bytes, mode, reset)| Settings {
         quota: bytes.map(|bytes| bytes.and_then(quota)),
         mode,
+        reset,
         ..Settings::default()
     })
 }
@@ -142,7 +156,11 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(service, steps, traffic)| Op::Block { service, steps, traffic }),
         1 => (service(), steps(), packets())
             .prop_map(|(service, steps, traffic)| Op::Unblock { service, steps, traffic }),
+        1 => (service(), 0u64..2_000_000, steps())
+            .prop_map(|(service, bytes, steps)| Op::SetUsed { service, bytes, steps }),
+        2 => (-3i64..40).prop_map(Op::Days),
         1 => Just(Op::Flush),
+        2 => Just(Op::Merge),
         1 => Just(Op::Save),
         1 => Just(Op::Load),
         1 => Just(Op::Reboot),
@@ -161,35 +179,67 @@ struct Model {
     unread: BTreeMap<PortRange, Usage>,
     /// Of that, what the reading in hand has seen.
     read: BTreeMap<PortRange, Usage>,
-    /// The counters were loaded by somebody: what they count before pm has saved its base line
-    /// cannot be told from what they were loaded with.
-    foreign: bool,
+    /// Services whose counters were loaded by somebody: what they count before pm has saved its
+    /// base line cannot be told from what they were loaded with.
+    foreign: BTreeSet<PortRange>,
+    /// What these counted since, or since the first reading of pm's present run.
+    doubtful: BTreeMap<PortRange, Usage>,
     saves: u32,
+}
+
+fn add_to(sums: &mut BTreeMap<PortRange, Usage>, more: &BTreeMap<PortRange, Usage>) {
+    for (&ports, usage) in more {
+        let sum = sums.entry(ports).or_default();
+        sum.incoming += usage.incoming;
+        sum.outgoing += usage.outgoing;
+    }
+}
+
+fn take_from(sums: &mut BTreeMap<PortRange, Usage>, less: &BTreeMap<PortRange, Usage>) {
+    for (&ports, usage) in less {
+        let sum = sums.entry(ports).or_default();
+        sum.incoming = sum.incoming.checked_sub(usage.incoming).unwrap();
+        sum.outgoing = sum.outgoing.checked_sub(usage.outgoing).unwrap();
+    }
 }
 
 impl Model {
     fn send(&mut self, kernel: &mut Kernel, packet: Packet) {
         let ports = ports(SERVICES[packet.service]);
-        if kernel.packet(ports, packet.direction, packet.bytes) {
-            self.unread
-                .entry(ports)
-                .or_default()
-                .add(packet.direction, packet.bytes);
-        }
+        let counted = kernel.counted(ports, packet.direction, packet.bytes);
+        let sums = if self.foreign.contains(&ports) {
+            &mut self.doubtful
+        } else {
+            &mut self.unread
+        };
+        sums.entry(ports)
+            .or_default()
+            .add(packet.direction, counted);
     }
 
+    /// All counters are gone.
     fn lose(&mut self) {
         self.unread.clear();
+        self.doubtful.clear();
         self.read.clear();
+        self.foreign.clear();
+    }
+
+    /// The periods that ended took what they had used with them.
+    fn close(&mut self, events: Vec<Event>) {
+        for event in events {
+            if let Event::PeriodEnded { ports, usage } = event {
+                take_from(&mut self.accounted, &BTreeMap::from([(ports, usage)]));
+            }
+        }
     }
 
     /// Returns the world of one run of pm.
     fn busy(&mut self, traffic: Vec<Packet>) -> Busy<'_> {
-        let foreign = self.foreign;
         Busy {
             model: self,
             traffic,
-            foreign,
+            first: true,
         }
     }
 
@@ -201,8 +251,8 @@ impl Model {
 struct Busy<'a> {
     model: &'a mut Model,
     traffic: Vec<Packet>,
-    /// No reading of this run has taken the base line yet.
-    foreign: bool,
+    /// No reading of this run has taken a base line yet.
+    first: bool,
 }
 
 impl World for Busy<'_> {
@@ -215,23 +265,43 @@ impl World for Busy<'_> {
     fn saved(&mut self, committed: bool) {
         let model = &mut *self.model;
         if !committed {
-            if std::mem::take(&mut self.foreign) {
-                model.unread.clear();
+            if std::mem::take(&mut self.first) {
+                model.doubtful.clear();
             }
             model.read = model.unread.clone();
+            add_to(&mut model.read, &model.doubtful);
             return;
         }
         model.saves += 1;
-        model.foreign = false;
-        for (ports, usage) in std::mem::take(&mut model.read) {
-            let accounted = model.accounted.entry(ports).or_default();
-            accounted.incoming += usage.incoming;
-            accounted.outgoing += usage.outgoing;
-            let unread = model.unread.entry(ports).or_default();
-            unread.incoming -= usage.incoming;
-            unread.outgoing -= usage.outgoing;
-        }
+        model.foreign.clear();
+        let doubtful = std::mem::take(&mut model.doubtful);
+        add_to(&mut model.unread, &doubtful);
+        let read = std::mem::take(&mut model.read);
+        add_to(&mut model.accounted, &read);
+        take_from(&mut model.unread, &read);
     }
+}
+
+/// Whether pm sent a batch that it has not read yet, and that is in the kernel or in `file`.
+fn unread_batch(pm: &Pm, kernel: &Kernel, file: &Option<Table>) -> bool {
+    let holds_it = |table: &Table| table.installed.epochs.contains(&pm.saved.next_epoch);
+    [&kernel.table, file].into_iter().flatten().any(holds_it)
+}
+
+/// Whether pm has read the counters that a service's packets get to now.
+fn knows(pm: &Pm, kernel: &Kernel, ports: PortRange) -> bool {
+    let Some(Link::Room(variant)) = link(kernel, ports) else {
+        return true;
+    };
+    let room = RoomId { ports, variant };
+    let counters = kernel.read().0.table.unwrap_or_default().counters;
+    let ledger = pm.saved.ledgers.get(&ports);
+    let mark = ledger.and_then(|ledger| ledger.rooms.get(variant));
+    Direction::BOTH.into_iter().all(|direction| {
+        let known = mark.and_then(|mark| mark.counter(direction));
+        let now = counters.get(&(room, direction));
+        known.map(|known| known.handle) == now.map(|now| now.handle)
+    })
 }
 
 proptest! {
@@ -269,6 +339,7 @@ proptest! {
                     model.saves = 0;
                     let mut world = model.busy(Vec::new());
                     let _ = pm.request(&mut kernel, &mut world, steps, &request);
+                    model.close(std::mem::take(&mut pm.events));
                     if model.saves > 0 {
                         model.accounted.remove(&ports(SERVICES[service]));
                     }
@@ -282,6 +353,7 @@ proptest! {
                         let mut world = model.busy(Vec::new());
                         let request = add(name, Settings::default());
                         pm.request(&mut kernel, &mut world, usize::MAX, &request).unwrap();
+                        model.close(std::mem::take(&mut pm.events));
                         model.accounted.remove(&ports(name));
                     }
                 }
@@ -302,7 +374,6 @@ proptest! {
                 Op::Flush => {
                     kernel.flush();
                     model.lose();
-                    model.foreign = false;
                 }
                 Op::Save => file = kernel.table.clone(),
                 // A pm that died before it could note the table it had made takes a copy of it
@@ -311,20 +382,47 @@ proptest! {
                 Op::Load => {
                     kernel.load(&file);
                     model.lose();
-                    model.foreign = file.is_some();
+                    if file.is_some() {
+                        model.foreign = SERVICES.map(ports).into();
+                    }
+                }
+                // What a batch made that pm has not read yet cannot be told from what is loaded on
+                // top of it; see `a_file_on_top_of_an_unread_batch_bills_nothing_twice`.
+                Op::Merge if pm.saved.table.is_none() || unread_batch(&pm, &kernel, &file) => {}
+                Op::Merge => {
+                    let loaded = kernel.merge(&file);
+                    model.foreign.extend(loaded);
+                    // Room in the place of which pm was about to make another: it had read it a
+                    // last time, and did not expect packets to get there again.
+                    let unknown = SERVICES.map(ports).into_iter().filter(|ports| !knows(&pm, &kernel, *ports));
+                    model.foreign.extend(unknown);
+                }
+                Op::Days(days) => pm.time += days * 86_400,
+                Op::SetUsed { service, bytes, steps } => {
+                    let request = Request::Set {
+                        ports: Selection::Ports(SERVICES[service].parse().unwrap()),
+                        settings: Settings::default(),
+                        used: Some(Size::new(bytes, SizeUnit::B).unwrap()),
+                    };
+                    let mut world = model.busy(Vec::new());
+                    let done = pm.request(&mut kernel, &mut world, steps, &request);
+                    let ports = ports(SERVICES[service]);
+                    if done.is_ok() && let Some(service) = pm.config.services.get(&ports) {
+                        prop_assert_eq!(pm.saved.ledgers[&ports].billed(service.mode), bytes);
+                    }
                 }
                 Op::Reboot => {
                     kernel.reboot();
                     model.lose();
-                    model.foreign = false;
                 }
                 Op::FreshNamespace { with_saved } => {
                     kernel.fresh_namespace();
                     model.lose();
-                    model.foreign = false;
                     if with_saved {
                         kernel.load(&file);
-                        model.foreign = file.is_some();
+                        if file.is_some() {
+                            model.foreign = SERVICES.map(ports).into();
+                        }
                     }
                 }
                 Op::Unlink(service) => kernel.unlink(ports(SERVICES[service])),
@@ -333,11 +431,14 @@ proptest! {
                     let ports = ports(SERVICES[service]);
                     kernel.delete_rooms(ports);
                     model.unread.remove(&ports);
+                    model.doubtful.remove(&ports);
                 }
             }
+            model.close(std::mem::take(&mut pm.events));
         }
         let mut world = model.busy(Vec::new());
         pm.tick(&mut kernel, &mut world, usize::MAX).unwrap();
+        model.close(std::mem::take(&mut pm.events));
         for service in SERVICES {
             let ports = ports(service);
             prop_assert_eq!(pm.usage(ports), model.accounted(ports), "service {}", ports);
@@ -487,6 +588,19 @@ fn a_foreign_reset_of_the_quota_is_undone() {
     assert!(!kernel.packet(ports("80"), Direction::In, 1));
 }
 
+#[test]
+fn a_foreign_reset_of_the_quota_is_noticed_under_traffic() {
+    let (mut kernel, mut pm) = (Kernel::default(), Pm::new());
+    do_now(&mut pm, &mut kernel, &add("80", with_quota(10_000)));
+    kernel.packet(ports("80"), Direction::In, 6_000);
+    pm.tick(&mut kernel, &mut Quiet, usize::MAX).unwrap();
+    kernel.reset_quotas();
+    kernel.packet(ports("80"), Direction::In, 100);
+    pm.tick(&mut kernel, &mut Quiet, usize::MAX).unwrap();
+    assert!(kernel.packet(ports("80"), Direction::In, 3_900));
+    assert!(!kernel.packet(ports("80"), Direction::In, 1));
+}
+
 /// Fault 7 of the scripts pm replaces: resetting one port lost what the others had counted since
 /// the last collection.
 #[test]
@@ -528,4 +642,42 @@ fn a_tick_with_nothing_to_do_changes_nothing_in_the_kernel() {
     let before = format!("{kernel:?}");
     pm.tick(&mut kernel, &mut Quiet, usize::MAX).unwrap();
     assert_eq!(format!("{kernel:?}"), before);
+}
+
+#[test]
+fn a_file_loaded_on_top_bills_nothing_twice() {
+    let (mut kernel, mut pm) = (Kernel::default(), Pm::new());
+    do_now(&mut pm, &mut kernel, &add("80,8080", Settings::default()));
+    kernel.packet(ports("80"), Direction::In, 1_000);
+    kernel.packet(ports("8080"), Direction::In, 10);
+    pm.tick(&mut kernel, &mut Quiet, usize::MAX).unwrap();
+    let file = kernel.table.clone();
+    kernel.delete_rooms(ports("80"));
+    kernel.packet(ports("8080"), Direction::In, 5);
+    assert_eq!(kernel.merge(&file), [ports("80")].into());
+    pm.tick(&mut kernel, &mut Quiet, usize::MAX).unwrap();
+    assert_eq!(pm.usage(ports("80")).incoming, 1_000);
+    assert_eq!(pm.usage(ports("8080")).incoming, 15);
+    let replaced = |event: &Event| matches!(event, Event::CountersReplaced { ports: of, .. } if *of == [ports("80")]);
+    assert!(pm.events.iter().any(replaced));
+    kernel.packet(ports("80"), Direction::In, 3);
+    pm.tick(&mut kernel, &mut Quiet, usize::MAX).unwrap();
+    assert_eq!(pm.usage(ports("80")).incoming, 1_003);
+}
+
+/// pm dies right after a batch, and before it reads what the batch made, somebody loads a file.
+#[test]
+fn a_file_on_top_of_an_unread_batch_bills_nothing_twice() {
+    let (mut kernel, mut pm) = (Kernel::default(), Pm::new());
+    do_now(&mut pm, &mut kernel, &add("80,8080", Settings::default()));
+    kernel.packet(ports("80"), Direction::In, 1_000);
+    pm.tick(&mut kernel, &mut Quiet, usize::MAX).unwrap();
+    let file = kernel.table.clone();
+    kernel.delete_rooms(ports("8080"));
+    // Read, save, apply: the batch makes rooms for 8080 anew.
+    assert!(pm.tick(&mut kernel, &mut Quiet, 3).is_err());
+    kernel.delete_rooms(ports("80"));
+    kernel.merge(&file);
+    pm.tick(&mut kernel, &mut Quiet, usize::MAX).unwrap();
+    assert_eq!(pm.usage(ports("80")).incoming, 1_000);
 }

@@ -2,10 +2,8 @@
 
 use pm_core::backend::{BackendError, Netfilter};
 use pm_core::config::Config;
-use pm_core::plan::{difference, plan};
 use pm_core::port::PortRange;
 use pm_core::request::ephemeral_overlap;
-use pm_core::ruleset::Piece;
 use pm_store::config_file;
 use pm_store::locks::{Lock, LockKind};
 use pm_store::state_db::StateDb;
@@ -77,6 +75,8 @@ pub enum Finding {
 pub enum TableState {
     /// It is what it must be.
     Intact,
+    /// It is not there, and nothing is monitored.
+    Unneeded,
     /// It is not there.
     Missing,
     /// Parts of it are missing or different.
@@ -122,7 +122,7 @@ impl Finding {
             Self::Access { problem }
             | Self::Config { problem, .. }
             | Self::Database { problem } => failure(problem.is_some()),
-            Self::Table(TableState::Intact) => Severity::Fine,
+            Self::Table(TableState::Intact | TableState::Unneeded) => Severity::Fine,
             Self::Table(TableState::TornDown | TableState::Different) => Severity::Warning,
             Self::Table(_) => Severity::Failure,
             Self::Ticks { overdue, .. } => warning(*overdue),
@@ -207,20 +207,19 @@ impl<N: Netfilter> Engine<N> {
         let Ok(mut session) = Session::new(&mut self.netfilter, saved) else {
             return (TableState::Unknown, last_tick);
         };
-        let Ok((_, installed)) = session.observe(config) else {
+        if session.observe(config).is_err() {
             return (TableState::Unknown, last_tick);
-        };
-        let wanted = plan(config, &session.state, &installed);
+        }
         let table = if torn_down {
             TableState::TornDown
-        } else if installed.frame.table == Piece::Missing && !config.services.is_empty() {
-            TableState::Missing
-        } else if installed.frame.table != Piece::Missing
-            && !difference(&installed, &wanted, &session.state).is_empty()
-        {
-            TableState::Different
-        } else {
+        } else if session.pending(config).is_empty() {
             TableState::Intact
+        } else if session.state.table.is_some() {
+            TableState::Different
+        } else if config.services.is_empty() {
+            TableState::Unneeded
+        } else {
+            TableState::Missing
         };
         (table, last_tick)
     }

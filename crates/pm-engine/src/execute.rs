@@ -8,7 +8,7 @@ use pm_core::event::Event;
 use pm_core::ledger::State;
 use pm_core::report::{Report, reports};
 use pm_core::request::{Context, Request, Warning};
-use pm_store::config_file;
+use pm_store::config_file::{self, Loaded};
 use pm_store::locks::{Lock, LockKind};
 use pm_store::state_db::StateDb;
 
@@ -56,29 +56,37 @@ impl<N: Netfilter> Engine<N> {
     ) -> Result<Executed, EngineError> {
         let _write = Lock::acquire(&self.paths, LockKind::Write, LOCK_WAIT)?;
         let _tick = Lock::acquire(&self.paths, LockKind::Tick, LOCK_WAIT)?;
-        let before = config_file::load(&self.paths)?.config;
+        let Loaded {
+            config: before,
+            text,
+        } = config_file::load(&self.paths)?;
         if options.dry_run {
             let saved = match StateDb::open_read_only(&self.paths)? {
                 Some(db) => db.load()?,
                 None => None,
             };
-            let mut session = Session::new(&mut self.netfilter, saved)?;
+            let scope = request.named().cloned();
+            let mut session = Session::about(&mut self.netfilter, saved, scope)?;
             return judge(request, options, before, &mut session);
         }
         let mut db = StateDb::open(&self.paths)?;
-        let mut session = Session::new(&mut self.netfilter, db.load()?)?;
+        let scope = request.named().cloned();
+        let mut session = Session::about(&mut self.netfilter, db.load()?, scope)?;
         let mut done = judge(request, options, before, &mut session)?;
-        if done.after != done.before {
-            config_file::save(&self.paths, &done.after)?;
-        }
+        let changed = done.after != done.before;
+        let new_text = if changed {
+            config_file::save(&self.paths, &done.after)?
+        } else {
+            text.clone()
+        };
         session.state.torn_down = false;
-        if let Err(error) = session.converge(&done.after, &mut db) {
-            if done.after == done.before {
+        if let Err(error) = session.converge(&done.after, &new_text, &mut db) {
+            if !changed {
                 return Err(error);
             }
             config_file::save(&self.paths, &done.before)?;
             // The next tick does this again should it fail; what matters is told already.
-            if let Err(again) = session.converge(&done.before, &mut db) {
+            if let Err(again) = session.converge(&done.before, &text, &mut db) {
                 tracing::warn!("the rules before are not all back yet: {again}");
             }
             return Err(EngineError::RolledBack(Box::new(error)));
@@ -98,7 +106,11 @@ fn judge<N: Netfilter>(
 ) -> Result<Executed, EngineError> {
     session.observe(&before)?;
     let context = Context {
-        ssh_ports: ssh::ports(),
+        ssh_ports: if request.can_cut_off() {
+            ssh::ports()
+        } else {
+            BTreeSet::new()
+        },
         spent: spent(&session.state),
         force: options.force,
     };

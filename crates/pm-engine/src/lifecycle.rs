@@ -40,11 +40,11 @@ impl<N: Netfilter> Engine<N> {
         let _write = Lock::acquire(&self.paths, LockKind::Write, LOCK_WAIT)?;
         let _tick = Lock::acquire(&self.paths, LockKind::Tick, LOCK_WAIT)?;
         let mut db = StateDb::open(&self.paths)?;
-        let (config, stale_config) = self.config_or_last_good(&db)?;
+        let (loaded, stale_config) = self.config_or_last_good(&db)?;
         let mut session = Session::new(&mut self.netfilter, db.load()?)?;
-        session.observe(&config)?;
+        session.observe(&loaded.config)?;
         session.state.torn_down = leave;
-        session.converge(&config, &mut db)?;
+        session.converge(&loaded.config, &loaded.text, &mut db)?;
         Ok((session.events, stale_config))
     }
 }

@@ -1,11 +1,14 @@
 //! One session with the tick lock held: read, account, save, plan, apply, until nothing is left.
 
+use std::collections::BTreeSet;
+
 use pm_core::backend::{BackendError, Netfilter, Reading};
 use pm_core::config::Config;
 use pm_core::event::Event;
 use pm_core::ledger::State;
 use pm_core::plan::{difference, plan, withdrawal};
-use pm_core::ruleset::{Epoch, Installed};
+use pm_core::port::PortList;
+use pm_core::ruleset::{Changes, Epoch, Installed, RoomId};
 use pm_core::tick::{Now, step};
 use pm_store::state_db::StateDb;
 
@@ -22,10 +25,25 @@ pub(crate) struct Session<'a, N> {
     pub(crate) state: State,
     /// What of that is saved.
     saved: State,
-    /// What the kernel holds in which generation, where this session knows it.
-    known: Option<(u32, Installed)>,
+    /// The services whose totals matter; `None`: all. Those of others may be as last saved.
+    scope: Option<PortList>,
+    /// The last reading and what the kernel held then, until a batch is applied.
+    seen: Option<(Reading, Installed)>,
+    /// The batch applied since, and what it left.
+    applied: Option<Applied>,
     /// What happened, in order.
     pub(crate) events: Vec<Event>,
+}
+
+/// What is known after a batch, until it is read again.
+struct Applied {
+    generation: u32,
+    /// What the kernel holds, unless somebody else has changed it since.
+    installed: Installed,
+    /// The reading before the batch.
+    before: Reading,
+    /// The rooms that the batch concerned; `None`: all of them.
+    rooms: Option<BTreeSet<RoomId>>,
 }
 
 impl<'a, N: Netfilter> Session<'a, N> {
@@ -35,6 +53,19 @@ impl<'a, N: Netfilter> Session<'a, N> {
     ///
     /// `OldKernel`, `Random`.
     pub(crate) fn new(netfilter: &'a mut N, saved: Option<State>) -> Result<Self, EngineError> {
+        Self::about(netfilter, saved, None)
+    }
+
+    /// Begins from the saved state, for the sake of some services only.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub(crate) fn about(
+        netfilter: &'a mut N,
+        saved: Option<State>,
+        scope: Option<PortList>,
+    ) -> Result<Self, EngineError> {
         host::require_kernel()?;
         let state = match saved {
             Some(state) => state,
@@ -44,16 +75,20 @@ impl<'a, N: Netfilter> Session<'a, N> {
             netfilter,
             saved: state.clone(),
             state,
-            known: None,
+            scope,
+            seen: None,
+            applied: None,
             events: Vec::new(),
         })
     }
 
-    /// Reads the kernel and accounts for it under `config`, in memory only.
-    ///
-    /// Returns what the kernel holds, and its generation.
-    pub(crate) fn observe(&mut self, config: &Config) -> Result<(u32, Installed), EngineError> {
-        let (reading, installed) = self.look()?;
+    /// Accounts for the kernel's totals under `config`, in memory only. They are read once, and
+    /// again after each batch.
+    pub(crate) fn observe(&mut self, config: &Config) -> Result<(), EngineError> {
+        let (reading, installed) = match self.seen.take() {
+            Some(seen) => seen,
+            None => self.look()?,
+        };
         let zone = clock::zone(config);
         let now = Now {
             time: clock::now(),
@@ -62,12 +97,34 @@ impl<'a, N: Netfilter> Session<'a, N> {
             next_epoch: fresh_epoch()?,
         };
         let (state, events) = step(config, &self.state, &reading, &installed, now);
+        let last_tick = self.state.last_tick;
         self.state = state;
+        if self.scope.is_some() {
+            // Not all was read.
+            self.state.last_tick = last_tick;
+        }
         self.events.extend(events);
-        Ok((reading.generation, installed))
+        self.seen = Some((reading, installed));
+        Ok(())
+    }
+
+    /// Returns the batch that leads from what was observed to what must be.
+    pub(crate) fn pending(&self, config: &Config) -> Changes {
+        let Some((_, installed)) = &self.seen else {
+            return Changes::default();
+        };
+        if self.state.torn_down {
+            return withdrawal(installed);
+        }
+        difference(
+            installed,
+            &plan(config, &self.state, installed),
+            &self.state,
+        )
     }
 
     /// Makes the kernel hold what `config` and the usage ask for, saving before every batch.
+    /// `text` is the configuration as it is kept for when the file cannot be used.
     ///
     /// # Errors
     ///
@@ -75,38 +132,46 @@ impl<'a, N: Netfilter> Session<'a, N> {
     pub(crate) fn converge(
         &mut self,
         config: &Config,
+        text: &str,
         db: &mut StateDb,
     ) -> Result<(), EngineError> {
-        let text = config.emit();
         for _ in 0..MAX_ROUNDS {
-            let (generation, installed) = self.observe(config)?;
-            let changes = if self.state.torn_down {
-                withdrawal(&installed)
-            } else {
-                difference(
-                    &installed,
-                    &plan(config, &self.state, &installed),
-                    &self.state,
-                )
-            };
+            self.observe(config)?;
+            let changes = self.pending(config);
+            let generation = self.seen.as_ref().map(|(reading, _)| reading.generation);
             let settled = changes.is_empty() && !self.state.torn_down;
-            self.state.settled_at = settled.then_some(generation);
-            self.save(db, &text)?;
+            self.state.settled_at = generation.filter(|_| settled);
+            self.state.expect(&changes);
+            self.save(db, text)?;
             if changes.is_empty() {
                 return Ok(());
             }
-            match self.netfilter.apply(&changes, generation) {
-                Ok(generation) => {
-                    if changes.unlinks() {
-                        self.netfilter.settle();
-                    }
-                    self.known = Some((generation, installed.after(&changes)));
-                }
-                Err(BackendError::Raced) => self.known = None,
-                Err(error) => return Err(error.into()),
-            }
+            self.apply(&changes)?;
         }
         Err(EngineError::Unsettled { rounds: MAX_ROUNDS })
+    }
+
+    fn apply(&mut self, changes: &Changes) -> Result<(), EngineError> {
+        let Some((before, installed)) = self.seen.take() else {
+            return Ok(());
+        };
+        match self.netfilter.apply(changes, before.generation) {
+            Ok(generation) => {
+                if changes.unlinks() {
+                    self.netfilter.settle();
+                }
+                self.applied = Some(Applied {
+                    generation,
+                    installed: installed.after(changes),
+                    before,
+                    rooms: changes.rooms(),
+                });
+                Ok(())
+            }
+            // Read again, and plan on what the other program left.
+            Err(BackendError::Raced) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn save(&mut self, db: &mut StateDb, config: &str) -> Result<(), EngineError> {
@@ -117,22 +182,52 @@ impl<'a, N: Netfilter> Session<'a, N> {
 
     /// Returns the kernel's totals, and what it holds in the same generation.
     fn look(&mut self) -> Result<(Reading, Installed), EngineError> {
-        for _ in 0..MAX_ROUNDS {
-            let reading = self.netfilter.read()?;
-            if let Some((generation, installed)) = self.known.take()
-                && generation == reading.generation
-            {
-                return Ok((reading, installed));
+        if let Some(reading) = self.look_at_scope()? {
+            return Ok((reading, Installed::settled(&self.state)));
+        }
+        let mut reading = match self.applied.take() {
+            Some(applied) => {
+                let reading = match &applied.rooms {
+                    Some(rooms) => self.netfilter.refresh(applied.before, rooms)?,
+                    None => self.netfilter.read()?,
+                };
+                if reading.generation == applied.generation {
+                    return Ok((reading, applied.installed));
+                }
+                // Somebody else's commit: what the other rooms show is of before it.
+                self.netfilter.read()?
             }
+            None => self.netfilter.read()?,
+        };
+        for _ in 0..MAX_ROUNDS {
             if self.left_untouched(&reading) {
                 return Ok((reading, Installed::settled(&self.state)));
             }
+            tracing::debug!(generation = reading.generation, left_at = ?self.state.settled_at, "inspecting");
             let (generation, installed) = self.netfilter.inspect()?;
             if generation == reading.generation {
                 return Ok((reading, installed));
             }
+            reading = self.netfilter.read()?;
         }
         Err(EngineError::Unsettled { rounds: MAX_ROUNDS })
+    }
+
+    /// Returns a reading of the services in scope, where all rules are as pm left them.
+    fn look_at_scope(&mut self) -> Result<Option<Reading>, EngineError> {
+        let (Some(scope), None) = (&self.scope, &self.applied) else {
+            return Ok(None);
+        };
+        let Some(remembered) = self.state.remembered() else {
+            return Ok(None);
+        };
+        let rooms = scope.iter().flat_map(|ports| {
+            let ledger = self.state.ledgers.get(&ports);
+            let rooms = ledger.into_iter().flat_map(|ledger| ledger.rooms.iter());
+            rooms.map(move |(variant, _)| RoomId { ports, variant })
+        });
+        let reading = self.netfilter.refresh(remembered, &rooms.collect())?;
+        Ok(Some(reading).filter(|reading| self.left_untouched(reading)))
     }
 
     /// Whether nobody has changed any rule since pm left everything in place.

@@ -3,9 +3,10 @@
 use pm_core::backend::Netfilter;
 use pm_core::config::Config;
 use pm_core::event::Event;
+use pm_store::StoreError;
+use pm_store::config_file::{self, Loaded};
 use pm_store::locks::{Lock, LockKind};
 use pm_store::state_db::StateDb;
-use pm_store::{StoreError, config_file};
 
 use crate::session::Session;
 use crate::{Engine, EngineError};
@@ -36,9 +37,9 @@ impl<N: Netfilter> Engine<N> {
             return Ok(Ticked::Busy);
         };
         let mut db = StateDb::open(&self.paths)?;
-        let (config, stale_config) = self.config_or_last_good(&db)?;
+        let (loaded, stale_config) = self.config_or_last_good(&db)?;
         let mut session = Session::new(&mut self.netfilter, db.load()?)?;
-        session.converge(&config, &mut db)?;
+        session.converge(&loaded.config, &loaded.text, &mut db)?;
         Ok(Ticked::Done {
             events: session.events,
             stale_config,
@@ -49,14 +50,17 @@ impl<N: Netfilter> Engine<N> {
     pub(crate) fn config_or_last_good(
         &self,
         db: &StateDb,
-    ) -> Result<(Config, Option<StoreError>), EngineError> {
+    ) -> Result<(Loaded, Option<StoreError>), EngineError> {
         let error = match config_file::load(&self.paths) {
-            Ok(loaded) => return Ok((loaded.config, None)),
+            Ok(loaded) => return Ok((loaded, None)),
             Err(error) => error,
         };
-        match db.last_good_config()?.map(|text| Config::parse(&text)) {
-            Some(Ok(config)) => Ok((config, Some(error))),
-            _ => Err(error.into()),
+        let Some(text) = db.last_good_config()? else {
+            return Err(error.into());
+        };
+        match Config::parse(&text) {
+            Ok(config) => Ok((Loaded { config, text }, Some(error))),
+            Err(_) => Err(error.into()),
         }
     }
 }

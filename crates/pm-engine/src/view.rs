@@ -43,7 +43,10 @@ impl<N: Netfilter> Engine<N> {
             None => None,
         };
         let (config, stale_config) = match &db {
-            Some(db) => self.config_or_last_good(db)?,
+            Some(db) => {
+                let (loaded, stale_config) = self.config_or_last_good(db)?;
+                (loaded.config, stale_config)
+            }
             None => (config_file::load(&self.paths)?.config, None),
         };
         let mut session = Session::new(&mut self.netfilter, saved)?;

@@ -1,10 +1,11 @@
 //! All I/O: [`Nftables`] reads and changes the kernel.
 
+use std::collections::BTreeSet;
 use std::thread;
 use std::time::Duration;
 
 use pm_core::backend::{
-    BackendError, CounterReading, Netfilter, QuotaReading, Reading, TableReading,
+    BackendError, CounterReading, HostId, Netfilter, QuotaReading, Reading, TableReading,
 };
 use pm_core::ruleset::{Changes, Direction, Installed, RoomId, TABLE};
 use pm_netlink::nf_tables::*;
@@ -16,10 +17,12 @@ use crate::found::{AllRules, Chains, Maps, Objects, PM_SH_SET, is_pm_sh_counter}
 use crate::frame::map_name;
 use crate::host::host_id;
 use crate::inspection::Inspection;
-use crate::object::{Object, State};
+use crate::object::{Object, State, emit_name};
 
 // Several dumps must fall between two commits of other programs.
 const ATTEMPTS: usize = 10;
+// From about here on, one dump of everything costs less than asking for each object.
+const FEW_ROOMS: usize = 100;
 // Longer than any packet stays in the rules; for where the kernel offers nothing to wait for.
 const LONG_ENOUGH: Duration = Duration::from_millis(100);
 
@@ -65,6 +68,12 @@ impl Nftables {
             before = after;
         }
         Err(Error::DumpInterrupted)
+    }
+
+    fn host(&self) -> Result<HostId, BackendError> {
+        let cookie = self.socket.netns_cookie();
+        let host = cookie.and_then(|cookie| host_id(cookie).map_err(Error::Io));
+        host.map_err(|error| failure("tell this network namespace from others", error))
     }
 
     fn find_table(&mut self) -> Result<Option<Table>, Error> {
@@ -126,6 +135,38 @@ impl Nftables {
         Ok(Some((totals.reading, foreign)))
     }
 
+    /// Reads the objects of some rooms one by one; `None` when the table is not the one with
+    /// this handle.
+    fn read_rooms(
+        &mut self,
+        handle: u64,
+        rooms: &BTreeSet<RoomId>,
+    ) -> Result<Option<TableReading>, Error> {
+        if self
+            .find_table()?
+            .is_none_or(|table| table.handle != handle)
+        {
+            return Ok(None);
+        }
+        let mut totals = Totals::default();
+        for room in rooms {
+            let counters = Direction::BOTH.map(|way| (NFT_OBJECT_COUNTER, room.chain(way)));
+            for (kind, name) in counters
+                .into_iter()
+                .chain([(NFT_OBJECT_QUOTA, room.quota())])
+            {
+                let request = Request::new(NFT_MSG_GETOBJ, NFPROTO_INET, |a| {
+                    emit_name(a, kind, &name);
+                });
+                match self.socket.get(&request, |reply| totals.add(reply)) {
+                    Ok(()) | Err(Error::NotFound) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(Some(totals.reading))
+    }
+
     fn inspect_table(&mut self) -> Result<Option<Inspection>, Error> {
         let Some(table) = self.find_table()? else {
             return Ok(None);
@@ -172,15 +213,10 @@ impl Nftables {
 
 impl Netfilter for Nftables {
     fn read(&mut self) -> Result<Reading, BackendError> {
-        let what = || format!("read table inet {TABLE}");
-        let cookie = self
-            .socket
-            .netns_cookie()
-            .map_err(|error| failure(&what(), error))?;
-        let host = host_id(cookie).map_err(|error| failure(&what(), Error::Io(error)))?;
+        let host = self.host()?;
         let (generation, table) = self
             .steadily(Self::read_table)
-            .map_err(|error| failure(&what(), error))?;
+            .map_err(|error| failure(&format!("read table inet {TABLE}"), error))?;
         let table = match table {
             Some((_, true)) => return Err(BackendError::ForeignTable),
             Some((table, false)) => Some(table),
@@ -191,6 +227,36 @@ impl Netfilter for Nftables {
             generation,
             table,
         })
+    }
+
+    fn refresh(
+        &mut self,
+        mut reading: Reading,
+        rooms: &BTreeSet<RoomId>,
+    ) -> Result<Reading, BackendError> {
+        let Some(table) = reading.table.as_ref().filter(|_| rooms.len() <= FEW_ROOMS) else {
+            return self.read();
+        };
+        let handle = table.handle;
+        if self.host()? != reading.host {
+            return self.read();
+        }
+        let (generation, totals) = self
+            .steadily(|nftables| nftables.read_rooms(handle, rooms))
+            .map_err(|error| failure(&format!("read table inet {TABLE}"), error))?;
+        let (Some(mut totals), Some(table)) = (totals, &mut reading.table) else {
+            return self.read();
+        };
+        for &room in rooms {
+            for direction in Direction::BOTH {
+                table.counters.remove(&(room, direction));
+            }
+            table.quotas.remove(&room);
+        }
+        table.counters.append(&mut totals.counters);
+        table.quotas.append(&mut totals.quotas);
+        reading.generation = generation;
+        Ok(reading)
     }
 
     fn inspect(&mut self) -> Result<(u32, Installed), BackendError> {

@@ -12,6 +12,7 @@ use pm_core::calendar::{Period, ResetPolicy, Timestamp};
 use pm_core::config::Mode;
 use pm_core::ledger::{Ledger, QuotaMark, RoomMark, State, TableMark, Terms, Usage};
 use pm_core::port::PortRange;
+use pm_core::rooms::Rooms;
 use pm_core::ruleset::{Epoch, Metered, Variant};
 use rusqlite::types::Type;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, Transaction, params};
@@ -59,7 +60,7 @@ pub(crate) fn load(connection: &Connection) -> rusqlite::Result<Option<State>> {
         let (variant, mark) = read_room(row)?;
         let ledger = state.ledgers.get_mut(&ports);
         let ledger = ledger.ok_or_else(|| malformed(0, "a room of a service without a ledger"))?;
-        ledger.rooms.insert(variant, mark);
+        *ledger.rooms.slot(variant) = Some(mark);
     }
     Ok(Some(state))
 }
@@ -178,13 +179,13 @@ impl<'c> Writer<'c> {
         ledger: &Ledger,
     ) -> rusqlite::Result<()> {
         self.write_ledger(ports, before, ledger)?;
-        for (&variant, mark) in &ledger.rooms {
-            if before.and_then(|before| before.rooms.get(&variant)) != Some(mark) {
+        for (variant, mark) in ledger.rooms.iter() {
+            if before.and_then(|before| before.rooms.get(variant)) != Some(mark) {
                 self.write_room(ports, variant, mark)?;
             }
         }
-        for &variant in before.iter().flat_map(|before| before.rooms.keys()) {
-            if !ledger.rooms.contains_key(&variant) {
+        for (variant, _) in before.iter().flat_map(|before| before.rooms.iter()) {
+            if ledger.rooms.get(variant).is_none() {
                 self.drop_room
                     .execute(params![ports.first(), ports.last(), letter(variant)])?;
             }
@@ -193,7 +194,7 @@ impl<'c> Writer<'c> {
     }
 
     fn delete(&mut self, ports: PortRange, before: &Ledger) -> rusqlite::Result<()> {
-        for &variant in before.rooms.keys() {
+        for (variant, _) in before.rooms.iter() {
             self.drop_room
                 .execute(params![ports.first(), ports.last(), letter(variant)])?;
         }
@@ -334,7 +335,7 @@ fn read_ledger(row: &Row<'_>) -> rusqlite::Result<(PortRange, Ledger)> {
         adjust: row.get(4)?,
         spent,
         period: Period::restore(policy, next),
-        rooms: BTreeMap::new(),
+        rooms: Rooms::default(),
     };
     Ok((read_ports(row)?, ledger))
 }

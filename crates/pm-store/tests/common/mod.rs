@@ -2,13 +2,13 @@
 
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
-use std::collections::BTreeMap;
 
 use pm_core::backend::{CounterReading, HostId, QuotaReading};
 use pm_core::calendar::{Period, ResetPolicy, Timestamp};
 use pm_core::config::Mode;
 use pm_core::ledger::{Ledger, QuotaMark, RoomMark, State, TableMark, Terms, Usage};
 use pm_core::port::PortRange;
+use pm_core::rooms::Rooms;
 use pm_core::ruleset::{Epoch, Metered, Variant};
 use pm_core::strategies::{date, port_range, reset_policy};
 use pm_store::Paths;
@@ -98,7 +98,7 @@ pub fn ledger() -> impl Strategy<Value = Ledger> {
                 adjust,
                 spent,
                 period,
-                rooms,
+                rooms: rooms.into_iter().collect(),
             },
         )
 }
@@ -188,7 +188,7 @@ pub fn state_at(tick: u64, services: u16) -> State {
             adjust: 0,
             spent: None,
             period,
-            rooms: BTreeMap::from([(Variant::A, mark)]),
+            rooms: Rooms::from_iter([(Variant::A, mark)]),
         };
         state.ledgers.insert(
             PortRange::new(10_000 + index, 10_000 + index).unwrap(),
