@@ -148,7 +148,11 @@ impl<N: Netfilter> Engine<N> {
                 .map(ToString::to_string),
         });
 
-        let loaded = config_file::load(&self.paths);
+        let db = StateDb::open_read_only(&self.paths);
+        let loaded = match &db {
+            Ok(Some(db)) => config_file::load_with(&self.paths, db),
+            _ => config_file::load(&self.paths),
+        };
         let problem = loaded.as_ref().err().map(ToString::to_string);
         let config = loaded.map(|loaded| loaded.config).unwrap_or_default();
         findings.push(Finding::Config {
@@ -156,7 +160,6 @@ impl<N: Netfilter> Engine<N> {
             problem,
         });
 
-        let db = StateDb::open_read_only(&self.paths);
         let problem = match db {
             Ok(Some(db)) => db.check().err(),
             Ok(None) => None,

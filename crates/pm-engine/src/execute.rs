@@ -56,20 +56,20 @@ impl<N: Netfilter> Engine<N> {
     ) -> Result<Executed, EngineError> {
         let _write = Lock::acquire(&self.paths, LockKind::Write, LOCK_WAIT)?;
         let _tick = Lock::acquire(&self.paths, LockKind::Tick, LOCK_WAIT)?;
-        let Loaded {
-            config: before,
-            text,
-        } = config_file::load(&self.paths)?;
         if options.dry_run {
-            let saved = match StateDb::open_read_only(&self.paths)? {
-                Some(db) => db.load()?,
-                None => None,
+            let (before, saved) = match StateDb::open_read_only(&self.paths)? {
+                Some(db) => (config_file::load_with(&self.paths, &db)?, db.load()?),
+                None => (config_file::load(&self.paths)?, None),
             };
             let scope = request.named().cloned();
             let mut session = Session::about(&mut self.netfilter, saved, scope)?;
-            return judge(request, options, before, &mut session);
+            return judge(request, options, before.config, &mut session);
         }
         let mut db = StateDb::open(&self.paths)?;
+        let Loaded {
+            config: before,
+            text,
+        } = config_file::load_with(&self.paths, &db)?;
         let scope = request.named().cloned();
         let mut session = Session::about(&mut self.netfilter, db.load()?, scope)?;
         let mut done = judge(request, options, before, &mut session)?;

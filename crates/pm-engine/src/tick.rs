@@ -51,7 +51,7 @@ impl<N: Netfilter> Engine<N> {
         &self,
         db: &StateDb,
     ) -> Result<(Loaded, Option<StoreError>), EngineError> {
-        let error = match config_file::load(&self.paths) {
+        let error = match config_file::load_with(&self.paths, db) {
             Ok(loaded) => return Ok((loaded, None)),
             Err(error) => error,
         };

@@ -17,6 +17,7 @@ use pm_core::config::{Config, ConfigError};
 use crate::error::StoreError;
 use crate::files;
 use crate::paths::Paths;
+use crate::state_db::StateDb;
 
 /// How many replaced versions are kept.
 pub const KEPT_VERSIONS: usize = 20;
@@ -75,6 +76,27 @@ pub fn load(paths: &Paths) -> Result<Loaded, StoreError> {
         Err(why @ ConfigError::PmSh) => Err(StoreError::ConfigOfPmSh { path, why }),
         Err(why) => Err(StoreError::ConfigInvalid { path, why }),
     }
+}
+
+/// Returns the configuration that belongs to the usage in `db`.
+///
+/// # Errors
+///
+/// As [`load`]; `ConfigGone` where there is no file and `db` remembers one that had services:
+/// nobody stops monitoring by losing a file. As [`StateDb::last_good_config`].
+pub fn load_with(paths: &Paths, db: &StateDb) -> Result<Loaded, StoreError> {
+    let loaded = load(paths)?;
+    if loaded.text.is_empty() {
+        let last = db.last_good_config()?.unwrap_or_default();
+        if Config::parse(&last).is_ok_and(|last| !last.services.is_empty()) {
+            return Err(StoreError::ConfigGone {
+                path: paths.config_file(),
+                versions: paths.versions_dir(),
+                state: paths.state_db(),
+            });
+        }
+    }
+    Ok(loaded)
 }
 
 /// Puts `config` in the place of the present one, which is kept as a version.

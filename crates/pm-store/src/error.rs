@@ -23,6 +23,20 @@ pub enum StoreError {
         /// The system's words.
         why: io::Error,
     },
+    /// There is no `config.json`, although there was one.
+    #[error(
+        "cannot use {}: it is gone; put back one of the versions in {}, or move {} away as well to \
+         begin with nothing",
+        path.display(), versions.display(), state.display()
+    )]
+    ConfigGone {
+        /// The file.
+        path: PathBuf,
+        /// Where its versions are.
+        versions: PathBuf,
+        /// Where the usage is that it belongs to.
+        state: PathBuf,
+    },
     /// `config.json` is not text.
     #[error(
         "cannot use {}: line {line} is not UTF-8; correct it or put back one of the versions \

@@ -18,6 +18,7 @@ use crate::truth::Place;
 tests!["storage":
     a_bad_configuration_is_refused_and_ticks_go_on_with_the_last_good_one,
     a_bad_configuration_does_not_stop_healing,
+    a_configuration_that_is_gone_ends_no_service,
     a_full_disk_loses_nothing,
     a_damaged_state_database_is_refused_and_left_as_it_is,
     a_locked_state_database_is_an_error_and_the_next_tick_catches_up,
@@ -101,6 +102,20 @@ fn a_bad_configuration_is_refused_and_ticks_go_on_with_the_last_good_one(
     lab.refused(&["add", "20001"], &["config.json"])?;
     lab.pm(&["monitor"])?;
     fs::remove_dir(config(lab))?;
+    fs::write(config(lab), &good)?;
+    lab.exact(&["20000"])
+}
+
+fn a_configuration_that_is_gone_ends_no_service(lab: &mut Lab) -> Result<()> {
+    lab.watch(&["20000"])?;
+    lab.ok(&["add", "20000", "--quota", "5GB"])?;
+    some_traffic(lab)?;
+    let good = fs::read_to_string(config(lab))?;
+    fs::remove_file(config(lab))?;
+    lab.refused(&["add", "20001"], &["config.json", "versions"])?;
+    let tick = lab.pm(&["monitor"])?;
+    ensure!(tick.stderr.contains("config.json"), "{}", tick.stderr);
+    some_traffic(lab)?;
     fs::write(config(lab), &good)?;
     lab.exact(&["20000"])
 }

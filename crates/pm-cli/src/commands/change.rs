@@ -16,6 +16,9 @@ pub(crate) fn run(places: &Places, request: &Request, options: ChangeOptions) ->
         dry_run: options.dry_run,
     };
     let executed = super::engine(places)?.execute(request, options)?;
+    for event in executed.events.iter().filter(|event| words::is_news(event)) {
+        eprintln!("{}", words::event(event));
+    }
     for warning in &executed.warnings {
         eprintln!("{}", words::warning(warning));
     }

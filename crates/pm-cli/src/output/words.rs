@@ -180,6 +180,17 @@ pub(crate) fn ways_out(ports: PortRange) -> String {
     )
 }
 
+/// Whether an event says more than what a request asked for.
+pub(crate) fn is_news(event: &Event) -> bool {
+    match event {
+        Event::Spent { .. } | Event::Renewed { .. } | Event::Closed { .. } => false,
+        Event::PeriodEnded { .. }
+        | Event::RulesLost { .. }
+        | Event::CountersReplaced { .. }
+        | Event::Restarted { .. } => true,
+    }
+}
+
 /// Returns an event as a line of a log.
 pub(crate) fn event(event: &Event) -> String {
     match event {

@@ -2,7 +2,6 @@
 
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
-
 use pm_core::backend::{CounterReading, HostId, QuotaReading};
 use pm_core::calendar::{Period, ResetPolicy, Timestamp};
 use pm_core::config::Mode;
