@@ -19,7 +19,7 @@ const WIDTH: usize = 80;
 const REDRAW: Duration = Duration::from_millis(200);
 
 /// How long a reader gets before an act goes on.
-const READING: Duration = Duration::from_millis(1800);
+const READING: Duration = Duration::from_secs(3);
 
 /// Standard output, as a stage.
 #[derive(Debug)]
