@@ -1,0 +1,588 @@
+//! Every request: what it changes, what it refuses.
+
+use super::*;
+use crate::calendar::Period;
+use crate::ledger::Usage;
+use crate::ruleset::Epoch;
+use crate::strategies::{config, request};
+use proptest::prelude::*;
+
+fn ports(text: &str) -> PortRange {
+    text.parse().unwrap()
+}
+
+fn these(text: &str) -> Selection {
+    Selection::Ports(text.parse().unwrap())
+}
+
+fn quota(text: &str) -> Settings {
+    let size: Size = text.parse().unwrap();
+    Settings {
+        quota: Some(Some(size.try_into().unwrap())),
+        ..Settings::default()
+    }
+}
+
+fn note(text: &str) -> Settings {
+    Settings {
+        note: Some(text.parse().unwrap()),
+        ..Settings::default()
+    }
+}
+
+fn add(text: &str, settings: Settings) -> Request {
+    Request::Add {
+        ports: text.parse().unwrap(),
+        settings,
+        or_set: false,
+    }
+}
+
+fn add_or_set(text: &str, settings: Settings) -> Request {
+    Request::Add {
+        ports: text.parse().unwrap(),
+        settings,
+        or_set: true,
+    }
+}
+
+fn set(ports: Selection, settings: Settings) -> Request {
+    Request::Set {
+        ports,
+        settings,
+        used: None,
+    }
+}
+
+fn used(ports: Selection, text: &str) -> Request {
+    Request::Set {
+        ports,
+        settings: Settings::default(),
+        used: Some(text.parse().unwrap()),
+    }
+}
+
+fn apply(request: &Request, config: &Config) -> Result<Config, Refusal> {
+    request.apply(config, &Context::default())
+}
+
+/// Returns a configuration with these services, without settings.
+fn monitoring(text: &str) -> Config {
+    apply(&add(text, Settings::default()), &Config::default()).unwrap()
+}
+
+fn spent(text: &str) -> Context {
+    Context {
+        spent: BTreeSet::from([ports(text)]),
+        ..Context::default()
+    }
+}
+
+fn ssh_on(port: u16) -> Context {
+    Context {
+        ssh_ports: BTreeSet::from([port]),
+        ..Context::default()
+    }
+}
+
+fn forced(context: Context) -> Context {
+    Context {
+        force: true,
+        ..context
+    }
+}
+
+fn names(config: &Config) -> Vec<String> {
+    config.services.keys().map(PortRange::to_string).collect()
+}
+
+/// Fault 21 of the scripts pm replaces: a range could be added over another, and its ports
+/// were counted twice.
+#[test]
+fn an_added_port_must_be_free() {
+    let config = monitoring("80,30000-30100");
+    for (wanted, existing) in [
+        ("80", "80"),
+        ("80-90", "80"),
+        ("1-65535", "80"),
+        ("30100", "30000-30100"),
+        ("30100-30200", "30000-30100"),
+        ("29000-30000", "30000-30100"),
+        ("30000-30100", "30000-30100"),
+    ] {
+        let refusal = Refusal::Overlap {
+            wanted: ports(wanted),
+            existing: ports(existing),
+        };
+        assert_eq!(
+            apply(&add(wanted, Settings::default()), &config),
+            Err(refusal)
+        );
+    }
+    let next = apply(
+        &add("79,81,8080,30101,65534,65535", Settings::default()),
+        &config,
+    )
+    .unwrap();
+    assert_eq!(
+        names(&next),
+        [
+            "79",
+            "80",
+            "81",
+            "8080",
+            "30000-30100",
+            "30101",
+            "65534",
+            "65535"
+        ]
+    );
+}
+
+#[test]
+fn one_port_that_is_taken_refuses_all() {
+    let config = monitoring("80");
+    let request = add("70,80,90", quota("5GB"));
+    assert!(matches!(
+        apply(&request, &config),
+        Err(Refusal::Overlap { .. })
+    ));
+    assert_eq!(names(&config), ["80"]);
+}
+
+#[test]
+fn or_set_changes_what_is_there_and_adds_the_rest() {
+    let config = apply(&set(Selection::All, note("old")), &monitoring("80")).unwrap();
+    let next = apply(&add_or_set("80,90", quota("5GB")), &config).unwrap();
+    for (name, note) in [("80", "old"), ("90", "")] {
+        let service = &next.services[&ports(name)];
+        assert_eq!(service.quota.unwrap().bytes(), 5_000_000_000);
+        assert_eq!(service.note.as_str(), note);
+    }
+    // Only a service of that very name is meant.
+    assert!(matches!(
+        apply(&add_or_set("80-81", quota("5GB")), &config),
+        Err(Refusal::Overlap { .. })
+    ));
+}
+
+#[test]
+fn a_service_is_named_as_it_was_added() {
+    let config = monitoring("80,30000-30100");
+    let requests = |ports: Selection| {
+        let ports = || ports.clone();
+        [
+            set(ports(), quota("5GB")),
+            used(ports(), "5GB"),
+            Request::Delete { ports: ports() },
+            Request::Reset { ports: ports() },
+            Request::Block { ports: ports() },
+            Request::Unblock { ports: ports() },
+        ]
+    };
+    for (named, refusal) in [
+        (
+            "30000",
+            Refusal::Partial {
+                wanted: ports("30000"),
+                existing: ports("30000-30100"),
+            },
+        ),
+        (
+            "79-80",
+            Refusal::Partial {
+                wanted: ports("79-80"),
+                existing: ports("80"),
+            },
+        ),
+        ("81", Refusal::Unknown(ports("81"))),
+        ("80,8080", Refusal::Unknown(ports("8080"))),
+    ] {
+        for request in requests(these(named)) {
+            assert_eq!(apply(&request, &config), Err(refusal.clone()), "{request}");
+        }
+    }
+    for request in requests(Selection::All) {
+        let refused = apply(&request, &Config::default());
+        assert_eq!(refused, Err(Refusal::NoServices), "{request}");
+    }
+}
+
+/// Fault 8 of the scripts pm replaces: names were compared by their first digits, so touching
+/// port 80 removed what belonged to 8080 and 80-90.
+#[test]
+fn touching_one_port_leaves_those_that_begin_alike() {
+    let config = apply(
+        &set(Selection::All, quota("5GB")),
+        &monitoring("8,80,800-900,8080,30080,18080"),
+    )
+    .unwrap();
+    for request in [
+        set(these("80"), note("x")),
+        Request::Block { ports: these("80") },
+        Request::Delete { ports: these("80") },
+    ] {
+        let next = apply(&request, &config).unwrap();
+        let touched: Vec<_> = differences(&config, &next).into_keys().collect();
+        assert_eq!(touched, [ports("80")], "{request}");
+    }
+    let mut state = used_state(&config, 1_000);
+    Request::Reset { ports: these("80") }.apply_to_usage(&config, &config, &mut state);
+    for (&range, ledger) in &state.ledgers {
+        let left = if range == ports("80") { 0 } else { 1_000 };
+        assert_eq!(ledger.billed(Mode::Both), left, "{range}");
+    }
+}
+
+#[test]
+fn what_is_set_changes_and_the_rest_stays() {
+    let all = Settings {
+        mode: Some(Mode::Out),
+        reset: Some(ResetPolicy::Never),
+        note: Some("a note".parse().unwrap()),
+        ..quota("5GB")
+    };
+    let config = apply(&set(Selection::All, all), &monitoring("80,90")).unwrap();
+    let service = &config.services[&ports("80")];
+    assert_eq!(service.quota.unwrap().size().to_string(), "5GB");
+    assert_eq!(
+        (service.mode, service.reset, service.note.as_str()),
+        (Mode::Out, Some(ResetPolicy::Never), "a note")
+    );
+    let none = Settings {
+        quota: Some(None),
+        ..Settings::default()
+    };
+    let next = apply(&set(these("90"), none), &config).unwrap();
+    assert_eq!(&next.services[&ports("80")], service);
+    let expected = Service {
+        quota: None,
+        ..service.clone()
+    };
+    assert_eq!(next.services[&ports("90")], expected);
+}
+
+#[test]
+fn a_change_without_a_change_is_refused() {
+    let config = monitoring("80,90");
+    let nothing = set(these("80"), Settings::default());
+    assert_eq!(apply(&nothing, &config), Err(Refusal::Nothing));
+    // Before anything is looked at: a wrong name says nothing then.
+    let nothing = set(these("81"), Settings::default());
+    assert_eq!(apply(&nothing, &config), Err(Refusal::Nothing));
+}
+
+#[test]
+fn what_was_used_is_corrected_for_one_service_at_a_time() {
+    let config = monitoring("80,90");
+    for ports in [Selection::All, these("80,90")] {
+        assert_eq!(
+            apply(&used(ports, "5GB"), &config),
+            Err(Refusal::UsedOfSeveral)
+        );
+    }
+    assert_eq!(apply(&used(these("80"), "0"), &config), Ok(config.clone()));
+    assert!(apply(&used(Selection::All, "5GB"), &monitoring("80")).is_ok());
+}
+
+#[test]
+fn a_block_is_lifted_by_who_made_it() {
+    let config = apply(&set(Selection::All, quota("5GB")), &monitoring("80,90")).unwrap();
+    let unblock = Request::Unblock { ports: these("80") };
+    assert_eq!(
+        unblock.apply(&config, &spent("80")),
+        Err(Refusal::Spent(ports("80")))
+    );
+    assert_eq!(
+        unblock.apply(&config, &spent("90")),
+        Ok(config.clone()),
+        "another's quota is no reason"
+    );
+
+    let blocked = apply(&Request::Block { ports: these("80") }, &config).unwrap();
+    assert!(blocked.services[&ports("80")].blocked);
+    let warnings = |context: &Context| {
+        let open = unblock.apply(&blocked, context).unwrap();
+        assert_eq!(open.services, config.services);
+        unblock.warnings(&blocked, &open, context, None, &[])
+    };
+    assert_eq!(warnings(&Context::default()), []);
+    assert_eq!(warnings(&spent("90")), []);
+    assert_eq!(
+        warnings(&spent("80")),
+        [Warning::StillSpent(ports("80"))],
+        "the operator's block goes, the quota's stays"
+    );
+    // One that only its quota blocks refuses them all, and none is opened.
+    let both = Request::Unblock {
+        ports: Selection::All,
+    };
+    assert_eq!(
+        both.apply(&blocked, &spent("90")),
+        Err(Refusal::Spent(ports("90")))
+    );
+}
+
+#[test]
+fn what_could_cut_off_ssh_needs_force() {
+    let counting = monitoring("20-25,80");
+    let limited = Request::apply(
+        &set(these("20-25"), quota("5GB")),
+        &counting,
+        &forced(ssh_on(22)),
+    )
+    .unwrap();
+    let mode_out = Settings {
+        mode: Some(Mode::Out),
+        ..Settings::default()
+    };
+    for (config, request) in [
+        (&Config::default(), add("22", quota("5GB"))),
+        (&Config::default(), add("1-25", quota("5GB"))),
+        (&counting, add_or_set("20-25", quota("5GB"))),
+        (&counting, set(these("20-25"), quota("5GB"))),
+        (&counting, set(Selection::All, quota("5GB"))),
+        (
+            &counting,
+            Request::Block {
+                ports: Selection::All,
+            },
+        ),
+        (&limited, set(these("20-25"), quota("4GB"))),
+        (&limited, set(these("20-25"), mode_out)),
+        (&limited, used(these("20-25"), "5GB")),
+        (&limited, used(these("20-25"), "1B")),
+        (
+            &limited,
+            Request::Block {
+                ports: these("20-25"),
+            },
+        ),
+    ] {
+        let refused = request.apply(config, &ssh_on(22));
+        assert!(
+            matches!(refused, Err(Refusal::Ssh { ssh_port: 22, .. })),
+            "{request}: {refused:?}"
+        );
+        assert!(
+            request.apply(config, &forced(ssh_on(22))).is_ok(),
+            "{request}"
+        );
+        assert!(request.apply(config, &ssh_on(26)).is_ok(), "{request}");
+    }
+}
+
+#[test]
+fn what_cannot_newly_cut_off_ssh_is_free() {
+    let counting = monitoring("22,80");
+    let limited = Request::apply(
+        &set(these("22"), quota("5GB")),
+        &counting,
+        &forced(ssh_on(22)),
+    )
+    .unwrap();
+    let blocked = Request::apply(
+        &Request::Block { ports: these("22") },
+        &limited,
+        &forced(ssh_on(22)),
+    )
+    .unwrap();
+    let no_quota = Settings {
+        quota: Some(None),
+        ..Settings::default()
+    };
+    for (config, request) in [
+        (&Config::default(), add("22", note("counted"))),
+        (&counting, set(these("80"), quota("5GB"))),
+        (&counting, set(these("22"), note("x"))),
+        (&counting, used(these("22"), "5GB")),
+        (&limited, set(these("22"), note("x"))),
+        (&limited, set(these("22"), quota("5GB"))),
+        (&limited, set(these("22"), no_quota)),
+        (&limited, used(these("22"), "0")),
+        (&limited, Request::Reset { ports: these("22") }),
+        (&limited, Request::Delete { ports: these("22") }),
+        (&limited, add("90", quota("5GB"))),
+        (&blocked, Request::Unblock { ports: these("22") }),
+        (&blocked, Request::Block { ports: these("22") }),
+        (&blocked, set(these("22"), note("x"))),
+    ] {
+        let done = request.apply(config, &ssh_on(22));
+        assert!(done.is_ok(), "{request}: {done:?}");
+    }
+}
+
+#[test]
+fn ports_that_the_host_takes_for_itself_are_warned_about() {
+    let overlap = |range: &str, reserved: &[&str]| {
+        let reserved: Vec<_> = reserved.iter().map(|range| ports(range)).collect();
+        ephemeral_overlap(ports(range), Some(&(32_768..=60_999)), &reserved)
+            .map(|overlap| overlap.to_string())
+    };
+    for (range, reserved, expected) in [
+        ("32767", &[][..], None),
+        ("32768", &[], Some("32768")),
+        ("60999", &[], Some("60999")),
+        ("61000", &[], None),
+        ("30000-33000", &[], Some("32768-33000")),
+        ("1-65535", &[], Some("32768-60999")),
+        ("40000-40010", &["40000-40010"], None),
+        ("40000-40010", &["1-65535"], None),
+        (
+            "40000-40010",
+            &["40000-40004", "40006-40010"],
+            Some("40005"),
+        ),
+        ("40000-40010", &["40000", "40010"], Some("40001-40009")),
+        // A gap in the middle is inside of what is named, and harmless to reserve twice.
+        ("40000-40010", &["40005"], Some("40000-40010")),
+    ] {
+        assert_eq!(overlap(range, reserved).as_deref(), expected, "{range}");
+    }
+    assert_eq!(ephemeral_overlap(ports("40000"), None, &[]), None);
+
+    let before = monitoring("40000");
+    let warnings = |request: &Request| {
+        let after = apply(request, &before).unwrap();
+        request.warnings(
+            &before,
+            &after,
+            &Context::default(),
+            Some(32_768..=60_999),
+            &[],
+        )
+    };
+    assert_eq!(
+        warnings(&add("80,50000-50001", Settings::default())),
+        [Warning::Ephemeral {
+            ports: ports("50000-50001"),
+            overlap: ports("50000-50001")
+        }]
+    );
+    assert_eq!(warnings(&set(these("40000"), quota("5GB"))), []);
+}
+
+#[test]
+fn a_request_reads_like_the_command_line() {
+    let settings = Settings {
+        mode: Some(Mode::Out),
+        reset: Some("31".parse().unwrap()),
+        note: Some("it's 5 o'clock".parse().unwrap()),
+        ..quota("1.5GiB")
+    };
+    let corrected = Request::Set {
+        ports: Selection::All,
+        settings: Settings {
+            quota: Some(None),
+            ..Settings::default()
+        },
+        used: Some("12MB".parse().unwrap()),
+    };
+    for (request, expected) in [
+        (
+            add_or_set("81,80", settings),
+            r"pm add 80,81 --quota 1.5GiB --mode out --reset 31 --note='it'\''s 5 o'\''clock' --or-set",
+        ),
+        (corrected, "pm set --all --quota none --used 12MB"),
+        (Request::Delete { ports: these("80") }, "pm del 80"),
+        (
+            Request::Reset {
+                ports: Selection::All,
+            },
+            "pm reset --all",
+        ),
+        (Request::Block { ports: these("80") }, "pm block 80"),
+        (Request::Unblock { ports: these("80") }, "pm unblock 80"),
+        (
+            Request::SetTimeZone(Some("asia/shanghai".parse().unwrap())),
+            "pm config set time_zone Asia/Shanghai",
+        ),
+        (Request::SetTimeZone(None), "pm config set time_zone system"),
+    ] {
+        assert_eq!(request.to_string(), expected);
+    }
+}
+
+/// Returns a state in which every service has used `bytes` incoming.
+fn used_state(config: &Config, bytes: u64) -> State {
+    let mut state = State::new(Epoch(1));
+    let period = Period::restore(ResetPolicy::Never, None);
+    for &range in config.services.keys() {
+        let mut ledger = Ledger::new(period);
+        ledger.usage = Usage {
+            incoming: bytes,
+            outgoing: 0,
+        };
+        state.ledgers.insert(range, ledger);
+    }
+    state
+}
+
+#[test]
+fn what_was_used_is_set_to_the_byte() {
+    let config = monitoring("80,90");
+    let mut state = used_state(&config, 1_000);
+    for (text, billed) in [("1500B", 1_500), ("400B", 400), ("0", 0)] {
+        used(these("80"), text).apply_to_usage(&config, &config, &mut state);
+        let ledger = &state.ledgers[&ports("80")];
+        assert_eq!(ledger.billed(Mode::Both), billed);
+        assert_eq!(
+            ledger.usage.incoming, 1_000,
+            "what was counted stays visible"
+        );
+    }
+    assert_eq!(state.ledgers[&ports("90")].adjust, 0);
+}
+
+#[test]
+fn a_port_added_again_takes_over_nothing() {
+    let before = monitoring("90");
+    let mut state = used_state(&monitoring("80,90"), 1_000);
+    let request = add_or_set("80,90", Settings::default());
+    let after = apply(&request, &before).unwrap();
+    request.apply_to_usage(&before, &after, &mut state);
+    assert_eq!(state.ledgers[&ports("80")].billed(Mode::Both), 0);
+    assert_eq!(state.ledgers[&ports("90")].billed(Mode::Both), 1_000);
+}
+
+proptest! {
+    #[test]
+    fn a_request_is_pure_and_counts_its_changes(
+        config in config(),
+        request in request(),
+        force in any::<bool>(),
+        pick in any::<prop::sample::Index>(),
+    ) {
+        let mut context = Context { force, ..Context::default() };
+        if !config.services.is_empty() {
+            let chosen = *config.services.keys().nth(pick.index(config.services.len())).unwrap();
+            context.spent.insert(chosen);
+            context.ssh_ports.insert(chosen.first());
+        }
+        let untouched = config.clone();
+        let done = request.apply(&config, &context);
+        prop_assert_eq!(&config, &untouched);
+        prop_assert_eq!(&request.apply(&config, &context), &done);
+        if let Ok(next) = done {
+            let same = Config { revision: config.revision, ..next.clone() } == config;
+            prop_assert_eq!(next.revision, config.revision.saturating_add(u64::from(!same)));
+            prop_assert_eq!(Config::parse(&next.emit()).unwrap(), next);
+        }
+    }
+
+    /// Whatever is asked for, without `--force` a port of SSH is cut off by nothing that did
+    /// not cut it off before.
+    #[test]
+    fn nobody_locks_himself_out(config in config(), request in request(), ssh_port in 1u16..300) {
+        let done = request.apply(&config, &ssh_on(ssh_port));
+        // Where it cannot, nobody asks which ports those are.
+        let refused = matches!(done, Err(Refusal::Ssh { .. }));
+        prop_assert!(!refused || request.can_cut_off());
+        let Ok(next) = done else { return Ok(()) };
+        for (range, service) in next.services.iter().filter(|(range, _)| range.contains(ssh_port)) {
+            let old = config.services.get(range).cloned().unwrap_or_default();
+            prop_assert!(!service.blocked || old.blocked);
+            prop_assert!(service.quota.is_none() || service.quota == old.quota);
+        }
+    }
+}
