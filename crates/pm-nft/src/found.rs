@@ -143,11 +143,7 @@ impl AllRules {
             let first = !std::mem::replace(self.base_seen.of_mut(direction), true);
             let seen = self.base.of_mut(direction);
             let position = if first { Some(0) } else { *seen };
-            *seen = position.filter(|&position| {
-                frame::rules(direction)
-                    .get(position)
-                    .is_some_and(|ours| rule == ours)
-            });
+            *seen = position.filter(|&position| frame::is_rule(direction, position, &rule));
             *seen = seen.map(|position| position + 1);
         }
         Ok(())

@@ -96,6 +96,8 @@ pub(crate) fn emit_chain(a: &mut Attributes<'_>, direction: Direction) {
 /// iif != "lo" tcp dport vmap @ingress
 /// iif != "lo" udp dport vmap @ingress
 /// ```
+///
+/// The protocol is looked at first: of a UDP packet, the first rule then looks at nothing else.
 pub(crate) fn rules(direction: Direction) -> [[Expr<'static>; 6]; 2] {
     let (interface, offset) = match direction {
         Direction::In => (NFT_META_IIF, 2),
@@ -105,15 +107,6 @@ pub(crate) fn rules(direction: Direction) -> [[Expr<'static>; 6]; 2] {
     PROTOCOLS.each_ref().map(|protocol| {
         [
             Expr::Meta {
-                key: interface,
-                register,
-            },
-            Expr::Compare {
-                operator: NFT_CMP_NEQ,
-                register,
-                with: &LOOPBACK,
-            },
-            Expr::Meta {
                 key: NFT_META_L4PROTO,
                 register,
             },
@@ -121,6 +114,15 @@ pub(crate) fn rules(direction: Direction) -> [[Expr<'static>; 6]; 2] {
                 operator: NFT_CMP_EQ,
                 register,
                 with: protocol,
+            },
+            Expr::Meta {
+                key: interface,
+                register,
+            },
+            Expr::Compare {
+                operator: NFT_CMP_NEQ,
+                register,
+                with: &LOOPBACK,
             },
             Expr::Payload {
                 base: NFT_PAYLOAD_TRANSPORT_HEADER,
@@ -134,6 +136,21 @@ pub(crate) fn rules(direction: Direction) -> [[Expr<'static>; 6]; 2] {
             },
         ]
     })
+}
+
+/// Whether `rule` does what pm's rule at `position` of a base chain does.
+///
+/// nft makes of the same text a rule that looks at the interface first; one that somebody saved
+/// and loaded again is as good.
+pub(crate) fn is_rule(direction: Direction, position: usize, rule: &[Expr<'_>]) -> bool {
+    let Some(mut ours) = rules(direction).get(position).copied() else {
+        return false;
+    };
+    if rule == ours {
+        return true;
+    }
+    ours[..4].rotate_left(2);
+    rule == ours
 }
 
 /// Appends a rule at the end of `chain`.
