@@ -63,7 +63,10 @@ impl<N: Netfilter> Engine<N> {
             };
             let scope = request.named().cloned();
             let mut session = Session::about(&mut self.netfilter, saved, scope)?;
-            return judge(request, options, before.config, &mut session);
+            let mut done = judge(request, options, before.config, &mut session)?;
+            session.observe(&done.after)?;
+            done.reports_after = reports(&done.after, &session.state);
+            return Ok(done);
         }
         let mut db = StateDb::open(&self.paths)?;
         let Loaded {
