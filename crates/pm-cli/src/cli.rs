@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use pm_core::calendar::ResetPolicy;
 use pm_core::config::{Mode, Note, QuotaSize, ValueError};
 use pm_core::port::PortList;
@@ -16,7 +16,7 @@ use pm_core::units::Size;
 ///
 /// Without a command, shows all services.
 #[derive(Debug, Parser)]
-#[command(name = "pm", version, args_conflicts_with_subcommands = true)]
+#[command(name = "pm", version)]
 pub(crate) struct Cli {
     /// Do the minute's tick (same as `pm monitor`)
     #[arg(long)]
@@ -27,6 +27,20 @@ pub(crate) struct Cli {
 
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
+}
+
+impl Cli {
+    /// Returns the command line, or ends the process with what is wrong about it.
+    pub(crate) fn read() -> Self {
+        let cli = Self::parse();
+        if cli.monitor && cli.command.is_some() {
+            let message = "'--monitor' is a command of its own: leave the other one out";
+            Self::command()
+                .error(ErrorKind::ArgumentConflict, message)
+                .exit();
+        }
+        cli
+    }
 }
 
 /// Where pm's files are.
@@ -322,7 +336,6 @@ fn parse_quota(text: &str) -> Result<QuotaFlag, String> {
 mod tests {
     use super::*;
     use crate::commands::config;
-    use clap::CommandFactory;
     use pm_core::strategies::request;
     use proptest::prelude::*;
 
@@ -367,6 +380,14 @@ mod tests {
         let words = shell(&format!("pm {line}"));
         let error = Cli::try_parse_from(words).unwrap_err();
         (error.to_string(), error.exit_code())
+    }
+
+    #[test]
+    fn places_may_stand_before_the_command_and_after_it() {
+        for line in ["pm --state-dir /s list", "pm list --state-dir /s"] {
+            let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+            assert_eq!(cli.places.state_dir, Some("/s".into()), "{line}");
+        }
     }
 
     #[test]

@@ -6,12 +6,10 @@ mod output;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    // A reader that leaves (`pm list | head`) ends pm quietly, as it ends other programs.
-    let cli = cli::Cli::parse();
+    let cli = cli::Cli::read();
     let filter = EnvFilter::try_from_env("PM_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -21,6 +19,8 @@ fn main() -> ExitCode {
         .init();
     match commands::run(cli) {
         Ok(code) => code,
+        // A reader that leaves (`pm list | head -1`) has seen what he wanted.
+        Err(error) if output::errors::is_reader_gone(&error) => ExitCode::SUCCESS,
         Err(error) => {
             output::errors::print(&error);
             ExitCode::FAILURE

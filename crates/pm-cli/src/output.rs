@@ -7,3 +7,28 @@ pub(crate) mod json;
 pub(crate) mod samples;
 pub(crate) mod table;
 pub(crate) mod words;
+
+use std::fmt::Arguments;
+use std::io::{self, Write};
+
+/// Writes a line to stdout, or returns from the function with the error. `println!` would panic
+/// where the reader has left (`pm list | head -1`).
+macro_rules! say {
+    ($($text:tt)*) => { $crate::output::to_stdout(format_args!($($text)*))? };
+}
+
+/// Writes a line to stderr, where somebody reads it. `eprintln!` would panic where nobody does.
+macro_rules! tell {
+    ($($text:tt)*) => { $crate::output::to_stderr(format_args!($($text)*)) };
+}
+
+pub(crate) use {say, tell};
+
+pub(crate) fn to_stdout(text: Arguments<'_>) -> io::Result<()> {
+    writeln!(io::stdout().lock(), "{text}")
+}
+
+pub(crate) fn to_stderr(text: Arguments<'_>) {
+    // With stderr gone too there is nobody left to tell.
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}

@@ -8,6 +8,7 @@ use pm_engine::Options;
 
 use crate::cli::{ChangeOptions, Places};
 use crate::output::words;
+use crate::output::{say, tell};
 
 /// Carries out `request` and says what changed.
 pub(crate) fn run(places: &Places, request: &Request, options: ChangeOptions) -> Result<ExitCode> {
@@ -17,16 +18,16 @@ pub(crate) fn run(places: &Places, request: &Request, options: ChangeOptions) ->
     };
     let executed = super::engine(places)?.execute(request, options)?;
     for event in executed.events.iter().filter(|event| words::is_news(event)) {
-        eprintln!("{}", words::event(event));
+        tell!("{}", words::event(event));
     }
     for warning in &executed.warnings {
-        eprintln!("{}", words::warning(warning));
+        tell!("{}", words::warning(warning));
     }
     if options.dry_run {
-        println!("Nothing was changed. `{request}` would do this:");
+        say!("Nothing was changed. `{request}` would do this:");
     }
     for line in words::changes(&executed) {
-        println!("{line}");
+        say!("{line}");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -8,6 +8,7 @@ use pm_core::request::Request;
 use pm_store::config_file;
 
 use crate::cli::{Config as Command, Places};
+use crate::output::say;
 use crate::output::{json, words};
 
 /// The settings that there are, in the order in which they are shown.
@@ -19,17 +20,17 @@ pub(crate) fn run(places: &Places, command: Command) -> Result<ExitCode> {
         Command::Show(reading) => {
             let config = config_file::load(&super::paths(places))?.config;
             if reading.json {
-                print!("{}", config.emit());
+                say!("{}", config.emit().trim_end());
             } else {
                 for key in KEYS {
-                    println!("{key} = {}", value(&config, key)?);
+                    say!("{key} = {}", value(&config, key)?);
                 }
             }
         }
         Command::Get { key, reading } => {
             let config = config_file::load(&super::paths(places))?.config;
             let value = value(&config, &key)?;
-            println!(
+            say!(
                 "{}",
                 if reading.json {
                     json::text(&value)?
@@ -58,9 +59,9 @@ pub(crate) fn run(places: &Places, command: Command) -> Result<ExitCode> {
                 }
             };
             if reading.json {
-                println!("{}", json::checked_config(services)?);
+                say!("{}", json::checked_config(services)?);
             } else {
-                println!("The configuration is good: {}.", words::services(services));
+                say!("The configuration is good: {}.", words::services(services));
             }
         }
     }

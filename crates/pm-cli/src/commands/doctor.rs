@@ -6,6 +6,7 @@ use anyhow::Result;
 use pm_engine::doctor::Severity;
 
 use crate::cli::{Places, Reading};
+use crate::output::say;
 use crate::output::{diagnosis, json};
 
 /// Checks everything; fails when a check does.
@@ -13,10 +14,10 @@ pub(crate) fn run(places: &Places, reading: Reading) -> Result<ExitCode> {
     let findings = super::engine(places)?.doctor();
     let diagnoses: Vec<_> = findings.iter().map(diagnosis::of).collect();
     if reading.json {
-        println!("{}", json::checks(&diagnoses)?);
+        say!("{}", json::checks(&diagnoses)?);
     } else {
         for diagnosis in &diagnoses {
-            print!("{diagnosis}");
+            say!("{}", diagnosis.to_string().trim_end());
         }
     }
     let failed = findings

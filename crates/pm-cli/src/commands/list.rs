@@ -9,15 +9,16 @@ use pm_engine::View;
 
 use crate::cli::{Places, Reading};
 use crate::output::{errors, json, table};
+use crate::output::{say, tell};
 
 /// Shows every service.
 pub(crate) fn all(places: &Places, reading: Reading) -> Result<ExitCode> {
     let view = super::engine(places)?.view()?;
     caveats(&view);
     if reading.json {
-        println!("{}", json::services(&view.reports)?);
+        say!("{}", json::services(&view.reports)?);
     } else {
-        println!("{}", table::services(&view.reports, None));
+        say!("{}", table::services(&view.reports, None));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -35,14 +36,14 @@ pub(crate) fn one(places: &Places, ports: &PortList, reading: Reading) -> Result
         .filter(|report| selected.contains(&report.ports))
         .collect();
     if reading.json {
-        println!("{}", json::services(&reports)?);
+        say!("{}", json::services(&reports)?);
         return Ok(ExitCode::SUCCESS);
     }
     for (index, report) in reports.iter().enumerate() {
         if index > 0 {
-            println!();
+            say!("");
         }
-        print!("{}", table::service(report));
+        say!("{}", table::service(report).trim_end());
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -53,7 +54,7 @@ fn caveats(view: &View) {
         errors::warn_stale_config(error);
     }
     if view.state.torn_down {
-        eprintln!(
+        tell!(
             "warning: pm is out of the kernel: nothing is counted or cut off\n\
              hint: put it back with `pm restore`"
         );

@@ -8,6 +8,7 @@ use pm_engine::Ticked;
 use pm_store::StoreError;
 
 use crate::cli::Places;
+use crate::output::tell;
 use crate::output::{errors, words};
 
 /// Does one tick. Silent unless something happened; leaves at once when another pm is at it.
@@ -31,7 +32,7 @@ pub(crate) fn restore(places: &Places) -> Result<ExitCode> {
 /// everything was done by the last good one: somebody must mend it.
 pub(crate) fn report(events: &[Event], stale_config: Option<&StoreError>) -> ExitCode {
     for event in events {
-        eprintln!("{}", words::event(event));
+        tell!("{}", words::event(event));
     }
     match stale_config {
         Some(error) => {

@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::cli::Places;
 use crate::commands::monitor::report;
+use crate::output::say;
 use crate::output::words;
 
 /// Takes all rules out of the kernel after a last reading.
@@ -13,7 +14,7 @@ pub(crate) fn run(places: &Places, dry_run: bool) -> Result<ExitCode> {
     let mut engine = super::engine(places)?;
     if dry_run {
         let services = engine.view()?.reports.len();
-        println!(
+        say!(
             "Nothing was changed. `pm teardown` would read the counters of {} a last time and \
              delete table inet port_monitor.",
             words::services(services)
@@ -22,7 +23,7 @@ pub(crate) fn run(places: &Places, dry_run: bool) -> Result<ExitCode> {
     }
     let (events, stale_config) = engine.teardown()?;
     let code = report(&events, stale_config.as_ref());
-    println!(
+    say!(
         "pm is out of the kernel: nothing is counted or cut off any more. All data is kept; \
          `pm restore` puts everything back."
     );

@@ -7,16 +7,23 @@ use pm_core::request::Refusal;
 use pm_engine::EngineError;
 use pm_store::StoreError;
 
+use crate::output::tell;
 use crate::output::words::ways_out;
+
+/// Whether it is only that nobody reads stdout any more.
+pub(crate) fn is_reader_gone(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<std::io::Error>();
+    error.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
 
 /// Prints an error to stderr, and what to do where that is known.
 pub(crate) fn print(error: &anyhow::Error) {
-    eprintln!("{}", text(error));
+    tell!("{}", text(error));
 }
 
 /// Says that the configuration on disk is not in force.
 pub(crate) fn warn_stale_config(error: &StoreError) {
-    eprintln!("{}", stale_config(error));
+    tell!("{}", stale_config(error));
 }
 
 fn text(error: &anyhow::Error) -> String {
