@@ -10,7 +10,7 @@ use std::time::Duration;
 use pm_core::config::ConfigError;
 use rusqlite::ErrorCode;
 
-use crate::locks::LockKind;
+use crate::paths::LockKind;
 
 /// Why something could not be loaded, saved or locked.
 #[derive(Debug, thiserror::Error)]

@@ -7,7 +7,6 @@
 //! - The run directory must stay while locks are held: with the file gone, the next process
 //!   would make and lock another one. (For systemd: `RuntimeDirectoryPreserve=yes`.)
 
-use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -20,19 +19,8 @@ use nix::fcntl::OFlag;
 
 use crate::error::StoreError;
 use crate::files;
+pub use crate::paths::LockKind;
 use crate::paths::Paths;
-
-/// Which lock.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum LockKind {
-    /// The wizard's, for as long as it runs: a second wizard is told who edits. Nothing waits
-    /// for it.
-    Edit,
-    /// Held from loading the configuration until it is saved.
-    Write,
-    /// Held by whoever reads counters, or writes the state or the kernel.
-    Tick,
-}
 
 /// A lock that is held. Dropping it gives it back.
 #[derive(Debug)]
@@ -136,16 +124,6 @@ impl Drop for Lock {
     fn drop(&mut self) {
         // Emptied while it is still locked, so that no successor's name is lost.
         let _ = self.file.set_len(0);
-    }
-}
-
-impl fmt::Display for LockKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Edit => "edit",
-            Self::Write => "write",
-            Self::Tick => "tick",
-        })
     }
 }
 

@@ -1,8 +1,7 @@
 //! Where the files are.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
-
-use crate::locks::LockKind;
 
 /// The three directories that everything is in. None of them need exist.
 ///
@@ -73,6 +72,28 @@ impl Paths {
     /// Returns the path of a lock's file.
     pub fn lock_file(&self, kind: LockKind) -> PathBuf {
         self.run_dir.join(format!("{kind}.lock"))
+    }
+}
+
+/// Which lock.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum LockKind {
+    /// The wizard's, for as long as it runs: a second wizard is told who edits. Nothing waits
+    /// for it.
+    Edit,
+    /// Held from loading the configuration until it is saved.
+    Write,
+    /// Held by whoever reads counters, or writes the state or the kernel.
+    Tick,
+}
+
+impl fmt::Display for LockKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Edit => "edit",
+            Self::Write => "write",
+            Self::Tick => "tick",
+        })
     }
 }
 
