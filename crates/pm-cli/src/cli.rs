@@ -116,9 +116,9 @@ pub(crate) enum Change {
 
 #[derive(Args, Debug)]
 pub(crate) struct Add {
-    /// Ports and ranges, separated by commas: 20000,20001,30000-30100
-    #[arg(value_name = "PORTS")]
-    ports: PortList,
+    /// Ports and ranges: 20000,20001,30000-30100
+    #[arg(value_name = "PORTS", required = true)]
+    ports: Vec<PortList>,
     #[command(flatten)]
     settings: SettingFlags,
     /// Change those that are monitored already
@@ -135,7 +135,7 @@ pub(crate) struct Set {
     #[command(flatten)]
     settings: SettingFlags,
     /// What has been used in this period is to be this
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     used: Option<Size>,
     #[command(flatten)]
     options: ChangeOptions,
@@ -152,9 +152,9 @@ pub(crate) struct Chosen {
 #[derive(Args, Debug)]
 #[group(required = true, multiple = false)]
 struct Ports {
-    /// Services, as they were added, separated by commas: 20000,30000-30100
+    /// Services, as they were added: 20000,30000-30100
     #[arg(value_name = "PORTS")]
-    ports: Option<PortList>,
+    ports: Vec<PortList>,
     /// Every service
     #[arg(long)]
     all: bool,
@@ -172,14 +172,16 @@ pub(crate) struct ChangeOptions {
 
 #[derive(Args, Debug)]
 struct SettingFlags {
-    /// How much may be used in a period: 100GB (10⁹), 100GiB (2³⁰), 1.5TB, or `none`
-    #[arg(long, value_name = "SIZE|none", value_parser = parse_quota)]
+    /// How much may be used in a period: 100GB (10⁹), 100GiB (2³⁰), 1.5TB, or `none` [a new
+    /// service's: none]
+    #[arg(long, value_name = "SIZE|none", value_parser = parse_quota, allow_hyphen_values = true)]
     quota: Option<QuotaFlag>,
-    /// What counts: `both` (in and out) or `out`
-    #[arg(long, value_name = "both|out")]
+    /// What counts: `both` (in and out) or `out` [a new service's: both]
+    #[arg(long, value_name = "both|out", allow_hyphen_values = true)]
     mode: Option<Mode>,
-    /// Day of the month on which a new period begins, or `never`
-    #[arg(long, value_name = "1..31|never")]
+    /// Day of the month on which a new period begins, or `never` [a new service's: 1 with a
+    /// quota, else never]
+    #[arg(long, value_name = "1..31|never", allow_hyphen_values = true)]
     reset: Option<ResetPolicy>,
     /// A note for you, up to 200 characters
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, value_parser = NoteParser)]
@@ -199,9 +201,9 @@ pub(crate) struct Reading {
 
 #[derive(Args, Debug)]
 pub(crate) struct Show {
-    /// The service, as it was added
-    #[arg(value_name = "PORT")]
-    pub(crate) ports: PortList,
+    /// Services, as they were added: 20000,30000-30100
+    #[arg(value_name = "PORTS", required = true)]
+    ports: Vec<PortList>,
     #[command(flatten)]
     pub(crate) reading: Reading,
 }
@@ -248,7 +250,7 @@ impl Change {
         match self {
             Self::Add(add) => {
                 let request = Request::Add {
-                    ports: add.ports,
+                    ports: merge(add.ports),
                     settings: add.settings.settings(),
                     or_set: add.or_set,
                 };
@@ -278,10 +280,20 @@ impl Chosen {
 
 impl Ports {
     fn selection(self) -> Selection {
-        match self.ports {
+        match Some(self.ports)
+            .filter(|ports| !ports.is_empty())
+            .map(merge)
+        {
             Some(ports) => Selection::Ports(ports),
             None => Selection::All,
         }
+    }
+}
+
+impl Show {
+    /// Returns the services that are meant.
+    pub(crate) fn selection(self) -> Selection {
+        Selection::Ports(merge(self.ports))
     }
 }
 
@@ -294,6 +306,16 @@ impl SettingFlags {
             note: self.note,
         }
     }
+}
+
+/// Returns several lists as one, or ends the process where two of them overlap.
+fn merge(lists: Vec<PortList>) -> PortList {
+    let ranges = lists.iter().flat_map(PortList::iter).collect();
+    PortList::new(ranges).unwrap_or_else(|error| {
+        Cli::command()
+            .error(ErrorKind::ValueValidation, error)
+            .exit()
+    })
 }
 
 /// Reads a note. clap's own way would repeat a note that is refused, all 10,000 characters of it.
@@ -322,7 +344,10 @@ impl TypedValueParser for NoteParser {
 }
 
 fn parse_quota(text: &str) -> Result<QuotaFlag, String> {
-    if text.eq_ignore_ascii_case("none") {
+    if ["none", "unlimited"]
+        .iter()
+        .any(|none| text.eq_ignore_ascii_case(none))
+    {
         return Ok(QuotaFlag(None));
     }
     let size: Size = text

@@ -34,7 +34,10 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
             change::run(&places, &request, options)
         }
         Command::List(reading) => list::all(&places, reading),
-        Command::Show(show) => list::one(&places, &show.ports, show.reading),
+        Command::Show(show) => {
+            let reading = show.reading;
+            list::some(&places, &show.selection(), reading)
+        }
         Command::Config(command) => config::run(&places, command),
         Command::Monitor => monitor::tick(&places),
         Command::Restore => monitor::restore(&places),

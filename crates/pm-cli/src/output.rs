@@ -11,6 +11,8 @@ pub(crate) mod words;
 use std::fmt::Arguments;
 use std::io::{self, Write};
 
+use anyhow::Context;
+
 /// Writes a line to stdout, or returns from the function with the error. `println!` would panic
 /// where the reader has left (`pm list | head -1`).
 macro_rules! say {
@@ -24,8 +26,8 @@ macro_rules! tell {
 
 pub(crate) use {say, tell};
 
-pub(crate) fn to_stdout(text: Arguments<'_>) -> io::Result<()> {
-    writeln!(io::stdout().lock(), "{text}")
+pub(crate) fn to_stdout(text: Arguments<'_>) -> anyhow::Result<()> {
+    writeln!(io::stdout().lock(), "{text}").context("cannot write to stdout")
 }
 
 pub(crate) fn to_stderr(text: Arguments<'_>) {

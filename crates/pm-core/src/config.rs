@@ -316,7 +316,7 @@ impl FromStr for Mode {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        match text {
+        match text.to_ascii_lowercase().as_str() {
             "both" => Ok(Self::Both),
             "out" => Ok(Self::Out),
             _ => Err(ValueError::Mode(text.to_owned())),

@@ -186,6 +186,8 @@ impl FromStr for PortList {
             return Err(PortError::Empty);
         }
         let ranges = text
+            .trim_end()
+            .trim_end_matches(',')
             .split(',')
             .map(str::parse)
             .collect::<Result<Vec<_>, _>>()?;

@@ -1,5 +1,7 @@
 //! Self-check: what could be wrong on this host, and whether it is.
 
+use std::collections::BTreeSet;
+
 use pm_core::backend::{BackendError, Netfilter};
 use pm_core::config::Config;
 use pm_core::port::PortRange;
@@ -58,6 +60,8 @@ pub enum Finding {
     },
     /// Services that could cut off the operator.
     Ssh {
+        /// The ports through which this host is administered, as far as is known.
+        ports: BTreeSet<u16>,
         /// Service and port.
         covered: Vec<(PortRange, u16)>,
     },
@@ -127,7 +131,7 @@ impl Finding {
             Self::Table(_) => Severity::Failure,
             Self::Ticks { overdue, .. } => warning(*overdue),
             Self::Ephemeral { overlaps } => warning(!overlaps.is_empty()),
-            Self::Ssh { covered } => warning(!covered.is_empty()),
+            Self::Ssh { covered, .. } => warning(!covered.is_empty()),
             Self::Clock { wrong, .. } => failure(*wrong),
         }
     }
@@ -148,13 +152,23 @@ impl<N: Netfilter> Engine<N> {
                 .map(ToString::to_string),
         });
 
+        if matches!(access, Some(BackendError::Permission(_))) {
+            // Without the right to look, the rest would only seem wrong.
+            return findings;
+        }
+
         let db = StateDb::open_read_only(&self.paths);
         let loaded = match &db {
             Ok(Some(db)) => config_file::load_with(&self.paths, db),
             _ => config_file::load(&self.paths),
         };
+        let in_force = match &db {
+            Ok(Some(db)) => self.config_or_last_good(db).ok(),
+            _ => None,
+        };
         let problem = loaded.as_ref().err().map(ToString::to_string);
-        let config = loaded.map(|loaded| loaded.config).unwrap_or_default();
+        let loaded = loaded.map(|loaded| loaded.config).unwrap_or_default();
+        let config = in_force.map_or(loaded, |(loaded, _)| loaded.config);
         findings.push(Finding::Config {
             services: config.services.len(),
             problem,
@@ -180,9 +194,9 @@ impl<N: Netfilter> Engine<N> {
         findings.push(Finding::Ephemeral {
             overlaps: ephemeral_overlaps(&config),
         });
-        findings.push(Finding::Ssh {
-            covered: covered_ssh(&config),
-        });
+        let ports = ssh::ports();
+        let covered = covered_ssh(&config, &ports);
+        findings.push(Finding::Ssh { ports, covered });
         findings.push(Finding::Clock {
             zone: clock::zone(&config).name().to_owned(),
             wrong: clock::now() < clock::built_at(),
@@ -234,8 +248,7 @@ fn ephemeral_overlaps(config: &Config) -> Vec<PortRange> {
     config.services.keys().filter_map(overlap).collect()
 }
 
-fn covered_ssh(config: &Config) -> Vec<(PortRange, u16)> {
-    let ssh_ports = ssh::ports();
+fn covered_ssh(config: &Config, ssh_ports: &BTreeSet<u16>) -> Vec<(PortRange, u16)> {
     let cutting = config
         .services
         .iter()

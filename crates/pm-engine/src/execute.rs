@@ -40,10 +40,13 @@ pub struct Executed {
     pub warnings: Vec<Warning>,
     /// What happened, in order.
     pub events: Vec<Event>,
+    /// Whether pm was taken out of the kernel, so that none of it is in force.
+    pub torn_down: bool,
 }
 
 impl<N: Netfilter> Engine<N> {
-    /// Carries out `request`; it is in force when this returns.
+    /// Carries out `request`; it is in force when this returns, unless pm was taken out of the
+    /// kernel.
     ///
     /// # Errors
     ///
@@ -82,7 +85,6 @@ impl<N: Netfilter> Engine<N> {
         } else {
             text.clone()
         };
-        session.state.torn_down = false;
         if let Err(error) = session.converge(&done.after, &new_text, &mut db) {
             if !changed {
                 return Err(error);
@@ -96,6 +98,7 @@ impl<N: Netfilter> Engine<N> {
         }
         done.events = session.events;
         done.reports_after = reports(&done.after, &session.state);
+        done.torn_down = session.state.torn_down;
         Ok(done)
     }
 }
@@ -131,6 +134,7 @@ fn judge<N: Netfilter>(
         reports_after,
         warnings,
         events: Vec::new(),
+        torn_down: session.state.torn_down,
     })
 }
 

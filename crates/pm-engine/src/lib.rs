@@ -16,6 +16,7 @@ mod view;
 
 pub use error::EngineError;
 pub use execute::{Executed, Options};
+pub use lifecycle::Moved;
 pub use tick::Ticked;
 pub use view::View;
 

@@ -10,15 +10,24 @@ use crate::session::Session;
 use crate::view::LOCK_WAIT;
 use crate::{Engine, EngineError};
 
+/// What pm did on its way into the kernel, or out of it.
+#[derive(Debug)]
+pub struct Moved {
+    /// How many services it concerned.
+    pub services: usize,
+    /// What happened, in order.
+    pub events: Vec<Event>,
+    /// Why the configuration on disk was not used, but the last good one.
+    pub stale_config: Option<StoreError>,
+}
+
 impl<N: Netfilter> Engine<N> {
     /// Puts all rules into the kernel, also after a teardown.
-    ///
-    /// Returns what happened, and why the configuration on disk was not used, if so.
     ///
     /// # Errors
     ///
     /// Any; what was saved is true, and doing it again goes on from there.
-    pub fn restore(&mut self) -> Result<(Vec<Event>, Option<StoreError>), EngineError> {
+    pub fn restore(&mut self) -> Result<Moved, EngineError> {
         self.enter_or_leave(false)
     }
 
@@ -29,14 +38,11 @@ impl<N: Netfilter> Engine<N> {
     /// # Errors
     ///
     /// Any; what was saved is true, and doing it again goes on from there.
-    pub fn teardown(&mut self) -> Result<(Vec<Event>, Option<StoreError>), EngineError> {
+    pub fn teardown(&mut self) -> Result<Moved, EngineError> {
         self.enter_or_leave(true)
     }
 
-    fn enter_or_leave(
-        &mut self,
-        leave: bool,
-    ) -> Result<(Vec<Event>, Option<StoreError>), EngineError> {
+    fn enter_or_leave(&mut self, leave: bool) -> Result<Moved, EngineError> {
         let _write = Lock::acquire(&self.paths, LockKind::Write, LOCK_WAIT)?;
         let _tick = Lock::acquire(&self.paths, LockKind::Tick, LOCK_WAIT)?;
         let mut db = StateDb::open(&self.paths)?;
@@ -45,6 +51,10 @@ impl<N: Netfilter> Engine<N> {
         session.observe(&loaded.config)?;
         session.state.torn_down = leave;
         session.converge(&loaded.config, &loaded.text, &mut db)?;
-        Ok((session.events, stale_config))
+        Ok(Moved {
+            services: loaded.config.services.len(),
+            events: session.events,
+            stale_config,
+        })
     }
 }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use pm_core::backend::Netfilter;
 use pm_core::config::Config;
+use pm_core::event::Event;
 use pm_core::ledger::State;
+use pm_core::port::PortRange;
 use pm_core::report::{Report, reports};
 use pm_store::locks::{Lock, LockKind};
 use pm_store::state_db::StateDb;
@@ -25,6 +27,9 @@ pub struct View {
     pub state: State,
     /// Every service.
     pub reports: Vec<Report>,
+    /// Services whose rules another program removed: nothing is counted or cut off there until
+    /// the next tick.
+    pub lost: Vec<PortRange>,
     /// Why the configuration on disk is not in force.
     pub stale_config: Option<StoreError>,
 }
@@ -51,12 +56,17 @@ impl<N: Netfilter> Engine<N> {
         };
         let mut session = Session::new(&mut self.netfilter, saved)?;
         session.observe(&config)?;
+        let lost = session.events.into_iter().find_map(|event| match event {
+            Event::RulesLost { ports, .. } => Some(ports),
+            _ => None,
+        });
         let state = session.state;
         let reports = reports(&config, &state);
         Ok(View {
             config,
             state,
             reports,
+            lost: lost.unwrap_or_default(),
             stale_config,
         })
     }

@@ -23,6 +23,9 @@ pub(crate) fn run(places: &Places, request: &Request, options: ChangeOptions) ->
     for warning in &executed.warnings {
         tell!("{}", words::warning(warning));
     }
+    if executed.torn_down {
+        tell!("{}", words::not_in_force());
+    }
     if options.dry_run {
         say!("Nothing was changed. `{request}` would do this:");
     }

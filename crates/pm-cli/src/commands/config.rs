@@ -6,6 +6,7 @@ use anyhow::{Context, Result, anyhow};
 use pm_core::config::Config;
 use pm_core::request::Request;
 use pm_store::config_file;
+use pm_store::state_db::StateDb;
 
 use crate::cli::{Config as Command, Places};
 use crate::output::say;
@@ -18,7 +19,7 @@ const KEYS: [&str; 1] = ["time_zone"];
 pub(crate) fn run(places: &Places, command: Command) -> Result<ExitCode> {
     match command {
         Command::Show(reading) => {
-            let config = config_file::load(&super::paths(places))?.config;
+            let config = current(places)?;
             if reading.json {
                 say!("{}", config.emit().trim_end());
             } else {
@@ -28,7 +29,7 @@ pub(crate) fn run(places: &Places, command: Command) -> Result<ExitCode> {
             }
         }
         Command::Get { key, reading } => {
-            let config = config_file::load(&super::paths(places))?.config;
+            let config = current(places)?;
             let value = value(&config, &key)?;
             say!(
                 "{}",
@@ -46,10 +47,7 @@ pub(crate) fn run(places: &Places, command: Command) -> Result<ExitCode> {
         } => return super::change::run(places, &request(&key, &value)?, options),
         Command::Check { file, reading } => {
             let services = match file {
-                None => config_file::load(&super::paths(places))?
-                    .config
-                    .services
-                    .len(),
+                None => current(places)?.services.len(),
                 Some(path) => {
                     let text = std::fs::read_to_string(&path)
                         .with_context(|| format!("cannot read {}", path.display()))?;
@@ -66,6 +64,17 @@ pub(crate) fn run(places: &Places, command: Command) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the configuration in use. One that is gone, though its usage is there, is an error.
+fn current(places: &Places) -> Result<Config> {
+    let paths = super::paths(places);
+    let loaded = match StateDb::open_read_only(&paths) {
+        Ok(Some(db)) => config_file::load_with(&paths, &db)?,
+        // Usage that cannot be read says nothing about the file.
+        Ok(None) | Err(_) => config_file::load(&paths)?,
+    };
+    Ok(loaded.config)
 }
 
 /// Returns the request that changes a setting.

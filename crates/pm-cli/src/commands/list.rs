@@ -3,12 +3,11 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use pm_core::port::PortList;
 use pm_core::request::Selection;
 use pm_engine::View;
 
 use crate::cli::{Places, Reading};
-use crate::output::{errors, json, table};
+use crate::output::{errors, json, table, words};
 use crate::output::{say, tell};
 
 /// Shows every service.
@@ -24,10 +23,10 @@ pub(crate) fn all(places: &Places, reading: Reading) -> Result<ExitCode> {
 }
 
 /// Shows some services in full.
-pub(crate) fn one(places: &Places, ports: &PortList, reading: Reading) -> Result<ExitCode> {
+pub(crate) fn some(places: &Places, services: &Selection, reading: Reading) -> Result<ExitCode> {
     let view = super::engine(places)?.view()?;
     caveats(&view);
-    let selected = Selection::Ports(ports.clone())
+    let selected = services
         .resolve(&view.config)
         .map_err(pm_engine::EngineError::from)?;
     let reports: Vec<_> = view
@@ -58,5 +57,8 @@ fn caveats(view: &View) {
             "warning: pm is out of the kernel: nothing is counted or cut off\n\
              hint: put it back with `pm restore`"
         );
+    }
+    if !view.lost.is_empty() {
+        tell!("{}", words::lost(&view.lost));
     }
 }

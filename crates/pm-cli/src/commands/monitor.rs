@@ -8,8 +8,8 @@ use pm_engine::Ticked;
 use pm_store::StoreError;
 
 use crate::cli::Places;
-use crate::output::tell;
 use crate::output::{errors, words};
+use crate::output::{say, tell};
 
 /// Does one tick. Silent unless something happened; leaves at once when another pm is at it.
 pub(crate) fn tick(places: &Places) -> Result<ExitCode> {
@@ -24,8 +24,10 @@ pub(crate) fn tick(places: &Places) -> Result<ExitCode> {
 
 /// Puts all rules into the kernel.
 pub(crate) fn restore(places: &Places) -> Result<ExitCode> {
-    let (events, stale_config) = super::engine(places)?.restore()?;
-    Ok(report(&events, stale_config.as_ref()))
+    let moved = super::engine(places)?.restore()?;
+    let code = report(&moved.events, moved.stale_config.as_ref());
+    say!("In the kernel: {}.", words::services(moved.services));
+    Ok(code)
 }
 
 /// Logs what happened. A configuration that cannot be used makes the run a failed one, although

@@ -21,8 +21,8 @@ pub(crate) fn run(places: &Places, dry_run: bool) -> Result<ExitCode> {
         );
         return Ok(ExitCode::SUCCESS);
     }
-    let (events, stale_config) = engine.teardown()?;
-    let code = report(&events, stale_config.as_ref());
+    let moved = engine.teardown()?;
+    let code = report(&moved.events, moved.stale_config.as_ref());
     say!(
         "pm is out of the kernel: nothing is counted or cut off any more. All data is kept; \
          `pm restore` puts everything back."

@@ -27,7 +27,7 @@ pub(crate) fn of(finding: &Finding) -> Diagnosis {
         Severity::Failure => "failure",
     };
     let (check, what, trouble) = words(finding);
-    let (why, remedy) = trouble.map_or((None, None), |(why, remedy)| (Some(why), Some(remedy)));
+    let (why, remedy) = trouble.map_or((None, None), |(why, remedy)| (Some(why), remedy));
     Diagnosis {
         check,
         status,
@@ -37,10 +37,13 @@ pub(crate) fn of(finding: &Finding) -> Diagnosis {
     }
 }
 
-type Trouble = Option<(String, String)>;
+/// Why it matters, and what to do where `what` does not say so already.
+type Trouble = Option<(String, Option<String>)>;
 
 fn words(finding: &Finding) -> (&'static str, String, Trouble) {
-    let trouble = |bad: bool, why: &str, remedy: &str| bad.then(|| (why.into(), remedy.into()));
+    let trouble =
+        |bad: bool, why: &str, remedy: &str| bad.then(|| (why.to_owned(), Some(remedy.to_owned())));
+    let self_explaining = |bad: bool, why: &str| bad.then(|| (why.to_owned(), None));
     match finding {
         Finding::Kernel { release, supported } => (
             "kernel",
@@ -66,20 +69,17 @@ fn words(finding: &Finding) -> (&'static str, String, Trouble) {
             problem
                 .clone()
                 .unwrap_or_else(|| services_counted(*services)),
-            trouble(
+            self_explaining(
                 problem.is_some(),
                 "ticks go on with the last good configuration, and no change is accepted",
-                "mend the file; its last 20 versions are beside it in versions/",
             ),
         ),
         Finding::Database { problem } => (
             "usage",
             problem.clone().unwrap_or_else(|| "sound".into()),
-            trouble(
+            self_explaining(
                 problem.is_some(),
                 "the kernel goes on counting and cutting, but nothing is saved",
-                "free some space if the disk is full; else move state.db away or put a backup \
-                 in its place",
             ),
         ),
         Finding::Table(state) => table(*state),
@@ -107,10 +107,11 @@ fn words(finding: &Finding) -> (&'static str, String, Trouble) {
                 &reserve(&join(overlaps)),
             ),
         ),
-        Finding::Ssh { covered } => (
+        Finding::Ssh { ports, covered } => (
             "ssh",
             match covered.first() {
-                None => "no quota or block covers it".into(),
+                None if ports.is_empty() => "no SSH server was found".into(),
+                None => format!("no quota or block covers port {}", join(ports)),
                 Some((ports, port)) => {
                     format!("service {ports} covers port {port} and can be cut off")
                 }
@@ -174,16 +175,13 @@ fn table(state: TableState) -> (&'static str, String, Trouble) {
             Some(("see the checks above", "mend what they name first")),
         ),
     };
-    let trouble = trouble.map(|(why, remedy)| (why.to_owned(), remedy.to_owned()));
+    let trouble = trouble.map(|(why, remedy)| (why.to_owned(), Some(remedy.to_owned())));
     ("rules", what.to_owned(), trouble)
 }
 
-fn join<T: ToString>(items: &[T]) -> String {
-    items
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(",")
+fn join<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
+    let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
+    items.join(",")
 }
 
 impl fmt::Display for Diagnosis {
@@ -222,7 +220,10 @@ mod tests {
                 overdue: false,
             },
             Finding::Ephemeral { overlaps: vec![] },
-            Finding::Ssh { covered: vec![] },
+            Finding::Ssh {
+                ports: [22].into(),
+                covered: vec![],
+            },
             Finding::Clock {
                 zone: "Asia/Shanghai".into(),
                 wrong: false,
@@ -261,6 +262,7 @@ mod tests {
                 overlaps: vec![ports("40000"), ports("50000-50100")],
             },
             Finding::Ssh {
+                ports: [22].into(),
                 covered: vec![(ports("20-25"), 22)],
             },
             Finding::Clock {

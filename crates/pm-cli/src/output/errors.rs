@@ -46,7 +46,7 @@ fn text(error: &anyhow::Error) -> String {
 fn stale_config(error: &StoreError) -> String {
     format!(
         "warning: {error}\n\
-         hint: pm goes on with the last good configuration; mend the file, then `pm config check`"
+         hint: until then pm goes on with the last good configuration"
     )
 }
 

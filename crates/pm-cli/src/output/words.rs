@@ -213,8 +213,9 @@ pub(crate) fn event(event: &Event) -> String {
             since.map_or(String::new(), |time| format!(", at most since {time},"))
         ),
         Event::CountersReplaced { ports, since } => format!(
-            "counters of {} were loaded by another program; counting goes on from there, and some \
-             of what passed before{} may be missing",
+            "counters of {} are not those that pm last saw: another program loaded them, or \
+             state.db was replaced; counting goes on from there, and some of what passed before{} \
+             may be missing",
             list(ports),
             since.map_or(String::new(), |time| format!(", since {time},"))
         ),
@@ -224,6 +225,22 @@ pub(crate) fn event(event: &Event) -> String {
             since.map_or(String::new(), |time| format!(", at {time},"))
         ),
     }
+}
+
+/// Returns a warning that rules are missing, as of now.
+pub(crate) fn lost(ports: &[PortRange]) -> String {
+    format!(
+        "warning: another program removed or changed pm's rules for {}: what passes there may be \
+         neither counted nor cut off\n\
+         hint: the next tick puts them back; `pm monitor` does so now",
+        list(ports)
+    )
+}
+
+/// Returns a warning that a request has changed nothing in the kernel.
+pub(crate) fn not_in_force() -> &'static str {
+    "warning: this is saved, but pm is out of the kernel: nothing is counted or cut off\n\
+     hint: put it back with `pm restore`"
 }
 
 /// Returns services for a sentence, the first few by name.
@@ -320,6 +337,7 @@ mod tests {
             before: before.clone(),
             after: next,
             warnings: vec![],
+            torn_down: false,
             events: vec![],
         };
         format!("$ {request}\n{}\n", changes(&executed).join("\n"))

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::{Context, Refusal};
-use crate::config::Config;
+use crate::config::{Config, Service};
 use crate::port::PortRange;
 
 /// Refuses what could newly cut off a port through which the operator reaches the host.
@@ -21,10 +21,12 @@ pub(super) fn guard_ssh(
             continue;
         };
         let old = before.services.get(&ports);
-        let same_quota =
-            old.is_some_and(|old| (old.quota, old.mode) == (service.quota, service.mode));
+        let no_less = old.is_some_and(|old| {
+            let bytes = |service: &Service| service.quota.map(|quota| quota.bytes());
+            old.mode == service.mode && old.quota.is_some() && bytes(old) <= bytes(service)
+        });
         let newly_blocked = service.blocked && old.is_none_or(|old| !old.blocked);
-        let nearer_its_end = !same_quota || corrected == Some(ports);
+        let nearer_its_end = !no_less || corrected == Some(ports);
         if newly_blocked || (service.quota.is_some() && nearer_its_end) {
             return Err(Refusal::Ssh { ports, ssh_port });
         }

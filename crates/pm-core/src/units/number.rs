@@ -14,7 +14,7 @@ pub(super) enum NumberFault {
 }
 
 pub(super) enum Inexact {
-    Fraction,
+    Fraction { below: u64 },
     TooLarge,
 }
 
@@ -51,19 +51,21 @@ impl<'a> Number<'a> {
     /// Returns the number times `unit`, if that is a whole number.
     pub(super) fn times(&self, unit: u64) -> Result<u64, Inexact> {
         // Long multiplication from the last digit on: what is carried past the point is
-        // whole, and every digit left behind it must be 0. Exact for any number of digits.
-        let mut carry = 0;
+        // whole, and every digit left behind it must be 0 to be exact. Exact for any number of digits.
+        let (mut carry, mut exact) = (0, true);
         for digit in self.fraction.bytes().rev() {
             let product = u128::from(digit - b'0') * u128::from(unit) + carry;
-            if product % 10 != 0 {
-                return Err(Inexact::Fraction);
-            }
+            exact &= product % 10 == 0;
             carry = product / 10;
         }
         // Only digits: too many of them is all that can be wrong.
         let whole: u64 = self.whole.parse().map_err(|_| Inexact::TooLarge)?;
         let product = u128::from(whole) * u128::from(unit) + carry;
-        u64::try_from(product).map_err(|_| Inexact::TooLarge)
+        match u64::try_from(product) {
+            Ok(product) if exact => Ok(product),
+            Ok(below) => Err(Inexact::Fraction { below }),
+            Err(_) => Err(Inexact::TooLarge),
+        }
     }
 }
 

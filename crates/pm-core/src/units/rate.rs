@@ -137,7 +137,7 @@ impl FromStr for BitRate {
             Ok(0) => Err(BitRateError::Zero(whole())),
             Ok(bits) if bits <= Self::MAX_BITS_PER_SECOND => Ok(Self(bits)),
             Ok(_) | Err(Inexact::TooLarge) => Err(BitRateError::TooFast(whole())),
-            Err(Inexact::Fraction) => Err(BitRateError::FractionOfBit(whole())),
+            Err(Inexact::Fraction { .. }) => Err(BitRateError::FractionOfBit(whole())),
         }
     }
 }

@@ -91,9 +91,17 @@ pub enum SizeError {
         /// The part of it after the number.
         unit: String,
     },
+    /// A number without a unit, which could be meant in any.
+    #[error("`{0}` has no unit: write {0}GB, {0}GiB or {0}B")]
+    NoUnit(String),
     /// Not a whole number of bytes.
-    #[error("`{0}` is not a whole number of bytes: write fewer decimals")]
-    FractionOfByte(String),
+    #[error("`{text}` is not a whole number of bytes: write {below}B")]
+    FractionOfByte {
+        /// What was written.
+        text: String,
+        /// The bytes just below.
+        below: u64,
+    },
     /// More than [`Size::MAX_BYTES`].
     #[error("`{0}` is too large: the largest size is 9223372036854775807 bytes (about 9223PB)")]
     TooLarge(String),
@@ -257,9 +265,13 @@ impl FromStr for Size {
             unit: number.unit.to_owned(),
         })?;
         match number.times(unit.bytes()) {
+            Ok(bytes) if number.unit.is_empty() && bytes != 0 => Err(SizeError::NoUnit(whole())),
             Ok(bytes) if bytes <= Self::MAX_BYTES => Ok(Self { bytes, unit }),
             Ok(_) | Err(Inexact::TooLarge) => Err(SizeError::TooLarge(whole())),
-            Err(Inexact::Fraction) => Err(SizeError::FractionOfByte(whole())),
+            Err(Inexact::Fraction { below }) => Err(SizeError::FractionOfByte {
+                text: whole(),
+                below,
+            }),
         }
     }
 }

@@ -38,7 +38,6 @@ fn a_size_is_shown_in_the_unit_it_was_typed_in() {
         (" 1000GB ", "1000GB"),
         ("007kb", "7KB"),
         ("1.50GB", "1.5GB"),
-        ("1000", "1000B"),
         ("1000 b", "1000B"),
         ("0", "0B"),
         ("0.0TB", "0TB"),
@@ -50,14 +49,28 @@ fn a_size_is_shown_in_the_unit_it_was_typed_in() {
 }
 
 #[test]
+fn a_number_alone_could_mean_any_unit() {
+    assert_eq!(bytes("100"), Err(SizeError::NoUnit("100".into())));
+    assert_eq!(bytes("0"), Ok(0));
+}
+
+#[test]
 fn decimals_are_exact() {
     assert_eq!(bytes("1.5GB"), Ok(1_500_000_000));
     assert_eq!(bytes("1.5GiB"), Ok(1_610_612_736));
     assert_eq!(bytes("0.000000001GB"), Ok(1));
     assert_eq!(bytes("9007199.254740993GB"), Ok(9_007_199_254_740_993));
     assert_eq!(bytes(&format!("2.5{}KB", "0".repeat(300))), Ok(2_500));
-    for text in ["0.5", "1.5B", "0.0000000001GB", "1.0001KiB", "0.1GiB"] {
-        assert_eq!(bytes(text), Err(SizeError::FractionOfByte(text.into())));
+    for (text, below) in [
+        ("0.5B", 0),
+        ("1.5B", 1),
+        ("0.0000000001GB", 0),
+        ("1.0001KiB", 1024),
+        ("0.1GiB", 107_374_182),
+        ("1.1GiB", 1_181_116_006),
+    ] {
+        let text = text.to_owned();
+        assert_eq!(bytes(&text), Err(SizeError::FractionOfByte { text, below }));
     }
     let byte = Size::new(1, SizeUnit::PiB).unwrap();
     let text = "0.00000000000000088817841970012523233890533447265625PiB";
@@ -67,11 +80,11 @@ fn decimals_are_exact() {
 
 #[test]
 fn the_largest_size_fits_a_signed_integer() {
-    assert_eq!(bytes("9223372036854775807"), Ok(Size::MAX_BYTES));
+    assert_eq!(bytes("9223372036854775807B"), Ok(Size::MAX_BYTES));
     assert_eq!(bytes("9223.372036854775807PB"), Ok(Size::MAX_BYTES));
     for text in [
-        "9223372036854775808",
-        "18446744073709551616",
+        "9223372036854775808B",
+        "18446744073709551616B",
         "9223.372036854775808PB",
         "8192PiB",
         "99999999999999999999999999999999999999999999PB",
