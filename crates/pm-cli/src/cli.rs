@@ -90,7 +90,11 @@ pub(crate) enum Command {
     /// Do the minute's tick: account for what was counted, keep the rules as they must be
     Monitor,
     /// Put all rules into the kernel, at boot or after a teardown
-    Restore,
+    Restore {
+        /// Begin at nothing used where the usage (state.db) is gone
+        #[arg(long)]
+        anew: bool,
+    },
     /// Take all rules out of the kernel and keep all data
     Teardown(Teardown),
     /// Check what could be wrong on this host

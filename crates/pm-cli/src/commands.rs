@@ -40,7 +40,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::Config(command) => config::run(&places, command),
         Command::Monitor => monitor::tick(&places),
-        Command::Restore => monitor::restore(&places),
+        Command::Restore { anew } => monitor::restore(&places, anew),
         Command::Teardown(flags) => teardown::run(&places, flags.dry_run),
         Command::Doctor(reading) => doctor::run(&places, reading),
     }

@@ -63,6 +63,7 @@ fn bill(trace: &str) -> Result<Vec<String>, Box<dyn Error>> {
                 host: host(boot),
                 generation: 1,
                 table: None,
+                fresh: None,
             };
             bill.extend(account(
                 &config,
@@ -80,6 +81,7 @@ fn bill(trace: &str) -> Result<Vec<String>, Box<dyn Error>> {
             host: host(boot),
             generation: 2,
             table: Some(table),
+            fresh: None,
         };
         bill.extend(account(&config, &mut state, &reading, &installed, now));
     }

@@ -62,6 +62,18 @@ pub struct Reading {
     pub generation: u32,
     /// `None` when pm's table does not exist.
     pub table: Option<TableReading>,
+    /// The rooms whose totals were read now; `None`: all. Those of others are as they were when
+    /// they were last read.
+    pub fresh: Option<BTreeSet<RoomId>>,
+}
+
+impl Reading {
+    /// Whether the totals of `room` were read now.
+    pub fn is_fresh(&self, room: RoomId) -> bool {
+        self.fresh
+            .as_ref()
+            .is_none_or(|fresh| fresh.contains(&room))
+    }
 }
 
 /// The boot and the network namespace.

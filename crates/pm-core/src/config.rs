@@ -352,10 +352,12 @@ impl TryFrom<String> for Note {
         if chars > MAX_NOTE_CHARS {
             return Err(ValueError::NoteTooLong(chars));
         }
-        // Escape sequences in a note would reach the terminal of whoever lists it.
-        let control = text
-            .chars()
-            .find(|c| c.is_control() && !matches!(c, '\t' | '\n'));
+        // They would reach the terminal of whoever lists it, and there change more than the note.
+        let control = text.chars().find(|&c| {
+            let turns_text_around = matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+            let breaks_lines = matches!(c, '\u{2028}' | '\u{2029}');
+            (c.is_control() && !matches!(c, '\t' | '\n')) || turns_text_around || breaks_lines
+        });
         match control {
             Some(control) => Err(ValueError::NoteControl(control.into())),
             None => Ok(Self(text)),

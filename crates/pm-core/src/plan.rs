@@ -4,14 +4,14 @@
 //! gets its new room and its links in one batch, its old room is read at rest after that, and
 //! deleted in the next.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::{Config, Service};
 use crate::ledger::{Ledger, State, Terms};
 use crate::port::PortRange;
 use crate::ruleset::{
     Changes, EpochChange, Frame, Installed, InstalledLink, InstalledRoom, Link, Parts, Piece,
-    Quota, Relink, Room, RoomId, Ruleset, Target, Variant,
+    Quota, Relink, Room, RoomId, Ruleset, Variant,
 };
 
 /// Bytes that could pass in the moment between a reading and the batch that follows it. A service
@@ -70,20 +70,26 @@ fn place(
         ruleset.links.insert(ports, Link::Drop);
         return;
     }
-    let variant = linked.map_or(Variant::A, Variant::other);
-    let room = RoomId { ports, variant };
-    if link.leads_to(variant) {
-        // The two maps lead to different rooms: hold it until neither is in use.
-        ruleset.links.insert(ports, Link::Drop);
+    // Never under a name that is still taken: somebody else may hold on to the room behind it.
+    let free = Variant::BOTH
+        .into_iter()
+        .find(|&variant| !installed.rooms.contains_key(&RoomId { ports, variant }));
+    let Some(variant) = free else {
+        if link.leads_to(Variant::A) && link.leads_to(Variant::B) {
+            // The two maps lead to different rooms: hold it until neither is in use.
+            ruleset.links.insert(ports, Link::Drop);
+        } else {
+            ruleset.waiting.insert(ports);
+        }
         return;
-    }
+    };
+    let room = RoomId { ports, variant };
     ruleset.rooms.insert(
         room,
         Room {
             quota: terms.map(|terms| quota(ledger, terms, None)),
         },
     );
-    ruleset.fresh.insert(room);
     ruleset.links.insert(ports, Link::Room(variant));
 }
 
@@ -113,9 +119,10 @@ fn left(ledger: &Ledger, terms: Terms) -> i128 {
     i128::from(terms.allowance) - i128::from(ledger.usage.counted(terms.mode))
 }
 
-/// Returns the batch that makes `installed` into `wanted`.
+/// Returns the next batch on the way from `installed` to `wanted`.
 ///
-/// A room that something still leads to is not deleted by it; a next round finds it unlinked.
+/// Rooms that nothing leads to any more are deleted by a batch of their own, once all else is in
+/// place: what somebody else holds on to cannot be deleted, and must keep nothing else back.
 pub fn difference(installed: &Installed, wanted: &Ruleset, state: &State) -> Changes {
     let mut changes = Changes::default();
     if installed.frame != Frame::INTACT {
@@ -123,35 +130,22 @@ pub fn difference(installed: &Installed, wanted: &Ruleset, state: &State) -> Cha
     }
     for (&room, planned) in &wanted.rooms {
         let found = installed.rooms.get(&room).and_then(|found| found.intact);
-        match (found, wanted.fresh.contains(&room)) {
-            (Some(found), false) => {
-                let limits = (found.quota.map(|q| q.limit), planned.quota.map(|q| q.limit));
-                if let (Some(old), Some(new)) = limits
-                    && old != new
-                {
-                    changes.move_limits.insert(room, new);
-                }
-            }
-            _ => {
-                changes.create_rooms.insert(room, *planned);
-            }
-        }
-    }
-    for (&room, found) in &installed.rooms {
-        let link = installed
-            .links
-            .get(&room.ports)
-            .copied()
-            .unwrap_or_default();
-        let stays = wanted.rooms.contains_key(&room) && !wanted.fresh.contains(&room);
-        if !stays && !link.leads_to(room.variant) {
-            changes.delete_rooms.insert(room, found.parts);
+        let Some(found) = found else {
+            changes.create_rooms.insert(room, *planned);
+            continue;
+        };
+        let limits = (found.quota.map(|q| q.limit), planned.quota.map(|q| q.limit));
+        if let (Some(old), Some(new)) = limits
+            && old != new
+        {
+            changes.move_limits.insert(room, new);
         }
     }
     let ranges: BTreeSet<PortRange> = installed
         .links
         .keys()
         .chain(wanted.links.keys())
+        .filter(|ports| !wanted.waiting.contains(ports))
         .copied()
         .collect();
     for ports in ranges {
@@ -167,7 +161,18 @@ pub fn difference(installed: &Installed, wanted: &Ruleset, state: &State) -> Cha
             add: state.next_epoch,
         });
     }
+    if changes.is_empty() {
+        changes.delete_rooms = unused_rooms(installed, wanted);
+    }
     changes
+}
+
+fn unused_rooms(installed: &Installed, wanted: &Ruleset) -> BTreeMap<RoomId, Parts> {
+    let unused = installed.rooms.iter().filter(|(room, _)| {
+        let link = installed.links.get(&room.ports).copied();
+        !wanted.rooms.contains_key(room) && !link.unwrap_or_default().leads_to(room.variant)
+    });
+    unused.map(|(&room, found)| (room, found.parts)).collect()
 }
 
 /// Returns the next batch on the way out of the kernel: first nothing reaches the rooms any more,
@@ -231,14 +236,5 @@ impl Installed {
     /// Whether anything of pm's is there.
     pub fn is_empty(&self) -> bool {
         self.frame.table == Piece::Missing
-    }
-
-    /// Returns the ranges that lead somewhere pm would not lead them.
-    pub fn foreign_links(&self) -> impl Iterator<Item = PortRange> + '_ {
-        self.links.iter().filter_map(|(&ports, link)| {
-            [link.ingress, link.egress]
-                .contains(&Some(Target::Foreign))
-                .then_some(ports)
-        })
     }
 }

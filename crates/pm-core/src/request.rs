@@ -122,7 +122,7 @@ pub struct Context {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Refusal {
     /// An added port belongs to a service already.
-    #[error("{wanted} is monitored already, by service {existing}")]
+    #[error("{wanted} has ports that are monitored already, as service {existing}")]
     Overlap {
         /// What was to be added.
         wanted: PortRange,
@@ -309,16 +309,23 @@ impl Request {
                     }
                 }
             }
-            Self::Set {
-                ports,
-                used: Some(used),
-                ..
-            } => {
+            Self::Set { ports, used, .. } => {
                 for range in ports.resolve(config).unwrap_or_default() {
-                    let service = config.services.get(&range);
-                    if let (Some(service), Some(ledger)) = (service, state.ledgers.get_mut(&range))
-                    {
-                        correct(ledger, service, used.bytes());
+                    let services = (before.services.get(&range), config.services.get(&range));
+                    let (Some(old), Some(new)) = services else {
+                        continue;
+                    };
+                    let Some(ledger) = state.ledgers.get_mut(&range) else {
+                        continue;
+                    };
+                    match used {
+                        Some(used) => correct(ledger, new, used.bytes()),
+                        // A correction is of a sum; where another sum counts, the operator's
+                        // figure stays.
+                        None if ledger.adjust != 0 && old.mode != new.mode => {
+                            correct(ledger, new, ledger.billed(old.mode));
+                        }
+                        None => {}
                     }
                 }
             }

@@ -193,8 +193,9 @@ pub enum Link {
 pub struct Ruleset {
     /// The rooms that are linked.
     pub rooms: BTreeMap<RoomId, Room>,
-    /// Those of them to be made anew, even if one of that name exists.
-    pub fresh: BTreeSet<RoomId>,
+    /// Services that must move, but have no room to move to before one of theirs is deleted:
+    /// everything of theirs that is in use stays for now.
+    pub waiting: BTreeSet<PortRange>,
     /// One entry a service.
     pub links: BTreeMap<PortRange, Link>,
 }
@@ -317,11 +318,6 @@ impl InstalledLink {
     pub fn leads_to(self, variant: Variant) -> bool {
         [self.ingress, self.egress].contains(&Some(Target::Room(variant)))
     }
-
-    /// Whether both elements are as `link` wants them.
-    pub fn is(self, link: Link) -> bool {
-        self == Self::from(link)
-    }
 }
 
 impl From<Link> for InstalledLink {
@@ -363,7 +359,7 @@ pub struct Changes {
     pub repair: Option<Frame>,
     /// Put this epoch chain in the place of these.
     pub epoch: Option<EpochChange>,
-    /// Rooms to delete. No element leads to them.
+    /// Rooms to delete. No element leads to them, and nothing else is set then.
     pub delete_rooms: BTreeMap<RoomId, Parts>,
     /// Rooms to make, with counters at zero.
     pub create_rooms: BTreeMap<RoomId, Room>,
@@ -392,6 +388,11 @@ pub struct Relink {
 }
 
 impl Changes {
+    /// Whether nothing depends on this: it only deletes rooms that are not in use.
+    pub fn is_cleanup(&self) -> bool {
+        !self.delete_rooms.is_empty()
+    }
+
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

@@ -99,13 +99,13 @@ pub fn note() -> impl Strategy<Value = Note> {
         '\'', '"', '`', '$', '\\', '\t', '\n', ' ', '-', '=', ',', '{', '%', '!', '0', '1', '流',
         '量', '🐙', '\u{301}', '\u{200d}', '\u{feff}',
     ]);
-    let any = any::<char>().prop_filter("a control character", |c| {
-        !c.is_control() || matches!(c, '\t' | '\n')
+    let any = any::<char>().prop_filter("a character that no note may hold", |c| {
+        c.to_string().parse::<Note>().is_ok()
     });
     prop::collection::vec(prop_oneof![2 => unkind, 1 => any], 0..=MAX_NOTE_CHARS).prop_map(
         |chars| {
             let text: String = chars.into_iter().collect();
-            Note::try_from(text).unwrap_or_else(|_| unreachable!("short and without controls"))
+            Note::try_from(text).unwrap_or_else(|_| unreachable!("short, of allowed characters"))
         },
     )
 }

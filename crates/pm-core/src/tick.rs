@@ -64,7 +64,8 @@ pub fn step(
     let mut replaced = Vec::new();
     for (&ports, ledger) in &mut ledgers {
         let rooms = marks.get(&ports).copied().unwrap_or_default();
-        if account(ledger, rooms, origin) {
+        let fresh = |variant| reading.is_fresh(RoomId { ports, variant });
+        if account(ledger, rooms, origin, fresh) {
             replaced.push(ports);
         }
     }
@@ -186,13 +187,23 @@ fn marks(
 
 /// Adds what `rooms` counted since they were last read. Returns whether any of it was somebody
 /// else's counter.
-fn account(ledger: &mut Ledger, rooms: Rooms<RoomMark>, origin: Origin) -> bool {
+fn account(
+    ledger: &mut Ledger,
+    rooms: Rooms<RoomMark>,
+    origin: Origin,
+    fresh: impl Fn(Variant) -> bool,
+) -> bool {
     let mut replaced = false;
     let before = std::mem::replace(&mut ledger.rooms, rooms);
     for (variant, mark) in ledger.rooms.iter_mut() {
         let earlier = before.get(variant);
         let made = origin.our_batch && earlier.is_some_and(RoomMark::is_expected);
         let earlier = earlier.filter(|_| origin.same_table);
+        if let (false, Some(earlier)) = (fresh(variant), earlier) {
+            // The same reading again says nothing new, not even that nothing has moved.
+            mark.sound = earlier.sound;
+            continue;
+        }
         let mut sound = true;
         for direction in Direction::BOTH {
             let Some(counter) = mark.counter(direction) else {

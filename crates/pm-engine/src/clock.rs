@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use pm_core::calendar::{Timestamp, Zone};
 use pm_core::config::Config;
+use time::Date;
 
 /// When this pm was built: a clock that shows less is wrong.
 pub(crate) fn built_at() -> Timestamp {
@@ -18,6 +19,15 @@ pub(crate) fn now() -> Timestamp {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     Timestamp::from_unix(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// Returns the latest date that it is anywhere on Earth now.
+pub(crate) fn latest_date() -> Date {
+    // Zones run from UTC-12 to UTC+14.
+    const FARTHEST_EAST: i64 = 14 * 3600;
+    Zone::utc().date_at(Timestamp::from_unix(
+        now().unix().saturating_add(FARTHEST_EAST),
+    ))
 }
 
 /// Returns the zone whose dates count: the configured one, else the system's, else UTC.

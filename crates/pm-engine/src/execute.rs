@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use pm_core::backend::Netfilter;
+use pm_core::backend::{BackendError, Netfilter};
 use pm_core::config::Config;
 use pm_core::event::Event;
 use pm_core::ledger::State;
 use pm_core::report::{Report, reports};
 use pm_core::request::{Context, Request, Warning};
-use pm_store::config_file::{self, Loaded};
-use pm_store::locks::{Lock, LockKind};
+use pm_store::config_file;
+use pm_store::locks::Lock;
 use pm_store::state_db::StateDb;
 
 use crate::session::Session;
@@ -40,6 +40,8 @@ pub struct Executed {
     pub warnings: Vec<Warning>,
     /// What happened, in order.
     pub events: Vec<Event>,
+    /// Why rooms that are no longer used could not be deleted; the next tick tries again.
+    pub leftover: Vec<BackendError>,
     /// Whether pm was taken out of the kernel, so that none of it is in force.
     pub torn_down: bool,
 }
@@ -51,54 +53,58 @@ impl<N: Netfilter> Engine<N> {
     /// # Errors
     ///
     /// `Refused`, a bad configuration file, locks: nothing has changed. `RolledBack`: the kernel
-    /// would not have it, and the configuration is the one before.
+    /// would not have it; configuration and usage are those before, with what was counted since.
     pub fn execute(
         &mut self,
         request: &Request,
         options: Options,
     ) -> Result<Executed, EngineError> {
-        let _write = Lock::acquire(&self.paths, LockKind::Write, LOCK_WAIT)?;
-        let _tick = Lock::acquire(&self.paths, LockKind::Tick, LOCK_WAIT)?;
+        let _locks = Lock::write_then_tick(&self.paths, LOCK_WAIT)?;
+        let scope = request.named().cloned();
         if options.dry_run {
-            let (before, saved) = match StateDb::open_read_only(&self.paths)? {
-                Some(db) => (config_file::load_with(&self.paths, &db)?, db.load()?),
-                None => (config_file::load(&self.paths)?, None),
+            let db = StateDb::open_read_only(&self.paths)?;
+            let loaded = match &db {
+                Some(db) => config_file::load_with(&self.paths, db)?,
+                None => config_file::load(&self.paths)?,
             };
-            let scope = request.named().cloned();
+            let saved = self.saved_state(db.as_ref(), &loaded.config)?;
             let mut session = Session::about(&mut self.netfilter, saved, scope)?;
-            let mut done = judge(request, options, before.config, &mut session)?;
+            let mut done = judge(request, options, &loaded.config, &mut session)?;
             session.observe(&done.after)?;
             done.reports_after = reports(&done.after, &session.state);
             return Ok(done);
         }
         let mut db = StateDb::open(&self.paths)?;
-        let Loaded {
-            config: before,
-            text,
-        } = config_file::load_with(&self.paths, &db)?;
-        let scope = request.named().cloned();
-        let mut session = Session::about(&mut self.netfilter, db.load()?, scope)?;
-        let mut done = judge(request, options, before, &mut session)?;
+        let loaded = config_file::load_with(&self.paths, &db)?;
+        let saved = self.saved_state(Some(&db), &loaded.config)?;
+        let first_run = saved.is_none();
+        let mut session = Session::about(&mut self.netfilter, saved, scope)?;
+        let mut done = judge(request, options, &loaded.config, &mut session)?;
+        if first_run {
+            // A configuration of pm's own without usage beside it would be taken for a loss.
+            session.save_as_before(&mut db, &loaded.text)?;
+        }
         let changed = done.after != done.before;
-        let new_text = if changed {
-            config_file::save(&self.paths, &done.after)?
+        let text = if changed {
+            config_file::replace(&self.paths, &loaded, &done.after)?
         } else {
-            text.clone()
+            loaded.text.clone()
         };
-        if let Err(error) = session.converge(&done.after, &new_text, &mut db) {
-            if !changed {
-                return Err(error);
+        if let Err(error) = session.converge(&done.after, &text, &mut db) {
+            if changed {
+                config_file::put_back(&self.paths, &loaded)?;
             }
-            config_file::save(&self.paths, &done.before)?;
+            session.abandon_request();
             // The next tick does this again should it fail; what matters is told already.
-            if let Err(again) = session.converge(&done.before, &text, &mut db) {
+            if let Err(again) = session.converge(&loaded.config, &loaded.text, &mut db) {
                 tracing::warn!("the rules before are not all back yet: {again}");
             }
             return Err(EngineError::RolledBack(Box::new(error)));
         }
-        done.events = session.events;
         done.reports_after = reports(&done.after, &session.state);
         done.torn_down = session.state.torn_down;
+        done.leftover = session.leftover;
+        done.events = session.events;
         Ok(done)
     }
 }
@@ -107,10 +113,10 @@ impl<N: Netfilter> Engine<N> {
 fn judge<N: Netfilter>(
     request: &Request,
     options: Options,
-    before: Config,
+    before: &Config,
     session: &mut Session<'_, N>,
 ) -> Result<Executed, EngineError> {
-    session.observe(&before)?;
+    session.observe(before)?;
     let context = Context {
         ssh_ports: if request.can_cut_off() {
             ssh::ports()
@@ -120,20 +126,22 @@ fn judge<N: Netfilter>(
         spent: spent(&session.state),
         force: options.force,
     };
-    let after = request.apply(&before, &context)?;
+    let after = request.apply(before, &context)?;
     let ephemeral = host::ephemeral_ports();
     let reserved = host::reserved_ports();
-    let warnings = request.warnings(&before, &after, &context, ephemeral, &reserved);
-    let reports_before = reports(&before, &session.state);
-    request.apply_to_usage(&before, &after, &mut session.state);
+    let warnings = request.warnings(before, &after, &context, ephemeral, &reserved);
+    let reports_before = reports(before, &session.state);
+    session.begin_request(before);
+    request.apply_to_usage(before, &after, &mut session.state);
     let reports_after = reports(&after, &session.state);
     Ok(Executed {
-        before,
+        before: before.clone(),
         after,
         reports_before,
         reports_after,
         warnings,
         events: Vec::new(),
+        leftover: Vec::new(),
         torn_down: session.state.torn_down,
     })
 }

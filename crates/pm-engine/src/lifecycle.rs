@@ -1,9 +1,9 @@
 //! Into the kernel at boot, and out of it on request.
 
-use pm_core::backend::Netfilter;
+use pm_core::backend::{BackendError, Netfilter};
 use pm_core::event::Event;
 use pm_store::StoreError;
-use pm_store::locks::{Lock, LockKind};
+use pm_store::locks::Lock;
 use pm_store::state_db::StateDb;
 
 use crate::session::Session;
@@ -17,18 +17,21 @@ pub struct Moved {
     pub services: usize,
     /// What happened, in order.
     pub events: Vec<Event>,
+    /// Why rooms that are no longer used could not be deleted; the next tick tries again.
+    pub leftover: Vec<BackendError>,
     /// Why the configuration on disk was not used, but the last good one.
     pub stale_config: Option<StoreError>,
 }
 
 impl<N: Netfilter> Engine<N> {
-    /// Puts all rules into the kernel, also after a teardown.
+    /// Puts all rules into the kernel, also after a teardown. With `anew`, usage that is gone is
+    /// no error: every service begins at nothing used.
     ///
     /// # Errors
     ///
     /// Any; what was saved is true, and doing it again goes on from there.
-    pub fn restore(&mut self) -> Result<Moved, EngineError> {
-        self.enter_or_leave(false)
+    pub fn restore(&mut self, anew: bool) -> Result<Moved, EngineError> {
+        self.enter_or_leave(false, anew)
     }
 
     /// Takes everything out of the kernel after a last reading, and keeps all data.
@@ -39,21 +42,26 @@ impl<N: Netfilter> Engine<N> {
     ///
     /// Any; what was saved is true, and doing it again goes on from there.
     pub fn teardown(&mut self) -> Result<Moved, EngineError> {
-        self.enter_or_leave(true)
+        self.enter_or_leave(true, false)
     }
 
-    fn enter_or_leave(&mut self, leave: bool) -> Result<Moved, EngineError> {
-        let _write = Lock::acquire(&self.paths, LockKind::Write, LOCK_WAIT)?;
-        let _tick = Lock::acquire(&self.paths, LockKind::Tick, LOCK_WAIT)?;
+    fn enter_or_leave(&mut self, leave: bool, anew: bool) -> Result<Moved, EngineError> {
+        let _locks = Lock::write_then_tick(&self.paths, LOCK_WAIT)?;
         let mut db = StateDb::open(&self.paths)?;
         let (loaded, stale_config) = self.config_or_last_good(&db)?;
-        let mut session = Session::new(&mut self.netfilter, db.load()?)?;
+        let saved = if anew {
+            db.load()?
+        } else {
+            self.saved_state(Some(&db), &loaded.config)?
+        };
+        let mut session = Session::new(&mut self.netfilter, saved)?;
         session.observe(&loaded.config)?;
         session.state.torn_down = leave;
         session.converge(&loaded.config, &loaded.text, &mut db)?;
         Ok(Moved {
             services: loaded.config.services.len(),
             events: session.events,
+            leftover: session.leftover,
             stale_config,
         })
     }

@@ -23,8 +23,13 @@ pub(crate) struct Session<'a, N> {
     netfilter: &'a mut N,
     /// What was read and accounted for last.
     pub(crate) state: State,
-    /// What of that is saved.
+    /// What is saved.
     saved: State,
+    /// The configuration and the usage without the request that is being carried out. Until all
+    /// of it is in force, this is what is saved: a request that fails leaves no trace.
+    before: Option<(Config, State)>,
+    /// Why rooms that are no longer used could not be deleted.
+    pub(crate) leftover: Vec<BackendError>,
     /// The services whose totals matter; `None`: all. Those of others may be as last saved.
     scope: Option<PortList>,
     /// The last reading and what the kernel held then, until a batch is applied.
@@ -75,6 +80,8 @@ impl<'a, N: Netfilter> Session<'a, N> {
             netfilter,
             saved: state.clone(),
             state,
+            before: None,
+            leftover: Vec::new(),
             scope,
             seen: None,
             applied: None,
@@ -104,8 +111,47 @@ impl<'a, N: Netfilter> Session<'a, N> {
             self.state.last_tick = last_tick;
         }
         self.events.extend(events);
+        if let Some((config, before)) = &mut self.before {
+            let last_tick = before.last_tick;
+            (*before, _) = step(config, before, &reading, &installed, now);
+            before.last_tick = last_tick;
+        }
+        // What has been accounted for is not news when it is looked at again.
+        let reading = Reading {
+            fresh: Some(BTreeSet::new()),
+            ..reading
+        };
         self.seen = Some((reading, installed));
         Ok(())
+    }
+
+    /// Notes the usage as it is without the request that will change it now.
+    pub(crate) fn begin_request(&mut self, config: &Config) {
+        self.before = Some((config.clone(), self.state.clone()));
+    }
+
+    /// Saves the usage as it is without the request.
+    pub(crate) fn save_as_before(
+        &mut self,
+        db: &mut StateDb,
+        text: &str,
+    ) -> Result<(), EngineError> {
+        let before = match &self.before {
+            Some((_, before)) => before.clone(),
+            None => self.state.clone(),
+        };
+        self.save(db, before, Some(text))
+    }
+
+    /// Forgets the request, after it failed.
+    pub(crate) fn abandon_request(&mut self) {
+        if let Some((_, before)) = self.before.take() {
+            self.state = before;
+        }
+        self.state.settled_at = None;
+        self.seen = None;
+        self.applied = None;
+        self.scope = None;
     }
 
     /// Returns the batch that leads from what was observed to what must be.
@@ -138,17 +184,79 @@ impl<'a, N: Netfilter> Session<'a, N> {
         for _ in 0..MAX_ROUNDS {
             self.observe(config)?;
             let changes = self.pending(config);
-            let generation = self.seen.as_ref().map(|(reading, _)| reading.generation);
+            if !changes.is_empty() && !changes.is_cleanup() {
+                self.save_before_batch(&changes, text, db)?;
+                self.apply(&changes)?;
+                continue;
+            }
+            self.before = None;
             let settled = changes.is_empty() && !self.state.torn_down;
+            let generation = self.seen.as_ref().map(|(reading, _)| reading.generation);
             self.state.settled_at = generation.filter(|_| settled);
-            self.state.expect(&changes);
-            self.save(db, text)?;
-            if changes.is_empty() {
+            self.save(db, self.state.clone(), Some(text))?;
+            if changes.is_empty() || !self.clean_up(changes) {
                 return Ok(());
             }
-            self.apply(&changes)?;
         }
         Err(EngineError::Unsettled { rounds: MAX_ROUNDS })
+    }
+
+    /// Saves what must be known should pm die between the batch and the next reading.
+    fn save_before_batch(
+        &mut self,
+        changes: &Changes,
+        text: &str,
+        db: &mut StateDb,
+    ) -> Result<(), EngineError> {
+        self.state.settled_at = None;
+        let planned = self.state.clone();
+        self.state.expect(changes, &planned);
+        let Some((_, before)) = &mut self.before else {
+            return self.save(db, self.state.clone(), Some(text));
+        };
+        before.settled_at = None;
+        before.next_epoch = planned.next_epoch;
+        before.expect(changes, &planned);
+        let before = before.clone();
+        self.save(db, before, None)
+    }
+
+    /// Deletes rooms that are no longer used. Returns whether all of them are gone; what somebody
+    /// else holds on to is noted, and left for the next tick.
+    fn clean_up(&mut self, changes: Changes) -> bool {
+        let Some((before, installed)) = self.seen.take() else {
+            return true;
+        };
+        match self.netfilter.apply(&changes, before.generation) {
+            Ok(generation) => {
+                self.applied = Some(Applied {
+                    generation,
+                    installed: installed.after(&changes),
+                    rooms: changes.rooms(),
+                    before,
+                });
+                return true;
+            }
+            Err(BackendError::Raced) => return true,
+            Err(error) if changes.delete_rooms.len() == 1 => {
+                self.leftover.push(error);
+                return false;
+            }
+            // One by one, so that only what is held on to stays.
+            Err(_) => {}
+        }
+        let mut generation = before.generation;
+        for (room, parts) in changes.delete_rooms {
+            let one = Changes {
+                delete_rooms: [(room, parts)].into(),
+                ..Changes::default()
+            };
+            match self.netfilter.apply(&one, generation) {
+                Ok(next) => generation = next,
+                Err(error) => self.leftover.push(error),
+            }
+        }
+        false
     }
 
     fn apply(&mut self, changes: &Changes) -> Result<(), EngineError> {
@@ -174,9 +282,14 @@ impl<'a, N: Netfilter> Session<'a, N> {
         }
     }
 
-    fn save(&mut self, db: &mut StateDb, config: &str) -> Result<(), EngineError> {
-        db.save(&self.saved, &self.state, Some(config))?;
-        self.saved.clone_from(&self.state);
+    fn save(
+        &mut self,
+        db: &mut StateDb,
+        state: State,
+        config: Option<&str>,
+    ) -> Result<(), EngineError> {
+        db.save(&self.saved, &state, config)?;
+        self.saved = state;
         Ok(())
     }
 
@@ -221,6 +334,10 @@ impl<'a, N: Netfilter> Session<'a, N> {
         let Some(remembered) = self.state.remembered() else {
             return Ok(None);
         };
+        if self.is_some_period_over() {
+            // Ending one takes a reading of its own.
+            return Ok(None);
+        }
         let rooms = scope.iter().flat_map(|ports| {
             let ledger = self.state.ledgers.get(&ports);
             let rooms = ledger.into_iter().flat_map(|ledger| ledger.rooms.iter());
@@ -228,6 +345,16 @@ impl<'a, N: Netfilter> Session<'a, N> {
         });
         let reading = self.netfilter.refresh(remembered, &rooms.collect())?;
         Ok(Some(reading).filter(|reading| self.left_untouched(reading)))
+    }
+
+    fn is_some_period_over(&self) -> bool {
+        let tomorrow = clock::latest_date();
+        let ends = self
+            .state
+            .ledgers
+            .values()
+            .filter_map(|ledger| ledger.period.next());
+        ends.min().is_some_and(|end| end <= tomorrow)
     }
 
     /// Whether nobody has changed any rule since pm left everything in place.

@@ -1,8 +1,9 @@
 //! The tick, once a minute: account for what was counted, and keep the kernel as it must be.
 
-use pm_core::backend::Netfilter;
+use pm_core::backend::{BackendError, Netfilter};
 use pm_core::config::Config;
 use pm_core::event::Event;
+use pm_core::ledger::State;
 use pm_store::StoreError;
 use pm_store::config_file::{self, Loaded};
 use pm_store::locks::{Lock, LockKind};
@@ -18,6 +19,8 @@ pub enum Ticked {
     Done {
         /// What happened, in order.
         events: Vec<Event>,
+        /// Why rooms that are no longer used could not be deleted; the next tick tries again.
+        leftover: Vec<BackendError>,
         /// Why the configuration on disk was not used, but the last good one.
         stale_config: Option<StoreError>,
     },
@@ -38,12 +41,36 @@ impl<N: Netfilter> Engine<N> {
         };
         let mut db = StateDb::open(&self.paths)?;
         let (loaded, stale_config) = self.config_or_last_good(&db)?;
-        let mut session = Session::new(&mut self.netfilter, db.load()?)?;
+        let saved = self.saved_state(Some(&db), &loaded.config)?;
+        let mut session = Session::new(&mut self.netfilter, saved)?;
         session.converge(&loaded.config, &loaded.text, &mut db)?;
         Ok(Ticked::Done {
             events: session.events,
+            leftover: session.leftover,
             stale_config,
         })
+    }
+
+    /// Returns the saved state that belongs to `config`; `None`: pm never ran.
+    ///
+    /// # Errors
+    ///
+    /// `StateGone` where pm has run: nobody's quota begins anew by losing a file.
+    pub(crate) fn saved_state(
+        &self,
+        db: Option<&StateDb>,
+        config: &Config,
+    ) -> Result<Option<State>, EngineError> {
+        let saved = match db {
+            Some(db) => db.load()?,
+            None => None,
+        };
+        // A configuration without a revision was written by hand, before pm's first run.
+        if saved.is_none() && config.revision > 0 && !config.services.is_empty() {
+            let path = self.paths.state_db();
+            return Err(StoreError::StateGone { path }.into());
+        }
+        Ok(saved)
     }
 
     /// Returns the configuration; where it cannot be used, the last one that could, and why.

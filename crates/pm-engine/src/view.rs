@@ -43,10 +43,6 @@ impl<N: Netfilter> Engine<N> {
     pub fn view(&mut self) -> Result<View, EngineError> {
         let _lock = Lock::acquire(&self.paths, LockKind::Tick, LOCK_WAIT)?;
         let db = StateDb::open_read_only(&self.paths)?;
-        let saved = match &db {
-            Some(db) => db.load()?,
-            None => None,
-        };
         let (config, stale_config) = match &db {
             Some(db) => {
                 let (loaded, stale_config) = self.config_or_last_good(db)?;
@@ -54,6 +50,7 @@ impl<N: Netfilter> Engine<N> {
             }
             None => (config_file::load(&self.paths)?.config, None),
         };
+        let saved = self.saved_state(db.as_ref(), &config)?;
         let mut session = Session::new(&mut self.netfilter, saved)?;
         session.observe(&config)?;
         let lost = session.events.into_iter().find_map(|event| match event {

@@ -226,6 +226,7 @@ impl Netfilter for Nftables {
             host,
             generation,
             table,
+            fresh: None,
         })
     }
 
@@ -256,6 +257,7 @@ impl Netfilter for Nftables {
         table.counters.append(&mut totals.counters);
         table.quotas.append(&mut totals.quotas);
         reading.generation = generation;
+        reading.fresh = Some(rooms.clone());
         Ok(reading)
     }
 

@@ -112,6 +112,38 @@ pub fn load_with(paths: &Paths, db: &StateDb) -> Result<Loaded, StoreError> {
 /// The present configuration then stays. Only if the directory could not be written to the disk
 /// at the end does the new one stand, and may be gone after a power cut.
 pub fn save(paths: &Paths, config: &Config) -> Result<String, StoreError> {
+    save_if(paths, config, |_| true)
+}
+
+/// Puts `config` in the place of the configuration that was loaded.
+///
+/// # Errors
+///
+/// As [`save`]; `ConfigChanged` when the file is no longer the one that was loaded, and stays.
+pub fn replace(paths: &Paths, loaded: &Loaded, config: &Config) -> Result<String, StoreError> {
+    save_if(paths, config, |present| present == loaded.text.as_bytes())
+}
+
+/// Puts back, byte for byte, the configuration that was loaded.
+///
+/// # Errors
+///
+/// As the system says; the present one then stays.
+pub fn put_back(paths: &Paths, loaded: &Loaded) -> Result<(), StoreError> {
+    if !loaded.text.is_empty() {
+        return files::replace(&paths.config_dir, "config.json", loaded.text.as_bytes());
+    }
+    let path = paths.config_file();
+    fs::remove_file(&path).map_err(|error| StoreError::io("remove", &path, error))?;
+    files::sync_dir(&paths.config_dir)
+}
+
+/// Saves where `expected` says of the present content that it may be replaced.
+fn save_if(
+    paths: &Paths,
+    config: &Config,
+    expected: impl Fn(&[u8]) -> bool,
+) -> Result<String, StoreError> {
     let path = paths.config_file();
     let text = config.emit();
     if let Err(why) = Config::parse(&text) {
@@ -126,11 +158,18 @@ pub fn save(paths: &Paths, config: &Config) -> Result<String, StoreError> {
             option: "--config-dir",
         });
     }
-    match read(&path) {
-        Ok(present) if present == text.as_bytes() => {}
-        Ok(present) => keep(paths, &present)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(StoreError::io("keep a version of", &path, error)),
+    let present = || match read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        present => present.map_err(|error| StoreError::io("keep a version of", &path, error)),
+    };
+    let found = present()?;
+    if !found.is_empty() && found != text.as_bytes() {
+        keep(paths, &found)?;
+    }
+    // Looked at once more, because keeping a version takes its time: who edits the file by hand
+    // meanwhile must not lose his work.
+    if !expected(&present()?) {
+        return Err(StoreError::ConfigChanged { path });
     }
     files::replace(&paths.config_dir, "config.json", text.as_bytes())?;
     prune(paths);

@@ -37,6 +37,22 @@ pub enum StoreError {
         /// Where the usage is that it belongs to.
         state: PathBuf,
     },
+    /// Somebody else changed `config.json` while pm was about to.
+    #[error("cannot save {}: somebody changed it meanwhile; say it again", path.display())]
+    ConfigChanged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The usage is gone that belongs to `config.json`.
+    #[error(
+        "cannot use {}: it is gone or empty, and with it what every service used; put back a \
+         backup, or begin anew at nothing used with `pm restore --anew`",
+        path.display()
+    )]
+    StateGone {
+        /// The file.
+        path: PathBuf,
+    },
     /// `config.json` is not text.
     #[error(
         "cannot use {}: line {line} is not UTF-8; correct it or put back one of the versions \
@@ -121,6 +137,18 @@ pub enum StoreError {
         path: PathBuf,
         /// The system's words.
         why: String,
+    },
+    /// The file system lets nobody write.
+    #[error(
+        "cannot {action} {}: its file system is read-only; mount it writable (`mount -o remount,rw`): \
+         the kernel goes on counting and cutting, and the next tick that can save catches up",
+        path.display()
+    )]
+    ReadOnly {
+        /// What was being done.
+        action: &'static str,
+        /// To which file.
+        path: PathBuf,
     },
     /// No space is left. What was saved before is whole.
     #[error(
@@ -239,9 +267,8 @@ impl StoreError {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
                 Self::DiskFull { action, path, why }
             }
-            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-                Self::Permission { action, path, why }
-            }
+            ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { action, path },
+            ErrorKind::PermissionDenied => Self::Permission { action, path, why },
             _ => Self::Io { action, path, why },
         }
     }
@@ -267,7 +294,8 @@ impl StoreError {
                 Self::DiskFull { action, path, why }
             }
             Some(ErrorCode::SystemIoFailure) => Self::Io { action, path, why },
-            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+            Some(ErrorCode::ReadOnly) => Self::ReadOnly { action, path },
+            Some(ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
                 Self::Permission { action, path, why }
             }
             _ => match error {

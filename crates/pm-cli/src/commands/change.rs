@@ -7,6 +7,7 @@ use pm_core::request::Request;
 use pm_engine::Options;
 
 use crate::cli::{ChangeOptions, Places};
+use crate::output::errors;
 use crate::output::words;
 use crate::output::{say, tell};
 
@@ -22,6 +23,9 @@ pub(crate) fn run(places: &Places, request: &Request, options: ChangeOptions) ->
     }
     for warning in &executed.warnings {
         tell!("{}", words::warning(warning));
+    }
+    for error in &executed.leftover {
+        tell!("{}", errors::leftover(error));
     }
     if executed.torn_down {
         tell!("{}", words::not_in_force());

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use pm_core::backend::BackendError;
 use pm_core::event::Event;
 use pm_engine::Ticked;
 use pm_store::StoreError;
@@ -17,24 +18,32 @@ pub(crate) fn tick(places: &Places) -> Result<ExitCode> {
         Ticked::Busy => Ok(ExitCode::SUCCESS),
         Ticked::Done {
             events,
+            leftover,
             stale_config,
-        } => Ok(report(&events, stale_config.as_ref())),
+        } => Ok(report(&events, &leftover, stale_config.as_ref())),
     }
 }
 
 /// Puts all rules into the kernel.
-pub(crate) fn restore(places: &Places) -> Result<ExitCode> {
-    let moved = super::engine(places)?.restore()?;
-    let code = report(&moved.events, moved.stale_config.as_ref());
+pub(crate) fn restore(places: &Places, anew: bool) -> Result<ExitCode> {
+    let moved = super::engine(places)?.restore(anew)?;
+    let code = report(&moved.events, &moved.leftover, moved.stale_config.as_ref());
     say!("In the kernel: {}.", words::services(moved.services));
     Ok(code)
 }
 
 /// Logs what happened. A configuration that cannot be used makes the run a failed one, although
 /// everything was done by the last good one: somebody must mend it.
-pub(crate) fn report(events: &[Event], stale_config: Option<&StoreError>) -> ExitCode {
+pub(crate) fn report(
+    events: &[Event],
+    leftover: &[BackendError],
+    stale_config: Option<&StoreError>,
+) -> ExitCode {
     for event in events {
         tell!("{}", words::event(event));
+    }
+    for error in leftover {
+        tell!("{}", errors::leftover(error));
     }
     match stale_config {
         Some(error) => {

@@ -22,7 +22,7 @@ pub(crate) fn run(places: &Places, dry_run: bool) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let moved = engine.teardown()?;
-    let code = report(&moved.events, moved.stale_config.as_ref());
+    let code = report(&moved.events, &moved.leftover, moved.stale_config.as_ref());
     say!(
         "pm is out of the kernel: nothing is counted or cut off any more. All data is kept; \
          `pm restore` puts everything back."

@@ -104,7 +104,7 @@ fn words(finding: &Finding) -> (&'static str, String, Trouble) {
                 !overlaps.is_empty(),
                 "the host takes these ports for its own connections, which are then billed to \
                  the service",
-                &reserve(&join(overlaps)),
+                &reserve(overlaps),
             ),
         ),
         Finding::Ssh { ports, covered } => (

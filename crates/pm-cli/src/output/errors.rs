@@ -1,5 +1,6 @@
 //! Errors for people: what failed, why, and what to do.
 
+use std::error::Error;
 use std::io::ErrorKind;
 
 use pm_core::backend::BackendError;
@@ -24,6 +25,22 @@ pub(crate) fn print(error: &anyhow::Error) {
 /// Says that the configuration on disk is not in force.
 pub(crate) fn warn_stale_config(error: &StoreError) {
     tell!("{}", stale_config(error));
+}
+
+/// Returns a warning that a room that is no longer used is still there.
+pub(crate) fn leftover(error: &BackendError) -> String {
+    let mut text = format!("warning: {error}");
+    if let Some(cause) = error.source() {
+        let cause = cause.to_string();
+        if !text.contains(&cause) {
+            text.push_str(&format!(": {cause}"));
+        }
+    }
+    text.push_str(
+        "\nhint: nothing passes there any more; another program's rule may hold on to it, see `nft \
+         list ruleset`; the next tick tries again",
+    );
+    text
 }
 
 fn text(error: &anyhow::Error) -> String {

@@ -147,7 +147,7 @@ pub(crate) fn warning(warning: &Warning) -> String {
             "warning: {ports} overlaps the ports that this host takes for its own connections, so \
              its own downloads would be billed to it\n\
              hint: {}",
-            reserve(&overlap.to_string())
+            reserve(&[*overlap])
         ),
         Warning::StillSpent(ports) => format!(
             "warning: {ports} stays cut off, because its quota is spent\n\
@@ -157,11 +157,34 @@ pub(crate) fn warning(warning: &Warning) -> String {
     }
 }
 
+/// With more ports than this left out of the usual 28,232, the host could run short of ports for
+/// connections of its own.
+const MOST_RESERVED: u32 = 14_000;
+
 /// Returns how to keep the host from taking `ports` for its own connections, beside those that it
 /// leaves alone already.
-pub(crate) fn reserve(ports: &str) -> String {
+pub(crate) fn reserve(ports: &[PortRange]) -> String {
     const KEY: &str = "net.ipv4.ip_local_reserved_ports";
-    format!("reserve them: sysctl -w {KEY}=\"{ports},$(sysctl -n {KEY})\"")
+    let text = join(ports);
+    let count: u32 = ports
+        .iter()
+        .map(|range| u32::from(range.last() - range.first()) + 1)
+        .sum();
+    if count > MOST_RESERVED {
+        return format!(
+            "choose fewer ports, or move those of the host: sysctl -w \
+             net.ipv4.ip_local_port_range=\"LOWEST HIGHEST\" to a range outside of {text}"
+        );
+    }
+    format!(
+        "reserve them: sysctl -w {KEY}=\"{text},$(sysctl -n {KEY})\"; to keep it over a reboot, \
+         write the same to /etc/sysctl.d/"
+    )
+}
+
+fn join(ports: &[PortRange]) -> String {
+    let ports: Vec<String> = ports.iter().map(PortRange::to_string).collect();
+    ports.join(",")
 }
 
 /// Returns a number of services.
@@ -207,7 +230,7 @@ pub(crate) fn event(event: &Event) -> String {
             usage.incoming, usage.outgoing
         ),
         Event::RulesLost { ports, since } => format!(
-            "rules for {} were removed by another program and are back; what passed in between{} \
+            "rules for {} were removed or changed by another program and are back; what passed in between{} \
              was not counted",
             list(ports),
             since.map_or(String::new(), |time| format!(", at most since {time},"))
@@ -338,6 +361,7 @@ mod tests {
             after: next,
             warnings: vec![],
             torn_down: false,
+            leftover: Vec::new(),
             events: vec![],
         };
         format!("$ {request}\n{}\n", changes(&executed).join("\n"))

@@ -298,3 +298,15 @@ proptest! {
         let _ = Config::parse(&String::from_utf8_lossy(&bytes));
     }
 }
+
+#[test]
+fn a_note_cannot_turn_or_break_the_line_it_is_printed_in() {
+    for c in ['\u{202E}', '\u{2066}', '\u{2028}'] {
+        let note = format!("a{c}b").parse::<Note>();
+        assert_eq!(note, Err(ValueError::NoteControl(c.into())));
+    }
+    assert!(
+        "🏴‍☠️ مرحبا".parse::<Note>().is_ok(),
+        "joiners and right-to-left letters are text"
+    );
+}

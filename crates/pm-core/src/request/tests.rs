@@ -535,6 +535,26 @@ fn what_was_used_is_set_to_the_byte() {
 }
 
 #[test]
+fn a_corrected_figure_stays_where_another_sum_counts() {
+    let before = monitoring("80");
+    let mut state = used_state(&before, 1_000);
+    used(these("80"), "0").apply_to_usage(&before, &before, &mut state);
+    let settings = Settings {
+        mode: Some(Mode::Out),
+        ..Settings::default()
+    };
+    let request = Request::Set {
+        ports: these("80"),
+        settings,
+        used: None,
+    };
+    let after = apply(&request, &before).unwrap();
+    request.apply_to_usage(&before, &after, &mut state);
+    assert_eq!(state.ledgers[&ports("80")].billed(Mode::Out), 0);
+    assert_eq!(state.ledgers[&ports("80")].adjust, 0);
+}
+
+#[test]
 fn a_port_added_again_takes_over_nothing() {
     let before = monitoring("90");
     let mut state = used_state(&monitoring("80,90"), 1_000);

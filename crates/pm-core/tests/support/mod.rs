@@ -115,6 +115,7 @@ impl Kernel {
             host: self.host(),
             generation: self.generation,
             table,
+            fresh: None,
         };
         (reading, installed.unwrap_or_default())
     }
@@ -516,7 +517,8 @@ impl Pm {
             state.settled_at =
                 (changes.is_empty() && !state.torn_down).then_some(reading.generation);
             live(kernel, &mut |kernel| world.meanwhile(kernel))?;
-            state.expect(&changes);
+            let planned = state.clone();
+            state.expect(&changes, &planned);
             self.saved = state.clone();
             self.events.append(&mut pending);
             world.saved(true);

@@ -116,7 +116,7 @@ pub(crate) fn changes(installed: &Installed, wanted: &Wanted) -> Changes {
                 Link::Room(variant)
             }
         };
-        if !link.is(to) {
+        if link != InstalledLink::from(to) {
             changes.relink.insert(
                 ports,
                 Relink {
