@@ -3,6 +3,7 @@
 //! A message says what failed, where, why in the system's own words, and what to do. It is
 //! whole: no variant has a source that would say the same again.
 
+use std::fs::OpenOptions;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -185,7 +186,7 @@ pub enum StoreError {
     /// `state.db` does not hold together.
     #[error(
         "{} is damaged: {why}; the kernel goes on counting and cutting; restore it from a \
-         backup, or move it away (with its -wal and -shm files) to begin again at zero",
+         backup, or move it away (with its -wal and -shm files) and begin anew with `pm restore --anew`",
         path.display()
     )]
     Damaged {
@@ -294,8 +295,10 @@ impl StoreError {
                 Self::DiskFull { action, path, why }
             }
             Some(ErrorCode::SystemIoFailure) => Self::Io { action, path, why },
-            Some(ErrorCode::ReadOnly) => Self::ReadOnly { action, path },
-            Some(ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+            Some(ErrorCode::ReadOnly) if is_on_read_only_file_system(&path) => {
+                Self::ReadOnly { action, path }
+            }
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
                 Self::Permission { action, path, why }
             }
             _ => match error {
@@ -307,6 +310,12 @@ impl StoreError {
             },
         }
     }
+}
+
+/// Whether it is the file system that lets nobody write, of which SQLite says no more than that.
+fn is_on_read_only_file_system(path: &Path) -> bool {
+    let opened = OpenOptions::new().write(true).open(path);
+    opened.is_err_and(|error| error.kind() == ErrorKind::ReadOnlyFilesystem)
 }
 
 #[cfg(test)]
@@ -368,7 +377,7 @@ mod tests {
             of_sqlite(ffi::SQLITE_NOTADB).to_string(),
             "/x/state.db is damaged: Error code 26: file is not a database; the kernel goes on \
              counting and cutting; restore it from a backup, or move it away (with its -wal and \
-             -shm files) to begin again at zero"
+             -shm files) and begin anew with `pm restore --anew`"
         );
     }
 }
