@@ -12,7 +12,7 @@ use pm_store::state_db::StateDb;
 
 use crate::session::Session;
 use crate::view::LOCK_WAIT;
-use crate::{Engine, clock, host, ssh};
+use crate::{Engine, EngineError, clock, host, ssh};
 
 /// A tick that is older than this, in seconds, is overdue: one is due each minute.
 const OVERDUE_SECONDS: i64 = 180;
@@ -175,9 +175,8 @@ impl<N: Netfilter> Engine<N> {
         });
 
         let problem = match db {
-            Ok(Some(db)) => db.check().err(),
-            Ok(None) => None,
-            Err(error) => Some(error),
+            Ok(db) => self.database_problem(db.as_ref(), &config).err(),
+            Err(error) => Some(error.into()),
         };
         let problem = problem.map(|error| error.to_string());
         findings.push(Finding::Database { problem });
@@ -202,6 +201,14 @@ impl<N: Netfilter> Engine<N> {
             wrong: clock::now() < clock::built_at(),
         });
         findings
+    }
+
+    fn database_problem(&self, db: Option<&StateDb>, config: &Config) -> Result<(), EngineError> {
+        self.saved_state(db, config)?;
+        if let Some(db) = db {
+            db.check()?;
+        }
+        Ok(())
     }
 
     /// Returns how the table stands against what must be, and the time of the last tick.
