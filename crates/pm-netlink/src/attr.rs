@@ -1,6 +1,7 @@
 //! Netlink attributes: a writer into a growing buffer, a checked reader that copies nothing.
 //!
-//! nf_tables integers are big-endian; lengths and types of the attributes themselves are native.
+//! nf_tables integers are big-endian, those of rtnetlink native; lengths and types of the
+//! attributes themselves are native everywhere.
 //!
 //! Source: `include/uapi/linux/netlink.h`, `struct nlattr`.
 
@@ -57,6 +58,24 @@ impl<'a> Attributes<'a> {
     /// Appends a big-endian 64-bit integer.
     pub fn be64(&mut self, kind: u16, value: u64) {
         self.bytes(kind, &value.to_be_bytes());
+    }
+
+    /// Appends a 32-bit integer in the machine's byte order.
+    pub fn ne32(&mut self, kind: u16, value: u32) {
+        self.bytes(kind, &value.to_ne_bytes());
+    }
+
+    /// Appends a 64-bit integer in the machine's byte order.
+    pub fn ne64(&mut self, kind: u16, value: u64) {
+        self.bytes(kind, &value.to_ne_bytes());
+    }
+
+    /// Appends an attribute that holds what `fill` appends, without the flag that says so: what
+    /// is older than the flag, such as traffic control, neither sends nor asks for it.
+    pub fn nest_unflagged(&mut self, kind: u16, fill: impl FnOnce(&mut Attributes<'_>)) {
+        let start = self.open(kind);
+        fill(&mut Attributes::new(self.buffer, self.overflow));
+        self.close(start);
     }
 
     /// Appends an attribute that holds what `fill` appends.
@@ -130,6 +149,15 @@ impl<'a> Attribute<'a> {
     /// [`Malformed`] when the value has another length.
     pub fn ne32(&self) -> Result<u32, Malformed> {
         self.exact().map(u32::from_ne_bytes)
+    }
+
+    /// Reads a 64-bit integer in the machine's byte order.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] when the value has another length.
+    pub fn ne64(&self) -> Result<u64, Malformed> {
+        self.exact().map(u64::from_ne_bytes)
     }
 
     /// Reads a string up to its NUL, or to its end where it has none.

@@ -24,7 +24,7 @@ pub enum Error {
     #[error("no such object")]
     NotFound,
 
-    /// The kernel refused the request; of a batch, nothing has been applied.
+    /// The kernel refused the request; of a [`crate::Batch`], nothing has been applied.
     #[error("kernel refused the request: {}", Listed(.0))]
     Rejected(Vec<Rejection>),
 

@@ -1,4 +1,5 @@
-//! Netlink transport for nf_tables: sockets, batches, dumps and extended acknowledgements.
+//! Netlink transport for nf_tables and rtnetlink: sockets, batches, dumps and extended
+//! acknowledgements.
 //!
 //! It knows nothing of what the messages are for. Types of the netlink core come from neli; the
 //! transport is our own, because a batch is one send with many replies, and every reply has to be
@@ -6,8 +7,10 @@
 //!
 //! - [`Socket`] asks: [`Socket::apply`] a [`Batch`], [`Socket::dump`] or [`Socket::get`] a
 //!   [`Request`].
+//! - [`RouteSocket`] asks rtnetlink: [`RouteSocket::request`] some [`RouteMessage`]s, each on its
+//!   own, and [`RouteSocket::dump`] or [`RouteSocket::get`] what there is.
 //! - [`attributes`] reads what comes back without copying, and never panics on it.
-//! - [`nf_tables`] holds the constants.
+//! - [`nf_tables`] and [`rtnetlink`] hold the constants.
 
 mod ack;
 mod attr;
@@ -17,6 +20,8 @@ mod error;
 mod grace;
 mod message;
 pub mod nf_tables;
+mod route;
+pub mod rtnetlink;
 mod socket;
 
 pub use attr::{Attribute, AttributeIter, Attributes, attributes};
@@ -27,4 +32,5 @@ pub use grace::wait_for_grace_period;
 pub use message::{Reply, replies};
 pub use neli::consts::nl::NlmF;
 pub use nix::errno::Errno;
+pub use route::{RouteMessage, RouteReply, RouteSocket, Warning, route_replies};
 pub use socket::Socket;

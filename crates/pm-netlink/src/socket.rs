@@ -1,4 +1,4 @@
-//! A `NETLINK_NETFILTER` socket whose calls each leave it clean for the next.
+//! Netlink sockets whose calls each leave them clean for the next.
 //!
 //! The kernel answers inside `sendmsg(2)`: when it returns, every reply is already queued, or is
 //! made by the `recvmsg(2)` that fetches its predecessor. So an empty queue means "no more", and
@@ -76,11 +76,16 @@ impl Socket {
     ///
     /// [`Error::SubsystemMissing`] when the kernel has no nfnetlink, [`Error::Io`] otherwise.
     pub fn open() -> Result<Self, Error> {
+        Self::connect(SockProtocol::NetlinkNetFilter)
+    }
+
+    /// Opens a socket to one of the kernel's netlink families.
+    pub(crate) fn connect(protocol: SockProtocol) -> Result<Self, Error> {
         let fd = socket(
             AddressFamily::Netlink,
             SockType::Raw,
             SockFlag::SOCK_CLOEXEC,
-            SockProtocol::NetlinkNetFilter,
+            protocol,
         )
         .map_err(|errno| match errno {
             Errno::EPROTONOSUPPORT | Errno::EAFNOSUPPORT => Error::SubsystemMissing,

@@ -9,7 +9,8 @@
 
 use nix::sched::{CloneFlags, unshare};
 use pm_netlink::nf_tables::*;
-use pm_netlink::{Batch, Errno, Error, NlmF, Request, Socket};
+use pm_netlink::rtnetlink::*;
+use pm_netlink::{Batch, Errno, Error, NlmF, Request, RouteMessage, RouteSocket, Socket};
 
 /// Runs `test` in a new network namespace, which goes with the thread.
 fn in_namespace(test: impl FnOnce(&mut Socket) + Send + 'static) {
@@ -171,5 +172,118 @@ fn a_batch_too_large_for_the_socket_is_not_sent() {
             });
         }
         assert!(matches!(socket.apply(batch), Err(Error::TooLong { .. })));
+    });
+}
+
+/// Asks for a qdisc, or for a class of it, on the loopback interface.
+fn traffic_control(
+    kind: u16,
+    handle: u32,
+    parent: u32,
+    options: impl FnOnce(&mut pm_netlink::Attributes<'_>),
+) -> RouteMessage {
+    let mut header = [0; 20];
+    for (at, value) in [(4, 1), (8, handle), (12, parent)] {
+        header[at..at + 4].copy_from_slice(&value.to_ne_bytes());
+    }
+    RouteMessage::new(kind, NlmF::CREATE | NlmF::EXCL, &header, |a| {
+        a.string(TCA_KIND, "htb");
+        a.nest_unflagged(TCA_OPTIONS, options);
+    })
+}
+
+fn htb() -> RouteMessage {
+    traffic_control(RTM_NEWQDISC, 0x1_0000, TC_H_ROOT, |a| {
+        let mut glob = [0; 20];
+        glob[..4].copy_from_slice(&TC_HTB_PROTOVER.to_ne_bytes());
+        glob[4..8].copy_from_slice(&10_u32.to_ne_bytes());
+        a.bytes(TCA_HTB_INIT, &glob);
+    })
+}
+
+/// A class whose quantum is left to the kernel.
+fn class(minor: u32, rate: u32) -> RouteMessage {
+    traffic_control(RTM_NEWTCLASS, 0x1_0000 | minor, 0x1_0000, |a| {
+        let mut parameters = [0; 44];
+        for at in [0, 12] {
+            parameters[at + 1] = TC_LINKLAYER_ETHERNET;
+            parameters[at + 8..at + 12].copy_from_slice(&rate.to_ne_bytes());
+        }
+        a.bytes(TCA_HTB_PARMS, &parameters);
+    })
+}
+
+fn count_classes(socket: &mut RouteSocket) -> usize {
+    let request = traffic_control(RTM_GETTCLASS, 0, 0, |_| {});
+    socket
+        .dump(&request, |count: &mut usize, reply| {
+            *count += usize::from(reply.kind == RTM_NEWTCLASS && reply.u32_at(4)? == 1);
+            Ok(())
+        })
+        .unwrap()
+}
+
+#[test]
+fn route_requests_each_stand_for_themselves() {
+    in_namespace(|_| {
+        let socket = &mut RouteSocket::open().unwrap();
+        let requests = [
+            htb(),
+            class(1, 99_999),
+            class(2, 0),
+            class(3, 99_999),
+            class(0, 0),
+        ];
+        let Err(Error::Rejected(rejections)) = socket.request(&requests) else {
+            panic!("not refused");
+        };
+        let found: Vec<_> = rejections.iter().map(|r| (r.index, r.errno)).collect();
+        assert_eq!(found, [(Some(2), Errno::EINVAL), (Some(4), Errno::EINVAL)]);
+        assert_eq!(count_classes(socket), 2);
+    });
+}
+
+#[test]
+fn a_warning_comes_with_the_number_of_its_request() {
+    in_namespace(|_| {
+        let socket = &mut RouteSocket::open().unwrap();
+        let calm = (1..150).map(|minor| class(minor, 99_999));
+        let requests: Vec<_> = [htb()]
+            .into_iter()
+            .chain(calm)
+            .chain([class(150, 9_999_999)])
+            .collect();
+        let warnings = socket.request(&requests).unwrap();
+        println!("{warnings:?}");
+        assert_eq!((warnings.len(), warnings[0].index), (1, 150));
+        assert!(warnings[0].text.contains("quantum"));
+        assert_eq!(count_classes(socket), 150);
+    });
+}
+
+#[test]
+fn a_missing_link_is_told_from_other_errors() {
+    in_namespace(|_| {
+        let socket = &mut RouteSocket::open().unwrap();
+        let link = |name: &str| {
+            RouteMessage::new(RTM_GETLINK, NlmF::empty(), &[0; 16], |a| {
+                a.string(IFLA_IFNAME, name)
+            })
+        };
+        let mut index = None;
+        socket
+            .get(&link("lo"), |reply| {
+                index = Some(reply.u32_at(4)?);
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(index, Some(1));
+        assert!(matches!(
+            socket.get(&link("none"), |_| Ok(())),
+            Err(Error::NotFound)
+        ));
+        let stopped = socket.get(&link("lo"), |_| Err(pm_netlink::Malformed("stop")));
+        assert!(matches!(stopped, Err(Error::Malformed(_))));
+        socket.get(&link("lo"), |_| Ok(())).unwrap();
     });
 }
