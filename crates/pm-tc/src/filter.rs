@@ -1,0 +1,103 @@
+//! The fwmark classifier: one `fw` filter a class, with a mask.
+//!
+//! Without a filter of its own, `fw` would take the whole mark as a class id; that "old method"
+//! leaves no bits of the mark to anybody else.
+//!
+//! Source: `net/sched/cls_fw.c`; `include/uapi/linux/pkt_cls.h`; tc-fw(8).
+
+use pm_netlink::rtnetlink::*;
+use pm_netlink::{Attributes, Malformed, attributes};
+
+use crate::ROOT_MAJOR;
+use crate::qdisc::Place;
+use crate::{class_id, installed::InstalledFilter};
+
+/// The preference of pm's filters, its own number again.
+pub(crate) const PREFERENCE: u16 = ROOT_MAJOR;
+
+/// The bits of a packet's mark that are pm's.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct MarkField {
+    mask: u32,
+}
+
+impl MarkField {
+    /// Returns the field of the bits in `mask`; `None` unless they are one unbroken run.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use pm_tc::MarkField;
+    ///
+    /// let field = MarkField::new(0x0fff_0000).unwrap();
+    /// assert_eq!(field.mark(0x10), Some(0x0010_0000));
+    /// assert_eq!(field.mark(0x1000), None);
+    /// assert_eq!(MarkField::new(0b101), None);
+    /// ```
+    pub fn new(mask: u32) -> Option<Self> {
+        let run = mask.checked_shr(mask.trailing_zeros())?;
+        (run & run.wrapping_add(1) == 0).then_some(Self { mask })
+    }
+
+    /// Returns the mask.
+    pub fn mask(self) -> u32 {
+        self.mask
+    }
+
+    /// Returns the mark of the class `minor`; `None` where the field is too narrow.
+    pub fn mark(self, minor: u16) -> Option<u32> {
+        let shift = self.mask.trailing_zeros();
+        let mark = u32::from(minor).checked_shl(shift)?;
+        let fits = mark & self.mask == mark && mark >> shift == u32::from(minor);
+        fits.then_some(mark)
+    }
+}
+
+/// The place of one of pm's filters.
+pub(crate) fn place(interface: u32, mark: u32) -> Place {
+    Place {
+        handle: mark,
+        info: all(interface).info | u32::from(ETH_P_ALL.to_be()),
+        ..all(interface)
+    }
+}
+
+/// The place of everything at pm's preference, of whatever kind and protocol.
+pub(crate) fn all(interface: u32) -> Place {
+    Place {
+        interface,
+        handle: 0,
+        parent: class_id(0),
+        info: u32::from(PREFERENCE) << 16,
+    }
+}
+
+/// Appends kind and options of a filter.
+pub(crate) fn emit(a: &mut Attributes<'_>, minor: u16, mask: u32) {
+    a.string(TCA_KIND, "fw");
+    a.nest_unflagged(TCA_OPTIONS, |options| {
+        options.ne32(TCA_FW_MASK, mask);
+        options.ne32(TCA_FW_CLASSID, class_id(minor));
+    });
+}
+
+/// Reads the options of a `fw` filter. One that points out of pm's tree has minor 0.
+pub(crate) fn parse(options: &[u8]) -> Result<InstalledFilter, Malformed> {
+    let mut filter = InstalledFilter {
+        mask: u32::MAX,
+        minor: 0,
+    };
+    for attribute in attributes(options) {
+        let attribute = attribute?;
+        match attribute.kind {
+            TCA_FW_CLASSID => {
+                let [high, low] = [attribute.ne32()? >> 16, attribute.ne32()? & TC_H_MIN_MASK];
+                let ours = high == u32::from(ROOT_MAJOR);
+                filter.minor = u16::try_from(low).ok().filter(|_| ours).unwrap_or(0);
+            }
+            TCA_FW_MASK => filter.mask = attribute.ne32()?,
+            _ => {}
+        }
+    }
+    Ok(filter)
+}
