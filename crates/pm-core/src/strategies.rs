@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use time::Date;
 
-use crate::calendar::{DayOfMonth, ResetPolicy};
+use crate::calendar::{DayOfMonth, DayOfYear, Interval, ResetChoice, ResetPolicy, YearMonth};
 use crate::config::{Config, MAX_NOTE_CHARS, Mode, Note, QuotaSize, Service, ZoneName};
 use crate::port::{PortList, PortRange};
 use crate::request::{Request, Selection, Settings};
@@ -61,12 +61,36 @@ pub fn date() -> impl Strategy<Value = Date> {
 /// Any reset policy.
 pub fn reset_policy() -> impl Strategy<Value = ResetPolicy> {
     prop_oneof![
-        9 => (1u8..=31).prop_map(|day| {
-            let day = DayOfMonth::new(day).unwrap_or_else(|_| unreachable!("in a month"));
-            ResetPolicy::Monthly(day)
+        4 => day_of_month().prop_map(ResetPolicy::Monthly),
+        2 => (interval(), date()).prop_map(|(every, from)| ResetPolicy::EveryDays { every, from }),
+        2 => (interval(), day_of_month(), date()).prop_map(|(every, day, from)| {
+            let from = YearMonth::of(from);
+            ResetPolicy::EveryMonths { every, day, from }
         }),
+        2 => date().prop_map(|date| ResetPolicy::Yearly(DayOfYear::of(date))),
+        1 => date().prop_map(ResetPolicy::Once),
         1 => Just(ResetPolicy::Never),
     ]
+}
+
+/// Any reset policy as it is typed.
+pub fn reset_choice() -> impl Strategy<Value = ResetChoice> {
+    prop_oneof![
+        4 => reset_policy().prop_map(ResetChoice::Policy),
+        1 => interval().prop_map(ResetChoice::EveryDays),
+        1 => (interval(), day_of_month())
+            .prop_map(|(every, day)| ResetChoice::EveryMonths(every, day)),
+    ]
+}
+
+/// Any interval, most of them short.
+fn interval<const MOST: u16>() -> impl Strategy<Value = Interval<MOST>> {
+    prop_oneof![2 => 1u16..=12, 1 => 1..=MOST]
+        .prop_map(|count| Interval::new(count).unwrap_or_else(|| unreachable!("in bounds")))
+}
+
+fn day_of_month() -> impl Strategy<Value = DayOfMonth> {
+    (1u8..=31).prop_map(|day| DayOfMonth::new(day).unwrap_or_else(|_| unreachable!("in a month")))
 }
 
 /// Ports and ranges that do not overlap, in order: `few` of them, near to each other.

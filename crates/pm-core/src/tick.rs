@@ -14,7 +14,7 @@
 use std::collections::BTreeMap;
 
 use crate::backend::{CounterReading, Reading, TableReading};
-use crate::calendar::{Period, Timestamp, Zone};
+use crate::calendar::{Period, ResetPolicy, Timestamp, Zone};
 use crate::config::{Config, Service};
 use crate::event::Event;
 use crate::ledger::{Ledger, QuotaMark, RoomMark, State, TableMark, Terms};
@@ -303,11 +303,11 @@ fn losses(state: &State, reading: &Reading, installed: &Installed) -> Option<Eve
 }
 
 fn begin_period(service: &Service, now: Now<'_>) -> Period {
-    let policy = service.reset_policy();
     if now.time < now.not_before {
-        return Period::restore(policy, None);
+        // The policy is new to it when the clock is right.
+        return Period::restore(ResetPolicy::Never, None);
     }
-    Period::begin(policy, now.zone.date_at(now.time))
+    Period::begin(service.reset_policy(), now.zone.date_at(now.time))
 }
 
 fn end_period(

@@ -374,6 +374,33 @@ fn a_clock_that_is_plainly_wrong_ends_no_period() {
     );
 }
 
+/// A date that comes once and was not set must not be taken for one that has been.
+#[test]
+fn a_clock_that_was_plainly_wrong_loses_no_date() {
+    let wrong = datetime!(1970-01-01 00:00:30 UTC);
+    for reset in [
+        "once 2026-05-20",
+        "every 90 days from 2026-05-20",
+        "yearly 05-20",
+    ] {
+        let service = format!(r#"{{"80":{{"reset":"{reset}"}}}}"#);
+        let (mut kernel, mut pm) = running_at(&service, wrong, "UTC");
+        kernel.packet(ports("80"), Direction::In, 9);
+        for now in [
+            wrong,
+            datetime!(2026-05-05 00:00 UTC),
+            datetime!(2026-05-19 23:59 UTC),
+        ] {
+            assert_eq!(tick_at(&mut pm, &mut kernel, now), [], "{reset}");
+        }
+        assert_eq!(
+            tick_at(&mut pm, &mut kernel, datetime!(2026-05-20 00:00 UTC)),
+            [ended("80", 9)],
+            "{reset}"
+        );
+    }
+}
+
 #[test]
 fn each_loss_is_told_once() {
     type Disaster = fn(&mut Kernel);

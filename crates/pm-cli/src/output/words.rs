@@ -65,8 +65,31 @@ fn terms(service: &Service) -> String {
 
 fn reset(policy: ResetPolicy) -> String {
     match policy {
-        ResetPolicy::Monthly(day) => format!("resets on day {} of each month", day.get()),
         ResetPolicy::Never => "never resets".to_owned(),
+        policy => format!("resets {}", when(policy)),
+    }
+}
+
+/// Returns when a policy resets.
+fn when(policy: ResetPolicy) -> String {
+    match policy {
+        ResetPolicy::Monthly(day) => format!("on day {day} of each month"),
+        ResetPolicy::EveryDays { every, from } => {
+            format!("every {}, counted from {from}", every.of("day"))
+        }
+        ResetPolicy::EveryMonths { every, day, from } => {
+            let every = every.of("month");
+            format!("every {every} on day {day}, counted from {from}")
+        }
+        ResetPolicy::Yearly(day) => {
+            let common = match (u8::from(day.month()), day.day()) {
+                (2, 29) => ", or 28 in common years",
+                _ => "",
+            };
+            format!("each year on {} {}{common}", day.month(), day.day())
+        }
+        ResetPolicy::Once(date) => format!("once, on {date}"),
+        ResetPolicy::Never => "never".to_owned(),
     }
 }
 

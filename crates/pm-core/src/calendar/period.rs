@@ -1,8 +1,12 @@
 //! Periods: how far a holder has come in its calendar.
 
-use time::Date;
+use time::{Date, Duration};
 
 use super::ResetPolicy;
+
+/// By how much a clock may go back behind the date of a policy that comes once without its
+/// coming again: as long as the period of most others.
+const A_MONTH: Duration = Duration::days(31);
 
 /// Where a quota's holder stands in its calendar; saved between ticks.
 ///
@@ -43,13 +47,17 @@ impl Period {
 
     /// Returns the period as it was saved.
     ///
-    /// A monthly period without a date has not been given one yet: the next
-    /// [`advance`](Self::advance) sets it, and resets nothing. The date of a policy that
-    /// has none is dropped.
+    /// A recurring policy without a date has not been given one yet: the next
+    /// [`advance`](Self::advance) sets it, and resets nothing. A date that the policy does not
+    /// have, where it has one or none, is dropped.
     pub fn restore(policy: ResetPolicy, next: Option<Date>) -> Self {
         Self {
             policy,
-            next: next.filter(|_| policy != ResetPolicy::Never),
+            next: next.filter(|next| match policy {
+                ResetPolicy::Once(date) => *next == date,
+                ResetPolicy::Never => false,
+                _ => true,
+            }),
         }
     }
 
@@ -72,14 +80,18 @@ impl Period {
         }
         match self.next {
             Some(next) if today >= next => (fresh, true),
-            _ if self.is_beyond_a_period(fresh.next) => (fresh, false),
+            _ if self.is_beyond_a_period(today, fresh.next) => (fresh, false),
             _ => (self, false),
         }
     }
 
     /// Whether the date set is missing or lies after the reset that follows `coming`:
     /// further off than a clock that went back by less than a period can explain.
-    fn is_beyond_a_period(self, coming: Option<Date>) -> bool {
+    fn is_beyond_a_period(self, today: Date, coming: Option<Date>) -> bool {
+        if let ResetPolicy::Once(date) = self.policy {
+            // It has been, and the clock went back; or it was taken for passed.
+            return self.next.is_none() && (date - today) > A_MONTH;
+        }
         match (
             self.next,
             coming.and_then(|date| self.policy.next_after(date)),

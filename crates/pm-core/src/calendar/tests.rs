@@ -1,5 +1,7 @@
+mod policies;
+
 use super::*;
-use crate::strategies::{date, reset_policy};
+use crate::strategies::{date, reset_choice, reset_policy};
 use proptest::prelude::*;
 use time::macros::{date, datetime};
 use time::{Date, Duration, OffsetDateTime, Time};
@@ -14,6 +16,34 @@ fn zone(name: &str) -> Zone {
 
 fn at(instant: OffsetDateTime) -> Timestamp {
     Timestamp::from_unix(instant.unix_timestamp())
+}
+
+/// Any policy, and a day that may be near to what it counts from.
+fn policy_and_day() -> impl Strategy<Value = (ResetPolicy, Date)> {
+    (reset_policy(), date(), -4_000i64..4_000).prop_map(|(policy, any, off)| {
+        let near = match policy {
+            ResetPolicy::EveryDays { from, .. } | ResetPolicy::Once(from) => from,
+            ResetPolicy::EveryMonths { from, .. } => {
+                Date::from_calendar_date(from.year(), from.month(), 1).unwrap()
+            }
+            _ => return (policy, any),
+        };
+        (policy, near.saturating_add(Duration::days(off)))
+    })
+}
+
+/// The fewest and the most days that a period of a policy has.
+fn lengths(policy: ResetPolicy) -> Option<(i64, i64)> {
+    match policy {
+        ResetPolicy::Monthly(_) => Some((28, 31)),
+        ResetPolicy::EveryDays { every, .. } => Some((every.get().into(), every.get().into())),
+        ResetPolicy::EveryMonths { every, .. } => {
+            let months = i64::from(every.get());
+            Some((28 * months, 31 * months))
+        }
+        ResetPolicy::Yearly(_) => Some((365, 366)),
+        ResetPolicy::Once(_) | ResetPolicy::Never => None,
+    }
 }
 
 /// A version 1 TZif file of one offset and no transition.
@@ -266,89 +296,6 @@ fn what_follows_the_last_transition_stays_as_it_was() {
 }
 
 #[test]
-fn a_policy_is_a_day_or_never() {
-    let parse = str::parse::<ResetPolicy>;
-    assert_eq!(parse("1"), Ok(monthly(1)));
-    assert_eq!(parse(" 31 "), Ok(monthly(31)));
-    assert_eq!(parse("05"), Ok(monthly(5)));
-    assert_eq!(parse("Never"), Ok(ResetPolicy::Never));
-    for day in ["0", "00", "32", "256", "99999999999999999999"] {
-        assert_eq!(parse(day), Err(ResetPolicyError::NoSuchDay(day.into())));
-    }
-    for text in ["", "-1", "+1", "1.5", "1st", "monthly", "never!", "１"] {
-        assert_eq!(parse(text), Err(ResetPolicyError::NotAPolicy(text.into())));
-    }
-    assert_eq!(
-        parse("32").unwrap_err().to_string(),
-        "there is no day 32 in a month: write a day from 1 to 31, or `never`"
-    );
-    assert_eq!(
-        DayOfMonth::new(0),
-        Err(ResetPolicyError::NoSuchDay("0".into()))
-    );
-    assert_eq!(DayOfMonth::new(31).map(DayOfMonth::get), Ok(31));
-}
-
-#[test]
-fn a_policy_is_saved_as_text() {
-    assert_eq!(serde_json::to_string(&monthly(7)).unwrap(), r#""7""#);
-    let never: ResetPolicy = serde_json::from_str(r#""never""#).unwrap();
-    assert_eq!(never, ResetPolicy::Never);
-    assert!(serde_json::from_str::<ResetPolicy>(r#""32""#).is_err());
-}
-
-#[test]
-fn a_short_month_resets_on_its_last_day() {
-    let cases = [
-        (1, date!(2023 - 12 - 31), date!(2024 - 01 - 01)),
-        (1, date!(2024 - 01 - 01), date!(2024 - 02 - 01)),
-        (15, date!(2023 - 12 - 15), date!(2024 - 01 - 15)),
-        (15, date!(2024 - 01 - 14), date!(2024 - 01 - 15)),
-        (28, date!(2023 - 02 - 27), date!(2023 - 02 - 28)),
-        (28, date!(2024 - 02 - 28), date!(2024 - 03 - 28)),
-        (29, date!(2023 - 01 - 29), date!(2023 - 02 - 28)),
-        (29, date!(2024 - 01 - 29), date!(2024 - 02 - 29)),
-        (29, date!(2024 - 02 - 28), date!(2024 - 02 - 29)),
-        (29, date!(2024 - 02 - 29), date!(2024 - 03 - 29)),
-        (30, date!(2023 - 02 - 27), date!(2023 - 02 - 28)),
-        (30, date!(2023 - 02 - 28), date!(2023 - 03 - 30)),
-        (30, date!(2024 - 01 - 30), date!(2024 - 02 - 29)),
-        (31, date!(2023 - 01 - 31), date!(2023 - 02 - 28)),
-        (31, date!(2024 - 01 - 31), date!(2024 - 02 - 29)),
-        (31, date!(2024 - 02 - 29), date!(2024 - 03 - 31)),
-        (31, date!(2024 - 03 - 31), date!(2024 - 04 - 30)),
-        (31, date!(2024 - 04 - 30), date!(2024 - 05 - 31)),
-        (31, date!(2024 - 12 - 30), date!(2024 - 12 - 31)),
-        (31, date!(2024 - 12 - 31), date!(2025 - 01 - 31)),
-        // No leap year, and a leap year again.
-        (31, date!(2100 - 02 - 01), date!(2100 - 02 - 28)),
-        (31, date!(2000 - 02 - 01), date!(2000 - 02 - 29)),
-    ];
-    for (day, from, next) in cases {
-        assert_eq!(
-            monthly(day).next_after(from),
-            Some(next),
-            "{day} after {from}"
-        );
-    }
-}
-
-#[test]
-fn the_calendar_ends_without_a_reset() {
-    assert_eq!(monthly(31).next_after(Date::MAX), None);
-    assert_eq!(monthly(1).next_after(date!(9999 - 12 - 01)), None);
-    assert_eq!(
-        monthly(31).next_after(date!(9999 - 12 - 30)),
-        Some(Date::MAX)
-    );
-    assert_eq!(
-        monthly(1).next_after(Date::MIN),
-        Some(date!(-9999 - 02 - 01))
-    );
-    assert_eq!(ResetPolicy::Never.next_after(date!(2024 - 01 - 01)), None);
-}
-
-#[test]
 fn a_reset_is_due_on_its_date_and_not_before() {
     let period = Period::begin(monthly(15), date!(2024 - 01 - 15));
     assert_eq!(period.next(), Some(date!(2024 - 02 - 15)));
@@ -395,6 +342,90 @@ fn a_changed_policy_resets_nothing() {
     let (changed, due) = never.advance(monthly(1), date!(2024 - 05 - 01));
     assert!(!due);
     assert_eq!(changed.next(), Some(date!(2024 - 06 - 01)));
+}
+
+#[test]
+fn a_changed_interval_resets_nothing() {
+    let today = date!(2026 - 11 - 22);
+    let old: ResetPolicy = "every 30 days from 2026-10-23".parse().unwrap();
+    let period = Period::begin(old, date!(2026 - 11 - 20));
+    assert_eq!(period.next(), Some(today));
+    for (text, next) in [
+        ("every 30 days from 2026-10-24", Some(date!(2026 - 11 - 23))),
+        ("every 31 days from 2026-10-22", Some(date!(2026 - 12 - 23))),
+        ("every 30 days from 2030-01-01", Some(date!(2030 - 01 - 01))),
+        (
+            "every 3 months on 22 from 2026-11",
+            Some(date!(2027 - 02 - 22)),
+        ),
+        ("yearly 11-22", Some(date!(2027 - 11 - 22))),
+        ("once 2026-11-23", Some(date!(2026 - 11 - 23))),
+        ("once 2026-11-22", None),
+    ] {
+        let policy: ResetPolicy = text.parse().unwrap();
+        let (changed, due) = period.advance(policy, today);
+        assert_eq!((changed.next(), due), (next, false), "{text}");
+        assert_eq!(changed.advance(policy, today), (changed, false), "{text}");
+    }
+}
+
+#[test]
+fn missed_resets_of_an_interval_are_one() {
+    for (text, next) in [
+        ("every 7 days from 2026-01-01", date!(2026 - 11 - 26)),
+        ("every 2 months on 31 from 2026-01", date!(2026 - 11 - 30)),
+        ("yearly 06-18", date!(2027 - 06 - 18)),
+    ] {
+        let policy: ResetPolicy = text.parse().unwrap();
+        let period = Period::begin(policy, date!(2020 - 01 - 01));
+        let today = date!(2026 - 11 - 22);
+        let (period, due) = period.advance(policy, today);
+        assert_eq!((period.next(), due), (Some(next), true), "{text}");
+        assert_eq!(period.advance(policy, today), (period, false), "{text}");
+    }
+}
+
+#[test]
+fn a_date_that_comes_once_resets_once() {
+    let once = ResetPolicy::Once(date!(2027 - 01 - 31));
+    let period = Period::begin(once, date!(2026 - 11 - 22));
+    assert_eq!(period.next(), Some(date!(2027 - 01 - 31)));
+    assert_eq!(period.advance(once, date!(2027 - 01 - 30)), (period, false));
+    let (done, due) = period.advance(once, date!(2027 - 01 - 31));
+    assert_eq!((done.next(), due), (None, true));
+    // Missed, it comes late, and once.
+    assert_eq!(period.advance(once, date!(2028 - 05 - 05)), (done, true));
+    // Today, tomorrow, and by a clock that goes back by as much as a month.
+    for today in [
+        date!(2027 - 01 - 31),
+        date!(2027 - 02 - 01),
+        date!(2026 - 12 - 31),
+    ] {
+        assert_eq!(done.advance(once, today), (done, false), "{today}");
+    }
+    // The clock had been far ahead: the date is still to come.
+    assert_eq!(done.advance(once, date!(2026 - 12 - 30)), (period, false));
+    // No date but its own can have been saved.
+    assert_eq!(Period::restore(once, Some(date!(2027 - 01 - 30))), done);
+    assert_eq!(Period::restore(once, Some(date!(2027 - 01 - 31))), period);
+}
+
+#[test]
+fn an_interval_set_by_a_clock_far_ahead_is_set_anew() {
+    let policy: ResetPolicy = "every 30 days from 2026-12-01".parse().unwrap();
+    let fresh = Period::begin(policy, date!(2026 - 11 - 22));
+    for (next, kept) in [
+        (date!(2026 - 12 - 31), true),
+        (date!(2027 - 01 - 01), false),
+        (date!(2090 - 01 - 01), false),
+    ] {
+        let saved = Period::restore(policy, Some(next));
+        let expected = if kept { saved } else { fresh };
+        assert_eq!(
+            saved.advance(policy, date!(2026 - 11 - 22)),
+            (expected, false)
+        );
+    }
 }
 
 #[test]
@@ -461,23 +492,90 @@ proptest! {
     }
 
     #[test]
+    fn text_and_choice_round_trip(choice in reset_choice()) {
+        prop_assert_eq!(choice.to_string().parse(), Ok(choice));
+    }
+
+    /// What is set today brings no reset today, and says the same when it is set again.
+    #[test]
+    fn a_choice_is_applied_once(choice in reset_choice(), today in date(), later in date()) {
+        let policy = choice.applied(None, Some(today)).unwrap();
+        prop_assert_eq!(choice.applied(Some(policy), Some(later)), Some(policy));
+        prop_assert_eq!(policy.to_string().parse(), Ok(policy));
+        if let (ResetChoice::EveryDays(every), Some(next)) = (choice, policy.next_after(today)) {
+            prop_assert_eq!((next - today).whole_days(), i64::from(every.get()));
+        }
+    }
+
+    #[test]
     fn no_text_panics(text in any::<String>()) {
         let _ = text.parse::<ResetPolicy>();
         let _ = Zone::named(&text);
     }
 
+    #[test]
+    fn no_words_panic(words in prop::collection::vec(prop::sample::select(vec![
+        "every", "1", "30", "99999", "days", "months", "on", "31", "from", "2026-12",
+        "2026-12-01", "-9999-01-01", "yearly", "02-29", "once", "never",
+    ]), 0..8)) {
+        if let Ok(choice) = words.join(" ").parse::<ResetChoice>() {
+            prop_assert_eq!(choice.to_string().parse(), Ok(choice));
+        }
+    }
+
     /// Every day from one reset to the day before the next looks forward to that
     /// next one: no gap, no overlap.
     #[test]
-    fn periods_tile_the_calendar(policy in reset_policy(), from in date()) {
+    fn periods_tile_the_calendar(
+        (policy, from) in policy_and_day(),
+        part in 0.0..1.0,
+    ) {
         let Some(start) = policy.next_after(from) else { return Ok(()) };
         prop_assert!(start > from);
+        let between = from + (start - from) * part;
+        if between < start {
+            prop_assert_eq!(policy.next_after(between), Some(start));
+        }
         let Some(end) = policy.next_after(start) else { return Ok(()) };
-        prop_assert!((28..=31).contains(&(end - start).whole_days()));
+        let (shortest, longest) = lengths(policy).unwrap();
+        prop_assert!((shortest..=longest).contains(&(end - start).whole_days()));
         let mut day = start;
         while day < end {
             prop_assert_eq!(policy.next_after(day), Some(end));
             day = day.next_day().unwrap();
+        }
+    }
+
+    #[test]
+    fn resets_come_in_order_and_end_only_with_the_calendar((policy, from) in policy_and_day()) {
+        let mut last = from;
+        for _ in 0..100 {
+            let Some(next) = policy.next_after(last) else {
+                if let Some((_, longest)) = lengths(policy) {
+                    prop_assert!((Date::MAX - last).whole_days() < longest);
+                }
+                break;
+            };
+            prop_assert!(next > last);
+            last = next;
+        }
+    }
+
+    #[test]
+    fn looked_at_day_by_day_each_date_resets_once((policy, from) in policy_and_day()) {
+        let mut today = from;
+        let mut period = Period::begin(policy, today);
+        let mut coming = policy.next_after(today);
+        for _ in 0..4_000 {
+            let Some(day) = today.next_day() else { break };
+            today = day;
+            let due;
+            (period, due) = period.advance(policy, today);
+            prop_assert_eq!(due, coming == Some(today));
+            if due {
+                coming = policy.next_after(today);
+            }
+            prop_assert_eq!(period.next(), coming);
         }
     }
 
@@ -493,16 +591,14 @@ proptest! {
     /// is due, and none is missed.
     #[test]
     fn a_reset_is_due_if_its_date_has_come(
-        day in 1u8..=31,
-        from in 0i64..40_000,
+        (policy, from) in policy_and_day(),
         skips in prop::collection::vec(0i64..400, 1..50),
     ) {
-        let policy = monthly(day);
-        let mut today = OffsetDateTime::UNIX_EPOCH.date() + Duration::days(from);
+        let mut today = from;
         let mut period = Period::begin(policy, today);
         for skip in skips {
             let before = today;
-            today += Duration::days(skip);
+            today = today.saturating_add(Duration::days(skip));
             let (next, due) = period.advance(policy, today);
             prop_assert_eq!(due, policy.next_after(before).is_some_and(|date| date <= today));
             prop_assert_eq!(next, Period::begin(policy, today));
@@ -511,26 +607,28 @@ proptest! {
     }
 
     /// As long as what the clock says stays within four weeks, no date resets twice:
-    /// the shortest period is that long.
+    /// the shortest period of these policies is that long.
     #[test]
     fn a_clock_that_goes_back_and_forth_resets_no_period_twice(
-        day in 1u8..=31,
-        from in 0i64..40_000,
+        (policy, from) in policy_and_day(),
         looks in prop::collection::vec((0i64..40, 0i64..=27), 1..200),
     ) {
-        let policy = monthly(day);
-        let mut truth = OffsetDateTime::UNIX_EPOCH.date() + Duration::days(from);
+        prop_assume!(lengths(policy).is_none_or(|(shortest, _)| shortest >= 28));
+        let mut truth = from;
         let mut period = Period::begin(policy, truth);
         let mut last = None;
         for (passed, behind) in looks {
-            truth += Duration::days(passed);
+            truth = truth.saturating_add(Duration::days(passed));
             let set = period.next();
-            let (next, due) = period.advance(policy, truth - Duration::days(behind));
+            let today = truth.saturating_sub(Duration::days(behind));
+            let (next, due) = period.advance(policy, today);
             if due {
                 prop_assert!(set > last, "{set:?} after {last:?}");
                 last = set;
+                prop_assert!(next.next().is_none_or(|next| Some(next) > set));
+            } else {
+                prop_assert!(next.next() >= set);
             }
-            prop_assert!(next.next() >= set);
             period = next;
         }
     }
@@ -551,14 +649,16 @@ proptest! {
     /// Whatever was saved, the date ahead is at most two resets away.
     #[test]
     fn a_saved_date_heals(
-        policy in reset_policy(),
+        (policy, today) in policy_and_day(),
         saved in prop::option::of(date()),
-        today in date(),
     ) {
         let (period, _) = Period::restore(policy, saved).advance(policy, today);
         prop_assert_eq!(period.policy(), policy);
         if let Some(next) = period.next() {
-            prop_assert!(next > today && (next - today).whole_days() <= 62);
+            prop_assert!(next > today);
+            let coming = policy.next_after(today);
+            let second = coming.and_then(|coming| policy.next_after(coming));
+            prop_assert!(second.or(coming).is_none_or(|limit| next <= limit));
         }
         prop_assert_eq!(period.advance(policy, today), (period, false));
     }

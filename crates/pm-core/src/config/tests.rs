@@ -90,8 +90,12 @@ fn what_is_not_a_setting_is_refused_with_its_place() {
         ),
         (
             r#"{"reset": "32"}"#,
-            "line 3, column 21: there is no day 32 in a month: write a day from 1 to 31, or \
-             `never`",
+            "line 3, column 21: there is no day 32 in a month: write a day from 1 to 31",
+        ),
+        (
+            r#"{"reset": "every 30 days"}"#,
+            "line 3, column 32: `every 30 days` does not say from when: write `every 30 days \
+             from 2026-12-01`, for example",
         ),
         (
             r#"{"note": "\u001b[31m"}"#,
@@ -188,6 +192,10 @@ fn a_quota_resets_on_day_1_where_nothing_else_is_said() {
     assert_eq!(policy(r#"{"quota": "5GB"}"#), "1");
     assert_eq!(policy(r#"{"quota": "5GB", "reset": "never"}"#), "never");
     assert_eq!(policy(r#"{"reset": "31"}"#), "31");
+    assert_eq!(
+        policy(r#"{"reset": "every 3 months on 15 from 2026-12"}"#),
+        "every 3 months on 15 from 2026-12"
+    );
     assert_eq!(parse_service("80", "{}"), Service::default());
     assert_eq!(Service::default().mode, Mode::Both);
 }

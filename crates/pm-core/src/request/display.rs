@@ -59,7 +59,10 @@ impl fmt::Display for Settings {
             write!(f, " --mode {mode}")?;
         }
         if let Some(reset) = self.reset {
-            write!(f, " --reset {reset}")?;
+            match reset.to_string() {
+                words if words.contains(' ') => write!(f, " --reset {}", quoted(&words))?,
+                word => write!(f, " --reset {word}")?,
+            }
         }
         if let Some(note) = &self.note {
             write!(f, " --note={}", quoted(note.as_str()))?;
