@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use pm_core::calendar::ResetPolicy;
+use pm_core::calendar::ResetChoice;
 use pm_core::config::{Mode, Note, QuotaSize, ValueError};
 use pm_core::port::PortList;
 use pm_core::request::{Request, Selection, Settings};
@@ -183,10 +183,11 @@ struct SettingFlags {
     /// What counts: `both` (in and out) or `out` [a new service's: both]
     #[arg(long, value_name = "both|out", allow_hyphen_values = true)]
     mode: Option<Mode>,
-    /// Day of the month on which a new period begins, or `never` [a new service's: 1 with a
-    /// quota, else never]
-    #[arg(long, value_name = "1..31|never", allow_hyphen_values = true)]
-    reset: Option<ResetPolicy>,
+    /// When a new period begins: on a day of each month (1..31), "every 30 days", "every 3
+    /// months on 15" (both from now on, or "… from 2026-12-01", "… from 2026-12"), "yearly
+    /// 06-18", "once 2027-01-31", or `never` [a new service's: 1 with a quota, else never]
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
+    reset: Option<ResetChoice>,
     /// A note for you, up to 200 characters
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, value_parser = NoteParser)]
     note: Option<Note>,
@@ -438,6 +439,16 @@ mod tests {
             "add 80 --reset 0",
             "add 80 --reset 32",
             "add 80 --reset monthly",
+            "add 80 --reset every 30 days",
+            "add 80 --reset 'every 30'",
+            "add 80 --reset 'every 0 days'",
+            "add 80 --reset 'every 3651 days'",
+            "add 80 --reset 'every 121 months on 1'",
+            "add 80 --reset 'every 3 months on 32'",
+            "add 80 --reset 'every 30 days from 2026-02-30'",
+            "add 80 --reset 'every 3 months on 15 from 2026-12-01'",
+            "add 80 --reset 'yearly 02-30'",
+            "add 80 --reset 'once tomorrow'",
             "add 80 --mode max",
             "add 80 --note \"$(printf '%0201d' 0)\"",
             "add 80 --note \"$(printf 'a\\033[31m')\"",

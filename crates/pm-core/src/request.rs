@@ -16,7 +16,9 @@ pub use difference::{Difference, differences};
 pub use guard::ephemeral_overlap;
 use guard::guard_ssh;
 
-use crate::calendar::ResetPolicy;
+use time::Date;
+
+use crate::calendar::{ResetChoice, ResetPolicy};
 use crate::config::{Config, Mode, Note, QuotaSize, Service, ZoneName};
 use crate::ledger::{Ledger, State};
 use crate::port::{PortList, PortRange};
@@ -102,7 +104,7 @@ pub struct Settings {
     /// What counts against it.
     pub mode: Option<Mode>,
     /// When its periods end.
-    pub reset: Option<ResetPolicy>,
+    pub reset: Option<ResetChoice>,
     /// The operator's words.
     pub note: Option<Note>,
 }
@@ -112,6 +114,8 @@ pub struct Settings {
 pub struct Context {
     /// The ports through which the operator reaches the host.
     pub ssh_ports: BTreeSet<u16>,
+    /// The date, from which an interval counts; `None`: the clock is plainly wrong.
+    pub today: Option<Date>,
     /// Services whose quota is spent.
     pub spent: BTreeSet<PortRange>,
     /// The operator said `--force`.
@@ -153,6 +157,9 @@ pub enum Refusal {
     /// A block by the quota, which only the quota can lift.
     #[error("{0} is blocked because its quota is spent")]
     Spent(PortRange),
+    /// An interval that would start on a day that nobody knows.
+    #[error("`{0}` counts from today, and the clock of this host is plainly wrong")]
+    NoToday(ResetChoice),
     /// A change request without a change.
     #[error("nothing to change was given")]
     Nothing,
@@ -176,6 +183,13 @@ pub enum Warning {
     },
     /// No longer blocked by the operator, but by its quota.
     StillSpent(PortRange),
+    /// Its one reset would have been on a date that has passed.
+    NoResetToCome {
+        /// The service.
+        ports: PortRange,
+        /// The date.
+        date: Date,
+    },
 }
 
 impl Request {
@@ -205,7 +219,7 @@ impl Request {
                         }
                         None => {}
                     }
-                    settings.apply(next.services.entry(range).or_default());
+                    settings.apply(next.services.entry(range).or_default(), context)?;
                 }
             }
             Self::Set {
@@ -224,7 +238,7 @@ impl Request {
                     corrected = (used.bytes() > 0).then_some(range);
                 }
                 for range in selected {
-                    settings.apply(next.services.entry(range).or_default());
+                    settings.apply(next.services.entry(range).or_default(), context)?;
                 }
             }
             Self::Delete { ports } => {
@@ -355,6 +369,14 @@ impl Request {
                 warnings.push(Warning::Ephemeral { ports, overlap });
             }
         }
+        for (&ports, service) in &after.services {
+            if let Some(ResetPolicy::Once(date)) = service.reset
+                && context.today.is_some_and(|today| date <= today)
+                && before.services.get(&ports).and_then(|old| old.reset) != service.reset
+            {
+                warnings.push(Warning::NoResetToCome { ports, date });
+            }
+        }
         if let Self::Unblock { ports } = self {
             let selected = ports.resolve(after).unwrap_or_default();
             let still = selected
@@ -402,7 +424,7 @@ impl Selection {
 }
 
 impl Settings {
-    fn apply(&self, service: &mut Service) {
+    fn apply(&self, service: &mut Service, context: &Context) -> Result<(), Refusal> {
         if let Some(quota) = self.quota {
             service.quota = quota;
         }
@@ -410,10 +432,12 @@ impl Settings {
             service.mode = mode;
         }
         if let Some(reset) = self.reset {
-            service.reset = Some(reset);
+            let policy = reset.applied(service.reset, context.today);
+            service.reset = Some(policy.ok_or(Refusal::NoToday(reset))?);
         }
         if let Some(note) = &self.note {
             service.note = note.clone();
         }
+        Ok(())
     }
 }

@@ -190,7 +190,7 @@ pub fn settings() -> impl Strategy<Value = Settings> {
     (
         prop::option::of(prop::option::of(quota_size())),
         prop::option::of(mode()),
-        prop::option::of(reset_policy()),
+        prop::option::of(reset_choice()),
         prop::option::of(note()),
     )
         .prop_map(|(quota, mode, reset, note)| Settings {

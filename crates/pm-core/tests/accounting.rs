@@ -8,7 +8,7 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pm_core::calendar::{DayOfMonth, ResetPolicy};
+use pm_core::calendar::{DayOfMonth, ResetChoice, ResetPolicy};
 use pm_core::config::QuotaSize;
 use pm_core::event::Event;
 use pm_core::ledger::Usage;
@@ -128,10 +128,13 @@ fn settings() -> impl Strategy<Value = Settings> {
     use pm_core::config::Mode;
     let bytes = proptest::option::of(proptest::option::of(1u64..2_000_000));
     let mode = proptest::option::of(prop_oneof![Just(Mode::Both), Just(Mode::Out)]);
-    let reset = proptest::option::of(prop_oneof![
-        3 => (1u8..=31).prop_map(|day| ResetPolicy::Monthly(DayOfMonth::new(day).unwrap())),
-        1 => Just(ResetPolicy::Never),
-    ]);
+    let reset = proptest::option::of(
+        prop_oneof![
+            3 => (1u8..=31).prop_map(|day| ResetPolicy::Monthly(DayOfMonth::new(day).unwrap())),
+            1 => Just(ResetPolicy::Never),
+        ]
+        .prop_map(ResetChoice::from),
+    );
     (bytes, mode, reset).prop_map(|(bytes, mode, reset)| Settings {
         quota: bytes.map(|bytes| bytes.and_then(quota)),
         mode,

@@ -30,6 +30,12 @@ pub(crate) fn latest_date() -> Date {
     ))
 }
 
+/// Returns the date, in the zone whose dates count; `None` when the clock is plainly wrong.
+pub(crate) fn today(config: &Config) -> Option<Date> {
+    let now = now();
+    (now >= built_at()).then(|| zone(config).date_at(now))
+}
+
 /// Returns the zone whose dates count: the configured one, else the system's, else UTC.
 ///
 /// `TZ` is not asked: a tick under cron and a command in a shell must agree.

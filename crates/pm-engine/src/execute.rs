@@ -14,7 +14,7 @@ use pm_store::state_db::StateDb;
 
 use crate::session::Session;
 use crate::view::LOCK_WAIT;
-use crate::{Engine, EngineError, host, ssh};
+use crate::{Engine, EngineError, clock, host, ssh};
 
 /// How a request is carried out.
 #[derive(Clone, Copy, Debug, Default)]
@@ -123,6 +123,7 @@ fn judge<N: Netfilter>(
         } else {
             BTreeSet::new()
         },
+        today: clock::today(&before),
         spent: spent(&session.state),
         force: options.force,
     };

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io::ErrorKind;
 
 use pm_core::backend::BackendError;
+use pm_core::calendar::ResetChoice;
 use pm_core::request::Refusal;
 use pm_engine::EngineError;
 use pm_store::StoreError;
@@ -139,6 +140,13 @@ fn refusal_hint(refusal: &Refusal) -> Option<String> {
         Refusal::Partial { existing, .. } => format!("name the whole service: {existing}"),
         Refusal::Ssh { .. } => "if that is what you want, say it again with `--force`".to_owned(),
         Refusal::Spent(ports) => ways_out(*ports),
+        Refusal::NoToday(choice) => format!(
+            "set the clock, or say from when: `{choice} from {}`",
+            match choice {
+                ResetChoice::EveryMonths(..) => "YYYY-MM",
+                _ => "YYYY-MM-DD",
+            }
+        ),
         Refusal::Nothing => "see `pm set --help` for what can be set".to_owned(),
         Refusal::UsedOfSeveral => "name one service".to_owned(),
         Refusal::NoServices => "begin with `pm add PORT`".to_owned(),
@@ -190,6 +198,8 @@ mod tests {
                 ssh_port: 22,
             },
             Refusal::Spent(port),
+            Refusal::NoToday("every 30 days".parse().unwrap()),
+            Refusal::NoToday("every 3 months on 15".parse().unwrap()),
             Refusal::Nothing,
             Refusal::UsedOfSeveral,
             Refusal::NoServices,

@@ -177,6 +177,10 @@ pub(crate) fn warning(warning: &Warning) -> String {
              hint: {}",
             ways_out(*ports)
         ),
+        Warning::NoResetToCome { ports, date } => format!(
+            "warning: {ports} will never reset: {date} is not a date to come\n\
+             hint: name one that is: `pm set {ports} --reset \"once YYYY-MM-DD\"`"
+        ),
     }
 }
 
@@ -307,7 +311,7 @@ mod tests {
     use pm_core::calendar::Timestamp;
     use pm_core::config::Config;
     use pm_core::ledger::Usage;
-    use pm_core::request::{Context, Request};
+    use pm_core::request::{Context, Request, Selection, Settings};
 
     fn ports(text: &str) -> PortRange {
         text.parse().unwrap()
@@ -363,13 +367,21 @@ mod tests {
                 overlap: ports("32768-40000"),
             },
             Warning::StillSpent(ports("80")),
+            Warning::NoResetToCome {
+                ports: ports("80"),
+                date: time::macros::date!(2020 - 02 - 29),
+            },
         ];
         insta::assert_snapshot!(warnings.each_ref().map(warning).join("\n\n"));
     }
 
     /// Returns what is said about `request`, with services that stand as in the samples.
     fn said(request: &Request, before: &Config, after: impl FnOnce(&mut Vec<Report>)) -> String {
-        let next = request.apply(before, &Context::default()).unwrap();
+        let context = Context {
+            today: Some(time::macros::date!(2026 - 11 - 22)),
+            ..Context::default()
+        };
+        let next = request.apply(before, &context).unwrap();
         let shown = |config: &Config| {
             let mut reports = samples::reports();
             reports.retain(|report| config.services.contains_key(&report.ports));
@@ -410,6 +422,23 @@ mod tests {
             }
         };
         let same = |line: &str| said(&request(line), &config, |_| {});
+        let reset = |policy: &str| {
+            let settings = Settings {
+                reset: Some(policy.parse().unwrap()),
+                ..Settings::default()
+            };
+            let ports = Selection::Ports("80".parse().unwrap());
+            let used = None;
+            said(
+                &Request::Set {
+                    ports,
+                    settings,
+                    used,
+                },
+                &config,
+                |_| {},
+            )
+        };
         let then = |line: &str, after: &dyn Fn(&mut Report)| {
             said(&request(line), &config, |reports| {
                 reports.iter_mut().for_each(after);
@@ -424,6 +453,15 @@ mod tests {
                 same("pm set 80 --quota 5GB --mode out --reset 15 --note="),
                 same("pm set 20000 --quota none"),
                 same("pm set 20000 --reset 1"),
+                reset("every 1 day"),
+                reset("every 30 days"),
+                reset("every 30 days from 2027-01-01"),
+                reset("every 3 months on 31"),
+                reset("every 1 month on 15 from 2020-02"),
+                reset("yearly 06-18"),
+                reset("yearly 02-29"),
+                reset("once 2027-01-31"),
+                reset("never"),
                 same("pm set 20000 --note=x"),
                 same("pm set 20000 --quota 100GB"),
                 same("pm del 80,20000"),

@@ -4,8 +4,9 @@ use super::*;
 use crate::calendar::Period;
 use crate::ledger::Usage;
 use crate::ruleset::Epoch;
-use crate::strategies::{config, request};
+use crate::strategies::{config, date, request};
 use proptest::prelude::*;
+use time::macros::date;
 
 fn ports(text: &str) -> PortRange {
     text.parse().unwrap()
@@ -19,6 +20,13 @@ fn quota(text: &str) -> Settings {
     let size: Size = text.parse().unwrap();
     Settings {
         quota: Some(Some(size.try_into().unwrap())),
+        ..Settings::default()
+    }
+}
+
+fn reset(text: &str) -> Settings {
+    Settings {
+        reset: Some(text.parse().unwrap()),
         ..Settings::default()
     }
 }
@@ -69,6 +77,13 @@ fn apply(request: &Request, config: &Config) -> Result<Config, Refusal> {
 /// Returns a configuration with these services, without settings.
 fn monitoring(text: &str) -> Config {
     apply(&add(text, Settings::default()), &Config::default()).unwrap()
+}
+
+fn on(today: Date) -> Context {
+    Context {
+        today: Some(today),
+        ..Context::default()
+    }
 }
 
 fn spent(text: &str) -> Context {
@@ -238,7 +253,7 @@ fn touching_one_port_leaves_those_that_begin_alike() {
 fn what_is_set_changes_and_the_rest_stays() {
     let all = Settings {
         mode: Some(Mode::Out),
-        reset: Some(ResetPolicy::Never),
+        reset: Some(ResetPolicy::Never.into()),
         note: Some("a note".parse().unwrap()),
         ..quota("5GB")
     };
@@ -463,6 +478,113 @@ fn ports_that_the_host_takes_for_itself_are_warned_about() {
 }
 
 #[test]
+fn an_interval_starts_on_the_day_it_is_set_and_keeps_its_start() {
+    let mut config = monitoring("80");
+    for (said, today, set_to) in [
+        (
+            "every 30 days",
+            date!(2026 - 11 - 22),
+            "every 30 days from 2026-11-22",
+        ),
+        // The same again, even by a clock that went back.
+        (
+            "every 30 days",
+            date!(2027 - 01 - 05),
+            "every 30 days from 2026-11-22",
+        ),
+        (
+            "every 30 days",
+            date!(2026 - 11 - 21),
+            "every 30 days from 2026-11-22",
+        ),
+        (
+            "every 30 days from 2026-12-01",
+            date!(2027 - 01 - 05),
+            "every 30 days from 2026-12-01",
+        ),
+        (
+            "every 31 days",
+            date!(2027 - 01 - 05),
+            "every 31 days from 2027-01-05",
+        ),
+        (
+            "every 3 months on 15",
+            date!(2027 - 01 - 31),
+            "every 3 months on 15 from 2027-01",
+        ),
+        (
+            "every 3 months on 15",
+            date!(2027 - 02 - 28),
+            "every 3 months on 15 from 2027-01",
+        ),
+        (
+            "every 3 months on 16",
+            date!(2027 - 02 - 28),
+            "every 3 months on 16 from 2027-02",
+        ),
+        (
+            "every 4 months on 16",
+            date!(2027 - 03 - 01),
+            "every 4 months on 16 from 2027-03",
+        ),
+        ("yearly 06-18", date!(2027 - 03 - 01), "yearly 06-18"),
+        (
+            "every 4 months on 16",
+            date!(2027 - 04 - 01),
+            "every 4 months on 16 from 2027-04",
+        ),
+        ("31", date!(2027 - 04 - 01), "31"),
+    ] {
+        let request = add_or_set("80", reset(said));
+        config = request.apply(&config, &on(today)).unwrap();
+        let policy = config.services[&ports("80")].reset.unwrap();
+        assert_eq!(policy.to_string(), set_to, "{said} on {today}");
+        assert_eq!(Config::parse(&config.emit()).unwrap(), config);
+    }
+}
+
+#[test]
+fn without_a_clock_an_interval_must_say_its_start() {
+    let config = monitoring("80");
+    for said in ["every 30 days", "every 3 months on 15"] {
+        let request = set(these("80"), reset(said));
+        let refused = Refusal::NoToday(said.parse().unwrap());
+        assert_eq!(apply(&request, &config), Err(refused));
+    }
+    for said in [
+        "every 30 days from 2026-12-01",
+        "every 3 months on 15 from 2026-12",
+        "once 2027-01-31",
+    ] {
+        assert!(
+            apply(&set(these("80"), reset(said)), &config).is_ok(),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_reset_that_cannot_come_is_warned_about_once() {
+    let before = monitoring("80");
+    let warnings = |said: &str, today| {
+        let request = set(these("80"), reset(said));
+        let context = on(today);
+        let after = request.apply(&before, &context).unwrap();
+        let first = request.warnings(&before, &after, &context, None, &[]);
+        assert_eq!(request.warnings(&after, &after, &context, None, &[]), []);
+        first
+    };
+    let date = date!(2027 - 01 - 31);
+    let passed = Warning::NoResetToCome {
+        ports: ports("80"),
+        date,
+    };
+    assert_eq!(warnings("once 2027-01-31", date!(2027 - 01 - 30)), []);
+    assert_eq!(warnings("once 2027-01-31", date), [passed]);
+    assert_eq!(warnings("yearly 01-31", date), []);
+}
+
+#[test]
 fn a_request_reads_like_the_command_line() {
     let settings = Settings {
         mode: Some(Mode::Out),
@@ -482,6 +604,18 @@ fn a_request_reads_like_the_command_line() {
         (
             add_or_set("81,80", settings),
             r"pm add 80,81 --quota 1.5GiB --mode out --reset 31 --note='it'\''s 5 o'\''clock' --or-set",
+        ),
+        (
+            set(these("80"), reset("every 3 months on 15")),
+            "pm set 80 --reset 'every 3 months on 15'",
+        ),
+        (
+            set(these("80"), reset("every 1 days from 2026-12-01")),
+            "pm set 80 --reset 'every 1 day from 2026-12-01'",
+        ),
+        (
+            set(these("80"), reset("Yearly 06-18")),
+            "pm set 80 --reset 'yearly 06-18'",
         ),
         (corrected, "pm set --all --quota none --used 12MB"),
         (Request::Delete { ports: these("80") }, "pm del 80"),
@@ -571,9 +705,10 @@ proptest! {
         config in config(),
         request in request(),
         force in any::<bool>(),
+        today in prop::option::of(date()),
         pick in any::<prop::sample::Index>(),
     ) {
-        let mut context = Context { force, ..Context::default() };
+        let mut context = Context { force, today, ..Context::default() };
         if !config.services.is_empty() {
             let chosen = *config.services.keys().nth(pick.index(config.services.len())).unwrap();
             context.spent.insert(chosen);
