@@ -2,6 +2,7 @@
 
 use time::Date;
 
+use crate::calendar::ResetPolicy;
 use crate::config::{Config, Mode, Note, QuotaSize};
 use crate::ledger::{State, Usage};
 use crate::port::PortRange;
@@ -25,6 +26,8 @@ pub struct Report {
     pub quota: Option<QuotaSize>,
     /// By what it is blocked; `None`: it is open.
     pub blocked_by: Option<BlockedBy>,
+    /// When its periods end.
+    pub reset: ResetPolicy,
     /// When the next period begins; `None`: never.
     pub next_reset: Option<Date>,
 }
@@ -61,6 +64,7 @@ pub fn reports(config: &Config, state: &State) -> Vec<Report> {
                 billed: ledger.billed(service.mode),
                 quota: service.quota,
                 blocked_by,
+                reset: service.reset_policy(),
                 next_reset: ledger.period.next(),
             })
         })

@@ -1,5 +1,6 @@
 //! Services to show in the tests of what is shown.
 
+use pm_core::calendar::{DayOfMonth, ResetPolicy};
 use pm_core::config::{Mode, QuotaSize};
 use pm_core::ledger::Usage;
 use pm_core::report::{BlockedBy, Report};
@@ -16,6 +17,7 @@ pub(crate) fn report(port: &str) -> Report {
         billed: 0,
         quota: None,
         blocked_by: None,
+        reset: ResetPolicy::Never,
         next_reset: None,
     }
 }
@@ -27,6 +29,7 @@ pub(crate) fn limited(port: &str, quota: &str, incoming: u64, outgoing: u64) -> 
         usage: Usage { incoming, outgoing },
         billed: incoming + outgoing,
         quota: Some(QuotaSize::try_from(size).unwrap()),
+        reset: ResetPolicy::Monthly(DayOfMonth::FIRST),
         next_reset: Some(time::macros::date!(2026 - 12 - 01)),
         ..report(port)
     }

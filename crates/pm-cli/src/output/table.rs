@@ -4,9 +4,12 @@ use std::fmt::Write;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Row, Table, Width};
+use pm_core::calendar::ResetPolicy;
 use pm_core::config::{Mode, Note};
 use pm_core::report::{BlockedBy, Report};
 use pm_core::units::{SizeFamily, approximate};
+
+use crate::output::words::when;
 
 /// The columns that hold numbers.
 const NUMBERS: [usize; 4] = [1, 2, 3, 4];
@@ -110,13 +113,18 @@ pub(crate) fn service(report: &Report) -> String {
     if report.adjust != 0 {
         line("Correction", format!("{:+} bytes", report.adjust));
     }
-    line(
-        "Next reset",
-        report
-            .next_reset
-            .map_or("never".to_owned(), |date| date.to_string()),
-    );
+    line("Next reset", next_reset(report));
     page
+}
+
+fn next_reset(report: &Report) -> String {
+    let date = report
+        .next_reset
+        .map_or("never".to_owned(), |date| date.to_string());
+    match report.reset {
+        ResetPolicy::Never => date,
+        policy => format!("{date} ({})", when(policy)),
+    }
 }
 
 fn exact(bytes: u64, report: &Report) -> String {

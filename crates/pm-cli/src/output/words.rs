@@ -71,7 +71,7 @@ fn reset(policy: ResetPolicy) -> String {
 }
 
 /// Returns when a policy resets.
-fn when(policy: ResetPolicy) -> String {
+pub(crate) fn when(policy: ResetPolicy) -> String {
     match policy {
         ResetPolicy::Monthly(day) => format!("on day {day} of each month"),
         ResetPolicy::EveryDays { every, from } => {
