@@ -1,6 +1,7 @@
 //! Development commands: `cargo xtask test` and its friends.
 
 mod bench;
+mod calendar;
 mod cleanup;
 mod demo;
 mod lab;
@@ -38,6 +39,12 @@ enum Command {
         /// The program to test; without it, a release build is made.
         #[arg(long, value_name = "FILE")]
         pm: Option<PathBuf>,
+        /// Repeat a run's random choices.
+        #[arg(long)]
+        seed: Option<u64>,
+    },
+    /// Compare the calendar with python-dateutil and Python's zoneinfo on random policies and zones.
+    Calendar {
         /// Repeat a run's random choices.
         #[arg(long)]
         seed: Option<u64>,
@@ -85,6 +92,7 @@ fn run() -> Result<ExitCode> {
     match Arguments::parse().command {
         Command::Test => test::run()?,
         Command::NetnsTest { filter, pm, seed } => return netns::run(filter.as_deref(), pm, seed),
+        Command::Calendar { seed } => calendar::run(seed)?,
         Command::Demo => demo::run()?,
         Command::Bench { quick, only, pm } => bench::run(quick, only.as_deref(), pm)?,
         Command::Measure { command } => bench::child(&command)?,

@@ -104,7 +104,8 @@ pub(crate) fn run(
     })
 }
 
-fn seed_from_clock() -> u64 {
+/// Returns a seed for a run that is not a repetition.
+pub(crate) fn seed_from_clock() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |time| time.as_secs())

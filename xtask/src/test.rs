@@ -10,6 +10,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::calendar;
+
 /// A program that the tests call, and the Debian package that has it.
 const PROGRAMS: [(&str, &str); 9] = [
     ("cc", "gcc"),
@@ -44,7 +46,13 @@ const IMPURE: [&str; 9] = [
 pub(crate) fn run() -> Result<()> {
     let started = Instant::now();
     let root = nix::unistd::geteuid().is_root();
-    stage("packages", || install_missing(&PROGRAMS, root))?;
+    stage("packages", || {
+        install_missing(&PROGRAMS, root)?;
+        if root && calendar::python().is_none() {
+            install_missing(&[("a Python with dateutil", "python3-dateutil")], root)?;
+        }
+        Ok(())
+    })?;
     stage("rust components", components)?;
     stage("format", || cargo(&["fmt", "--all", "--check"]))?;
     stage("clippy", || {
@@ -69,6 +77,10 @@ pub(crate) fn run() -> Result<()> {
         cargo(&["test", "--quiet", "--workspace", "--doc"])
     })?;
     stage("purity of pm-core", purity)?;
+    let oracle = root || calendar::python().is_some();
+    if oracle {
+        stage("calendar against python-dateutil", || calendar::run(None))?;
+    }
     if root {
         let pm = stage("release build", build_pm)?;
         // A process of its own: it handles interrupts differently.
@@ -85,6 +97,9 @@ pub(crate) fn run() -> Result<()> {
         println!(
             "SKIPPED: the netns tests (real traffic in network namespaces) need root: sudo cargo xtask netns-test"
         );
+        if !oracle {
+            println!("SKIPPED: the calendar's oracle needs python3-dateutil: cargo xtask calendar");
+        }
     }
     Ok(())
 }

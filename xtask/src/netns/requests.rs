@@ -133,6 +133,8 @@ fn impossible_ports_and_quotas_are_refused_and_change_nothing(lab: &mut Lab) -> 
     for args in [
         ["--reset", "32"],
         ["--reset", "0"],
+        ["--reset", "every 0 days"],
+        ["--reset", "yearly 02-30"],
         ["--mode", "sideways"],
         ["--used", "-5GB"],
     ] {
