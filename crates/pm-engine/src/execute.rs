@@ -123,7 +123,7 @@ fn judge<N: Netfilter>(
         } else {
             BTreeSet::new()
         },
-        today: clock::today(&before),
+        today: clock::today(before),
         spent: spent(&session.state),
         force: options.force,
     };
