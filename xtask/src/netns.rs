@@ -3,6 +3,7 @@
 //! A test is a function on a fresh [`Lab`]; its name states the behaviour. One file per theme.
 
 mod accounting;
+mod crosstalk;
 mod faults;
 mod guards;
 mod kills;
@@ -63,6 +64,7 @@ pub(crate) fn run(
         wire::TESTS,
         accounting::TESTS,
         quota::TESTS,
+        crosstalk::TESTS,
         requests::TESTS,
         guards::TESTS,
         faults::TESTS,

@@ -63,24 +63,20 @@ fn place(
         ruleset.links.insert(ports, Link::Room(variant));
         return;
     }
-    let linked = Variant::BOTH
-        .into_iter()
-        .find(|&variant| link.leads_to(variant));
-    if linked.is_some() && terms.is_some_and(|terms| left(ledger, terms) < HOLD_BELOW) {
-        ruleset.links.insert(ports, Link::Drop);
-        return;
-    }
     // Never under a name that is still taken: somebody else may hold on to the room behind it.
     let free = Variant::BOTH
         .into_iter()
         .find(|&variant| !installed.rooms.contains_key(&RoomId { ports, variant }));
+    let is_linked = link.leads_to(Variant::A) || link.leads_to(Variant::B);
+    let in_both = link.leads_to(Variant::A) && link.leads_to(Variant::B);
+    let nearly_spent = terms.is_some_and(|terms| left(ledger, terms) < HOLD_BELOW);
+    if in_both || (free.is_some() && is_linked && nearly_spent) {
+        // In neither room until the next round has read both at rest.
+        ruleset.links.insert(ports, Link::Drop);
+        return;
+    }
     let Some(variant) = free else {
-        if link.leads_to(Variant::A) && link.leads_to(Variant::B) {
-            // The two maps lead to different rooms: hold it until neither is in use.
-            ruleset.links.insert(ports, Link::Drop);
-        } else {
-            ruleset.waiting.insert(ports);
-        }
+        ruleset.waiting.insert(ports);
         return;
     };
     let room = RoomId { ports, variant };

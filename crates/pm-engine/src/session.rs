@@ -154,19 +154,23 @@ impl<'a, N: Netfilter> Session<'a, N> {
         self.scope = None;
     }
 
-    /// Returns the batch that leads from what was observed to what must be.
+    /// Returns the next batch on the way from what was observed to what must be.
     pub(crate) fn pending(&self, config: &Config) -> Changes {
+        self.next_step(config).0
+    }
+
+    /// Returns the next batch, and whether some service cannot be where it must be without it.
+    fn next_step(&self, config: &Config) -> (Changes, bool) {
         let Some((_, installed)) = &self.seen else {
-            return Changes::default();
+            return (Changes::default(), false);
         };
         if self.state.torn_down {
-            return withdrawal(installed);
+            return (withdrawal(installed), true);
         }
-        difference(
-            installed,
-            &plan(config, &self.state, installed),
-            &self.state,
-        )
+        let wanted = plan(config, &self.state, installed);
+        let changes = difference(installed, &wanted, &self.state);
+        let is_needed = !changes.is_cleanup() || !wanted.waiting.is_empty();
+        (changes, is_needed)
     }
 
     /// Makes the kernel hold what `config` and the usage ask for, saving before every batch.
@@ -183,10 +187,14 @@ impl<'a, N: Netfilter> Session<'a, N> {
     ) -> Result<(), EngineError> {
         for _ in 0..MAX_ROUNDS {
             self.observe(config)?;
-            let changes = self.pending(config);
-            if !changes.is_empty() && !changes.is_cleanup() {
+            let (changes, is_needed) = self.next_step(config);
+            if !changes.is_empty() && is_needed {
                 self.save_before_batch(&changes, text, db)?;
-                self.apply(&changes)?;
+                if changes.is_cleanup() {
+                    self.make_way(changes, config)?;
+                } else {
+                    self.apply(&changes)?;
+                }
                 continue;
             }
             self.before = None;
@@ -219,6 +227,21 @@ impl<'a, N: Netfilter> Session<'a, N> {
         before.expect(changes, &planned);
         let before = before.clone();
         self.save(db, before, None)
+    }
+
+    /// Deletes rooms in whose place others must come.
+    fn make_way(&mut self, changes: Changes, config: &Config) -> Result<(), EngineError> {
+        if self.clean_up(changes) {
+            return Ok(());
+        }
+        self.observe(config)?;
+        match self.next_step(config) {
+            (changes, true) if changes.is_cleanup() => match self.leftover.pop() {
+                Some(error) => Err(error.into()),
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
     }
 
     /// Deletes rooms that are no longer used. Returns whether all of them are gone; what somebody
