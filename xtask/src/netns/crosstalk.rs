@@ -30,6 +30,10 @@ fn commands_on_another_service_let_nothing_past_a_quota(lab: &mut Lab) -> Result
             flood.wait_for(10_000)?;
             lab.ok(&["monitor"])?;
             lab.ok(&["set", "30000", "--note", &format!("{round}.{step}")])?;
+            ensure!(
+                !lab.table()?.contains("in_20000_b"),
+                "round {round}.{step}: 20000 was moved for a note on 30000"
+            );
         }
         flood.wait_for(2 * QUOTA / PAYLOAD as u64)?;
         lab.ok(&["set", "30000", "--note", "after the cut"])?;
