@@ -49,6 +49,8 @@ pub struct Ledger {
     pub usage: Usage,
     /// The operator's correction of what is billed, in bytes.
     pub adjust: i64,
+    /// The mode whose sum that corrects; `None` once the service is deleted.
+    pub mode: Option<Mode>,
     /// The terms under which the quota was found spent, which stays so until they are better.
     pub spent: Option<Terms>,
     /// The running period.
@@ -195,6 +197,7 @@ impl Ledger {
         Self {
             usage: Usage::default(),
             adjust: 0,
+            mode: Some(Mode::Both),
             spent: None,
             period,
             rooms: Rooms::default(),
@@ -239,6 +242,7 @@ impl Ledger {
     pub fn set_billed(&mut self, mode: Mode, bytes: u64) {
         let counted = self.usage.counted(mode);
         let adjust = i128::from(bytes) - i128::from(counted);
+        self.mode = Some(mode);
         self.adjust = i64::try_from(adjust).unwrap_or(if adjust < 0 { i64::MIN } else { i64::MAX });
     }
 }

@@ -301,21 +301,10 @@ impl Request {
 
     /// Carries out what concerns usage, not configuration.
     ///
-    /// `state` must come from a [`step`](crate::tick::step) with the configuration `before`, and
-    /// be stepped again with the new `config` after.
-    pub fn apply_to_usage(&self, before: &Config, config: &Config, state: &mut State) {
+    /// `state` must come from a [`step`](crate::tick::step) with the configuration before, and be
+    /// stepped again with the new `config` after.
+    pub fn apply_to_usage(&self, config: &Config, state: &mut State) {
         match self {
-            Self::Add { ports, .. } => {
-                // What a deleted service of this name left behind is not this one's.
-                for range in ports
-                    .iter()
-                    .filter(|range| !before.services.contains_key(range))
-                {
-                    if let Some(ledger) = state.ledgers.get_mut(&range) {
-                        ledger.reset();
-                    }
-                }
-            }
             Self::Reset { ports } => {
                 for range in ports.resolve(config).unwrap_or_default() {
                     if let Some(ledger) = state.ledgers.get_mut(&range) {
@@ -323,23 +312,16 @@ impl Request {
                     }
                 }
             }
-            Self::Set { ports, used, .. } => {
+            Self::Set {
+                ports,
+                used: Some(used),
+                ..
+            } => {
                 for range in ports.resolve(config).unwrap_or_default() {
-                    let services = (before.services.get(&range), config.services.get(&range));
-                    let (Some(old), Some(new)) = services else {
-                        continue;
-                    };
-                    let Some(ledger) = state.ledgers.get_mut(&range) else {
-                        continue;
-                    };
-                    match used {
-                        Some(used) => correct(ledger, new, used.bytes()),
-                        // A correction is of a sum; where another sum counts, the operator's
-                        // figure stays.
-                        None if ledger.adjust != 0 && old.mode != new.mode => {
-                            correct(ledger, new, ledger.billed(old.mode));
-                        }
-                        None => {}
+                    let service = config.services.get(&range);
+                    if let (Some(service), Some(ledger)) = (service, state.ledgers.get_mut(&range))
+                    {
+                        correct(ledger, service, used.bytes());
                     }
                 }
             }

@@ -55,9 +55,13 @@ pub fn step(
     let mut events = Vec::new();
     let mut ledgers = state.ledgers.clone();
     for (&ports, service) in &config.services {
-        ledgers
+        let ledger = ledgers
             .entry(ports)
             .or_insert_with(|| Ledger::new(begin_period(service, now)));
+        if ledger.mode.is_none() {
+            // What a deleted service of this name left behind is not this one's.
+            ledger.reset();
+        }
     }
 
     let marks = marks(reading.table.as_ref(), installed);
@@ -79,12 +83,17 @@ pub fn step(
 
     for (&ports, service) in &config.services {
         if let Some(ledger) = ledgers.get_mut(&ports) {
+            follow_mode(ledger, service);
             end_period(ports, ledger, service, now, &mut events);
             judge_quota(ports, ledger, service, &mut events);
         }
     }
     ledgers.retain(|ports, ledger| {
-        let stays = config.services.contains_key(ports) || !ledger.rooms.is_empty();
+        let is_wanted = config.services.contains_key(ports);
+        if !is_wanted {
+            ledger.mode = None;
+        }
+        let stays = is_wanted || !ledger.rooms.is_empty();
         if !stays {
             events.push(Event::Closed {
                 ports: *ports,
@@ -308,6 +317,16 @@ fn begin_period(service: &Service, now: Now<'_>) -> Period {
         return Period::restore(ResetPolicy::Never, None);
     }
     Period::begin(service.reset_policy(), now.zone.date_at(now.time))
+}
+
+/// Keeps the operator's figure where another sum counts from now on: a correction is of a sum.
+fn follow_mode(ledger: &mut Ledger, service: &Service) {
+    match ledger.mode {
+        Some(old) if old != service.mode && ledger.adjust != 0 => {
+            ledger.set_billed(service.mode, ledger.billed(old));
+        }
+        _ => ledger.mode = Some(service.mode),
+    }
 }
 
 fn end_period(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use pm_core::backend::{BackendError, Netfilter};
+use pm_core::backend::Netfilter;
 use pm_core::config::Config;
 use pm_core::event::Event;
 use pm_core::ledger::State;
@@ -40,8 +40,8 @@ pub struct Executed {
     pub warnings: Vec<Warning>,
     /// What happened, in order.
     pub events: Vec<Event>,
-    /// Why rooms that are no longer used could not be deleted; the next tick tries again.
-    pub leftover: Vec<BackendError>,
+    /// What could not be tidied up, such as rooms no longer used; the next tick tries again.
+    pub leftover: Vec<EngineError>,
     /// Whether pm was taken out of the kernel, so that none of it is in force.
     pub torn_down: bool,
 }
@@ -133,7 +133,7 @@ fn judge<N: Netfilter>(
     let warnings = request.warnings(before, &after, &context, ephemeral, &reserved);
     let reports_before = reports(before, &session.state);
     session.begin_request(before);
-    request.apply_to_usage(before, &after, &mut session.state);
+    request.apply_to_usage(&after, &mut session.state);
     let reports_after = reports(&after, &session.state);
     Ok(Executed {
         before: before.clone(),

@@ -1,6 +1,6 @@
 //! Into the kernel at boot, and out of it on request.
 
-use pm_core::backend::{BackendError, Netfilter};
+use pm_core::backend::Netfilter;
 use pm_core::event::Event;
 use pm_store::StoreError;
 use pm_store::locks::Lock;
@@ -17,8 +17,8 @@ pub struct Moved {
     pub services: usize,
     /// What happened, in order.
     pub events: Vec<Event>,
-    /// Why rooms that are no longer used could not be deleted; the next tick tries again.
-    pub leftover: Vec<BackendError>,
+    /// What could not be tidied up, such as rooms no longer used; the next tick tries again.
+    pub leftover: Vec<EngineError>,
     /// Why the configuration on disk was not used, but the last good one.
     pub stale_config: Option<StoreError>,
 }

@@ -28,8 +28,10 @@ pub(crate) struct Session<'a, N> {
     /// The configuration and the usage without the request that is being carried out. Until all
     /// of it is in force, this is what is saved: a request that fails leaves no trace.
     before: Option<(Config, State)>,
-    /// Why rooms that are no longer used could not be deleted.
-    pub(crate) leftover: Vec<BackendError>,
+    /// Whether the kernel holds all that must be.
+    in_force: bool,
+    /// What could not be tidied up.
+    pub(crate) leftover: Vec<EngineError>,
     /// The services whose totals matter; `None`: all. Those of others may be as last saved.
     scope: Option<PortList>,
     /// The last reading and what the kernel held then, until a batch is applied.
@@ -81,6 +83,7 @@ impl<'a, N: Netfilter> Session<'a, N> {
             saved: state.clone(),
             state,
             before: None,
+            in_force: false,
             leftover: Vec::new(),
             scope,
             seen: None,
@@ -186,27 +189,51 @@ impl<'a, N: Netfilter> Session<'a, N> {
         db: &mut StateDb,
     ) -> Result<(), EngineError> {
         for _ in 0..MAX_ROUNDS {
-            self.observe(config)?;
-            let (changes, is_needed) = self.next_step(config);
-            if !changes.is_empty() && is_needed {
-                self.save_before_batch(&changes, text, db)?;
-                if changes.is_cleanup() {
-                    self.make_way(changes, config)?;
-                } else {
-                    self.apply(&changes)?;
+            let was_in_force = self.in_force;
+            match self.round(config, text, db) {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                // What is in force is not undone for what comes after it.
+                Err(error) if was_in_force => {
+                    self.leftover.push(error);
+                    return Ok(());
                 }
-                continue;
-            }
-            self.before = None;
-            let settled = changes.is_empty() && !self.state.torn_down;
-            let generation = self.seen.as_ref().map(|(reading, _)| reading.generation);
-            self.state.settled_at = generation.filter(|_| settled);
-            self.save(db, self.state.clone(), Some(text))?;
-            if changes.is_empty() || !self.clean_up(changes) {
-                return Ok(());
+                Err(error) => return Err(error),
             }
         }
-        Err(EngineError::Unsettled { rounds: MAX_ROUNDS })
+        let error = EngineError::Unsettled { rounds: MAX_ROUNDS };
+        if !self.in_force {
+            return Err(error);
+        }
+        self.leftover.push(error);
+        Ok(())
+    }
+
+    /// Does one round of reading, saving and changing. Returns whether nothing is left to do.
+    fn round(
+        &mut self,
+        config: &Config,
+        text: &str,
+        db: &mut StateDb,
+    ) -> Result<bool, EngineError> {
+        self.observe(config)?;
+        let (changes, is_needed) = self.next_step(config);
+        if !changes.is_empty() && is_needed {
+            self.save_before_batch(&changes, text, db)?;
+            if changes.is_cleanup() {
+                self.make_way(changes, config)?;
+            } else {
+                self.apply(&changes)?;
+            }
+            return Ok(false);
+        }
+        let settled = changes.is_empty() && !self.state.torn_down;
+        let generation = self.seen.as_ref().map(|(reading, _)| reading.generation);
+        self.state.settled_at = generation.filter(|_| settled);
+        self.save(db, self.state.clone(), Some(text))?;
+        self.before = None;
+        self.in_force = true;
+        Ok(changes.is_empty() || !self.clean_up(changes))
     }
 
     /// Saves what must be known should pm die between the batch and the next reading.
@@ -237,7 +264,7 @@ impl<'a, N: Netfilter> Session<'a, N> {
         self.observe(config)?;
         match self.next_step(config) {
             (changes, true) if changes.is_cleanup() => match self.leftover.pop() {
-                Some(error) => Err(error.into()),
+                Some(error) => Err(error),
                 None => Ok(()),
             },
             _ => Ok(()),
@@ -262,7 +289,7 @@ impl<'a, N: Netfilter> Session<'a, N> {
             }
             Err(BackendError::Raced) => return true,
             Err(error) if changes.delete_rooms.len() == 1 => {
-                self.leftover.push(error);
+                self.leftover.push(error.into());
                 return false;
             }
             // One by one, so that only what is held on to stays.
@@ -276,7 +303,7 @@ impl<'a, N: Netfilter> Session<'a, N> {
             };
             match self.netfilter.apply(&one, generation) {
                 Ok(next) => generation = next,
-                Err(error) => self.leftover.push(error),
+                Err(error) => self.leftover.push(error.into()),
             }
         }
         false

@@ -1,6 +1,6 @@
 //! The tick, once a minute: account for what was counted, and keep the kernel as it must be.
 
-use pm_core::backend::{BackendError, Netfilter};
+use pm_core::backend::Netfilter;
 use pm_core::config::Config;
 use pm_core::event::Event;
 use pm_core::ledger::State;
@@ -19,8 +19,8 @@ pub enum Ticked {
     Done {
         /// What happened, in order.
         events: Vec<Event>,
-        /// Why rooms that are no longer used could not be deleted; the next tick tries again.
-        leftover: Vec<BackendError>,
+        /// What could not be tidied up, such as rooms no longer used; the next tick tries again.
+        leftover: Vec<EngineError>,
         /// Why the configuration on disk was not used, but the last good one.
         stale_config: Option<StoreError>,
     },

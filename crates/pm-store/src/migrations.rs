@@ -43,6 +43,7 @@ const MIGRATIONS: [&str; 1] = [
         incoming INTEGER NOT NULL,
         outgoing INTEGER NOT NULL,
         adjust INTEGER NOT NULL,
+        mode TEXT,
         spent_mode TEXT,
         spent_allowance INTEGER,
         reset_policy TEXT NOT NULL,

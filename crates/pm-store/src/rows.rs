@@ -43,7 +43,7 @@ pub(crate) fn load(connection: &Connection) -> rusqlite::Result<Option<State>> {
 
     let mut select = connection.prepare_cached(
         "SELECT first_port, last_port, incoming, outgoing, adjust, spent_mode, spent_allowance,
-                reset_policy, next_reset
+                reset_policy, next_reset, mode
          FROM ledger ORDER BY first_port, last_port",
     )?;
     let ledgers = select.query_map([], read_ledger)?;
@@ -151,8 +151,8 @@ impl<'c> Writer<'c> {
             put_ledger: connection.prepare_cached(
                 "INSERT OR REPLACE INTO ledger
                      (first_port, last_port, incoming, outgoing, adjust, spent_mode,
-                      spent_allowance, reset_policy, next_reset)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                      spent_allowance, reset_policy, next_reset, mode)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?,
             move_usage: connection.prepare_cached(
                 "UPDATE ledger SET incoming = ?3, outgoing = ?4
@@ -212,13 +212,15 @@ impl<'c> Writer<'c> {
         let Ledger {
             usage,
             adjust,
+            mode,
             spent,
             period,
             rooms: _,
         } = ledger;
         let (incoming, outgoing) = (usage.incoming.cast_signed(), usage.outgoing.cast_signed());
         if let Some(before) = before
-            && (before.adjust, before.spent, before.period) == (*adjust, *spent, *period)
+            && (before.adjust, before.mode) == (*adjust, *mode)
+            && (before.spent, before.period) == (*spent, *period)
         {
             let row = params![ports.first(), ports.last(), incoming, outgoing];
             if before.usage == *usage || self.move_usage.execute(row)? == 1 {
@@ -240,6 +242,7 @@ impl<'c> Writer<'c> {
                 spent.map(|terms| terms.allowance),
                 period.policy().to_string(),
                 next,
+                mode.map(|mode| mode.to_string()),
             ])
             .map(drop)
     }
@@ -327,12 +330,14 @@ fn read_ledger(row: &Row<'_>) -> rusqlite::Result<(PortRange, Ledger)> {
         Some(date) => Some(Date::parse(date, DATE).map_err(|error| unreadable(8, error))?),
         None => None,
     };
+    let mode = row.get_ref(9)?.as_str_or_null()?.map(str::parse);
     let ledger = Ledger {
         usage: Usage {
             incoming: row.get::<_, i64>(2)?.cast_unsigned(),
             outgoing: row.get::<_, i64>(3)?.cast_unsigned(),
         },
         adjust: row.get(4)?,
+        mode: mode.transpose().map_err(|error| unreadable(9, error))?,
         spent,
         period: Period::restore(policy, next),
         rooms: Rooms::default(),

@@ -3,9 +3,8 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use pm_core::backend::BackendError;
 use pm_core::event::Event;
-use pm_engine::Ticked;
+use pm_engine::{EngineError, Ticked};
 use pm_store::StoreError;
 
 use crate::cli::Places;
@@ -36,7 +35,7 @@ pub(crate) fn restore(places: &Places, anew: bool) -> Result<ExitCode> {
 /// everything was done by the last good one: somebody must mend it.
 pub(crate) fn report(
     events: &[Event],
-    leftover: &[BackendError],
+    leftover: &[EngineError],
     stale_config: Option<&StoreError>,
 ) -> ExitCode {
     for event in events {

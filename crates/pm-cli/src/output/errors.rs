@@ -28,8 +28,8 @@ pub(crate) fn warn_stale_config(error: &StoreError) {
     tell!("{}", stale_config(error));
 }
 
-/// Returns a warning that a room that is no longer used is still there.
-pub(crate) fn leftover(error: &BackendError) -> String {
+/// Returns a warning of what could not be tidied up.
+pub(crate) fn leftover(error: &EngineError) -> String {
     let mut text = format!("warning: {error}");
     if let Some(cause) = error.source() {
         let cause = cause.to_string();
@@ -38,8 +38,8 @@ pub(crate) fn leftover(error: &BackendError) -> String {
         }
     }
     text.push_str(
-        "\nhint: nothing passes there any more; another program's rule may hold on to it, see `nft \
-         list ruleset`; the next tick tries again",
+        "\nhint: what was asked for is in force; another program's rule may hold on to what is no longer \
+         used, see `nft list ruleset`; the next tick tries again",
     );
     text
 }

@@ -242,7 +242,7 @@ fn touching_one_port_leaves_those_that_begin_alike() {
         assert_eq!(touched, [ports("80")], "{request}");
     }
     let mut state = used_state(&config, 1_000);
-    Request::Reset { ports: these("80") }.apply_to_usage(&config, &config, &mut state);
+    Request::Reset { ports: these("80") }.apply_to_usage(&config, &mut state);
     for (&range, ledger) in &state.ledgers {
         let left = if range == ports("80") { 0 } else { 1_000 };
         assert_eq!(ledger.billed(Mode::Both), left, "{range}");
@@ -657,7 +657,7 @@ fn what_was_used_is_set_to_the_byte() {
     let config = monitoring("80,90");
     let mut state = used_state(&config, 1_000);
     for (text, billed) in [("1500B", 1_500), ("400B", 400), ("0", 0)] {
-        used(these("80"), text).apply_to_usage(&config, &config, &mut state);
+        used(these("80"), text).apply_to_usage(&config, &mut state);
         let ledger = &state.ledgers[&ports("80")];
         assert_eq!(ledger.billed(Mode::Both), billed);
         assert_eq!(
@@ -666,37 +666,6 @@ fn what_was_used_is_set_to_the_byte() {
         );
     }
     assert_eq!(state.ledgers[&ports("90")].adjust, 0);
-}
-
-#[test]
-fn a_corrected_figure_stays_where_another_sum_counts() {
-    let before = monitoring("80");
-    let mut state = used_state(&before, 1_000);
-    used(these("80"), "0").apply_to_usage(&before, &before, &mut state);
-    let settings = Settings {
-        mode: Some(Mode::Out),
-        ..Settings::default()
-    };
-    let request = Request::Set {
-        ports: these("80"),
-        settings,
-        used: None,
-    };
-    let after = apply(&request, &before).unwrap();
-    request.apply_to_usage(&before, &after, &mut state);
-    assert_eq!(state.ledgers[&ports("80")].billed(Mode::Out), 0);
-    assert_eq!(state.ledgers[&ports("80")].adjust, 0);
-}
-
-#[test]
-fn a_port_added_again_takes_over_nothing() {
-    let before = monitoring("90");
-    let mut state = used_state(&monitoring("80,90"), 1_000);
-    let request = add_or_set("80,90", Settings::default());
-    let after = apply(&request, &before).unwrap();
-    request.apply_to_usage(&before, &after, &mut state);
-    assert_eq!(state.ledgers[&ports("80")].billed(Mode::Both), 0);
-    assert_eq!(state.ledgers[&ports("90")].billed(Mode::Both), 1_000);
 }
 
 proptest! {

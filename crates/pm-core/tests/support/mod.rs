@@ -504,9 +504,9 @@ impl Pm {
                 };
                 live(kernel, &mut |kernel| world.meanwhile(kernel))?;
                 // The configuration is saved before the usage.
-                let before = std::mem::replace(&mut self.config, after);
+                self.config = after;
                 config = self.config.clone();
-                request.apply_to_usage(&before, &config, &mut state);
+                request.apply_to_usage(&config, &mut state);
                 continue;
             }
             let changes = if state.torn_down {

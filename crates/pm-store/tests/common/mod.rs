@@ -87,14 +87,16 @@ pub fn ledger() -> impl Strategy<Value = Ledger> {
         number(),
         number(),
         any::<i64>(),
+        prop::option::of(mode()),
         prop::option::of(terms()),
         period(),
         rooms,
     )
         .prop_map(
-            |(incoming, outgoing, adjust, spent, period, rooms)| Ledger {
+            |(incoming, outgoing, adjust, mode, spent, period, rooms)| Ledger {
                 usage: Usage { incoming, outgoing },
                 adjust,
+                mode,
                 spent,
                 period,
                 rooms: rooms.into_iter().collect(),
@@ -185,6 +187,7 @@ pub fn state_at(tick: u64, services: u16) -> State {
                 outgoing: 2_000_000 * tick,
             },
             adjust: 0,
+            mode: Some(Mode::Both),
             spent: None,
             period,
             rooms: Rooms::from_iter([(Variant::A, mark)]),
