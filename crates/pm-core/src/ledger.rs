@@ -116,17 +116,21 @@ impl State {
 
     /// Notes the rooms that a batch will make. Saved before it is sent, this tells them from
     /// rooms that somebody else makes, even if pm dies before it has read them.
-    ///
-    /// A service that has no ledger yet gets the one that `planned` has for it.
-    pub fn expect(&mut self, changes: &Changes, planned: &Self) {
+    pub fn expect(&mut self, changes: &Changes) {
         for room in changes.create_rooms.keys() {
-            if !self.ledgers.contains_key(&room.ports)
-                && let Some(ledger) = planned.ledgers.get(&room.ports)
-            {
-                self.ledgers.insert(room.ports, ledger.clone());
-            }
             if let Some(ledger) = self.ledgers.get_mut(&room.ports) {
                 *ledger.rooms.slot(room.variant) = Some(RoomMark::default());
+            }
+        }
+    }
+
+    /// Takes over from `planned` the ledgers of services that get their first room by a batch.
+    pub fn adopt(&mut self, changes: &Changes, planned: &Self) {
+        for room in changes.create_rooms.keys() {
+            if let Some(ledger) = planned.ledgers.get(&room.ports)
+                && !self.ledgers.contains_key(&room.ports)
+            {
+                self.ledgers.insert(room.ports, ledger.clone());
             }
         }
     }

@@ -134,12 +134,11 @@ fn judge<N: Netfilter>(
     let reports_before = reports(before, &session.state);
     session.begin_request(before);
     request.apply_to_usage(&after, &mut session.state);
-    let reports_after = reports(&after, &session.state);
     Ok(Executed {
         before: before.clone(),
         after,
         reports_before,
-        reports_after,
+        reports_after: Vec::new(),
         warnings,
         events: Vec::new(),
         leftover: Vec::new(),

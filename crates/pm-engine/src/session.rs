@@ -244,14 +244,14 @@ impl<'a, N: Netfilter> Session<'a, N> {
         db: &mut StateDb,
     ) -> Result<(), EngineError> {
         self.state.settled_at = None;
-        let planned = self.state.clone();
-        self.state.expect(changes, &planned);
+        self.state.expect(changes);
         let Some((_, before)) = &mut self.before else {
             return self.save(db, self.state.clone(), Some(text));
         };
         before.settled_at = None;
-        before.next_epoch = planned.next_epoch;
-        before.expect(changes, &planned);
+        before.next_epoch = self.state.next_epoch;
+        before.adopt(changes, &self.state);
+        before.expect(changes);
         let before = before.clone();
         self.save(db, before, None)
     }

@@ -517,8 +517,7 @@ impl Pm {
             state.settled_at =
                 (changes.is_empty() && !state.torn_down).then_some(reading.generation);
             live(kernel, &mut |kernel| world.meanwhile(kernel))?;
-            let planned = state.clone();
-            state.expect(&changes, &planned);
+            state.expect(&changes);
             self.saved = state.clone();
             self.events.append(&mut pending);
             world.saved(true);
