@@ -12,12 +12,11 @@ use pm_engine::{Engine, EngineError, Ticked};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use crate::backend::{Act, Fate, Handle, Script};
 use crate::events::is_alarm;
-use crate::host::{
-    Act, End, FORCE, Fate, Handle, Host, Script, add, is_open, mode, no_quota, ports, quota, set,
-    set_used, some,
-};
+use crate::host::{End, Host};
 use crate::kernel::{Packet, Table};
+use crate::requests::{FORCE, add, is_open, mode, no_quota, ports, quota, set, set_used, some};
 
 const SERVICES: [&str; 3] = ["20000", "20001", "30000-30100"];
 
@@ -73,15 +72,6 @@ fn scripts() -> impl Strategy<Value = Script> {
     })
 }
 
-/// Leaves out what makes a request fail: what passes while it is undone is the matter of
-/// `refusal`.
-fn without_failure(mut script: Script) -> Script {
-    if !matches!(script.fate, Fate::Die(_)) {
-        script.fate = Fate::Live;
-    }
-    script
-}
-
 fn requests() -> impl Strategy<Value = Request> {
     let change = prop_oneof![
         3 => (1u64..2_000_000).prop_map(quota),
@@ -108,7 +98,7 @@ fn ops() -> impl Strategy<Value = Op> {
         1 => Just(Op::View),
         1 => scripts().prop_map(Op::Restore),
         1 => scripts().prop_map(Op::Teardown),
-        8 => (requests(), scripts().prop_map(without_failure))
+        8 => (requests(), scripts())
             .prop_map(|(request, script)| Op::Ask(request, script)),
         1 => Just(Op::Flush),
         1 => Just(Op::Save),

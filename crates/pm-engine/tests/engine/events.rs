@@ -5,7 +5,9 @@ use pm_core::event::Event;
 use pm_core::request::{Request, Selection};
 use pm_core::ruleset::Direction;
 
-use crate::host::{Act, End, Fate, Host, Script, add, mode, no_quota, quota, set, set_used, some};
+use crate::backend::{Act, Fate, Script};
+use crate::host::{End, Host};
+use crate::requests::{add, mode, no_quota, quota, set, set_used, some};
 
 /// Whether an event says that somebody else did something.
 pub(crate) fn is_alarm(event: &Event) -> bool {

@@ -6,7 +6,9 @@ use pm_core::ruleset::Direction;
 use pm_engine::{Engine, EngineError, Options};
 use pm_store::StoreError;
 
-use crate::host::{End, FORCE, Host, Script, add, no_quota, quota};
+use crate::backend::Script;
+use crate::host::{End, Host};
+use crate::requests::{FORCE, add, no_quota, quota};
 
 fn used_up() -> Host {
     let mut host = Host::with(&[("20000", quota(10_000)), ("20001", no_quota())]);
@@ -106,7 +108,7 @@ fn a_first_request_that_is_cut_short_is_no_loss() {
     for moment in 0.. {
         let mut host = Host::new();
         let script = Script {
-            fate: crate::host::Fate::Die(moment),
+            fate: crate::backend::Fate::Die(moment),
             ..Script::default()
         };
         let end = host.run_request(&add("20000", quota(1_000)), script);

@@ -4,10 +4,12 @@
 #![allow(clippy::panic, clippy::unwrap_used)]
 
 mod accounting;
+mod backend;
 mod events;
 mod host;
 mod kernel;
 mod lost_state;
 mod quota;
 mod refusal;
+mod requests;
 mod used;

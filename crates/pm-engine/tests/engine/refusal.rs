@@ -11,10 +11,10 @@ use pm_core::ruleset::{Direction, RoomId, Variant};
 use pm_engine::Engine;
 use pm_store::config_file;
 
-use crate::host::{
-    End, Fate, Host, Script, add, is_open, mode, no_quota, ports, quota, set, set_used, some,
-};
+use crate::backend::{Fate, Script};
+use crate::host::{End, Host};
 use crate::kernel::Packet;
+use crate::requests::{add, is_open, mode, no_quota, ports, quota, set, set_used, some};
 
 /// One service of each kind: spent, corrected, far from its quota, without one, blocked.
 fn busy() -> Host {
@@ -337,7 +337,9 @@ fn a_quota_holds_although_a_room_cannot_be_deleted() {
         host.run_request(&set("20003", settings), with_traffic(fate))
             .done();
     }
-    while host.send("20003", Direction::In, 100) {}
+    for _ in 0..300 {
+        host.send("20003", Direction::In, 100);
+    }
     host.run_tick(with_traffic(fate)).done();
     host.tick();
     let passed = host.passed("20003");

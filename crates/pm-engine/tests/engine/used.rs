@@ -4,7 +4,9 @@ use pm_core::config::Mode;
 use pm_core::request::Settings;
 use pm_core::ruleset::Direction;
 
-use crate::host::{End, Fate, Host, Script, mode, no_quota, quota, set, set_used};
+use crate::backend::{Fate, Script};
+use crate::host::{End, Host};
+use crate::requests::{mode, no_quota, quota, set, set_used};
 
 fn corrected(settings: Settings) -> Host {
     let mut host = Host::with(&[("20000", settings)]);
