@@ -55,24 +55,25 @@ fn place(
     let kept = [linked_first, linked_first.other()]
         .into_iter()
         .find(|&variant| suits(RoomId { ports, variant }, terms, ledger, installed));
+    // Never under a name that is still taken: somebody else may hold on to the room behind it.
+    let free = Variant::BOTH
+        .into_iter()
+        .find(|&variant| !installed.rooms.contains_key(&RoomId { ports, variant }));
+    let leaves = |to: Variant| link.leads_to(to.other());
+    let in_both = link.leads_to(Variant::A) && link.leads_to(Variant::B);
+    let nearly_spent = terms.is_some_and(|terms| left(ledger, terms) < HOLD_BELOW);
+    if (kept.is_none() && in_both) || (nearly_spent && kept.or(free).is_some_and(leaves)) {
+        // In neither room until the next round has read both at rest: into a room that was there
+        // before as into a new one, whose limits know nothing of what passes the other.
+        ruleset.links.insert(ports, Link::Drop);
+        return;
+    }
     if let Some(variant) = kept {
         let limit = terms.map(|terms| quota(ledger, terms, Some(variant)));
         ruleset
             .rooms
             .insert(RoomId { ports, variant }, Room { quota: limit });
         ruleset.links.insert(ports, Link::Room(variant));
-        return;
-    }
-    // Never under a name that is still taken: somebody else may hold on to the room behind it.
-    let free = Variant::BOTH
-        .into_iter()
-        .find(|&variant| !installed.rooms.contains_key(&RoomId { ports, variant }));
-    let is_linked = link.leads_to(Variant::A) || link.leads_to(Variant::B);
-    let in_both = link.leads_to(Variant::A) && link.leads_to(Variant::B);
-    let nearly_spent = terms.is_some_and(|terms| left(ledger, terms) < HOLD_BELOW);
-    if in_both || (free.is_some() && is_linked && nearly_spent) {
-        // In neither room until the next round has read both at rest.
-        ruleset.links.insert(ports, Link::Drop);
         return;
     }
     let Some(variant) = free else {

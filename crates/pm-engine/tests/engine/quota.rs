@@ -2,7 +2,7 @@
 
 use pm_core::config::Mode;
 use pm_core::request::{Request, Settings};
-use pm_core::ruleset::Direction;
+use pm_core::ruleset::{Direction, Link, Variant};
 use pm_engine::{Engine, Options};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -232,4 +232,47 @@ fn a_service_at_which_nobody_looked_stays_where_it_is() {
         host.kernel(|kernel| kernel.send(packet(1 << 20)));
     }
     assert!(host.passed("20000").incoming <= limit);
+}
+
+/// pm died right after it had moved a service to a room for another mode. The next request took
+/// the mode back, for which the room that the service had left would do as it was: it went back
+/// there in one step, and what passed the other room after the reading was granted once more.
+#[test]
+fn a_service_on_its_way_back_to_a_room_is_held_like_any_other() {
+    let limit = 67_798;
+    let mut host = Host::with(&[("20000", quota(limit))]);
+    let packet = |bytes| Packet {
+        ports: ports("20000"),
+        direction: Direction::Out,
+        bytes,
+    };
+    let dying = Script {
+        fate: Fate::Die(10),
+        ..Script::default()
+    };
+    drop(host.run_request(&set("20000", mode(Mode::Out)), dying));
+    let linked = host.kernel(|kernel| kernel.installed().links[&ports("20000")]);
+    assert_eq!(linked, Link::Room(Variant::B).into());
+    assert_eq!(host.kernel(|kernel| kernel.rooms()).len(), 2);
+
+    // The last reading is made in the first three moments; the first batch is committed between
+    // the last two.
+    let acts = [
+        Act::Nothing,
+        Act::Nothing,
+        Act::Nothing,
+        Act::Send(packet(38_017)),
+        Act::Nothing,
+        Act::Nothing,
+        Act::Send(packet(29_782)),
+    ];
+    let passing = Script {
+        acts: acts.into(),
+        ..Script::default()
+    };
+    let back = host.run_request(&set("20000", mode(Mode::Both)), passing);
+    drop(back.done());
+    assert_eq!(host.passed("20000").outgoing, 38_017);
+    assert!(host.send("20000", Direction::In, limit - 38_017));
+    assert!(!host.send("20000", Direction::In, 1));
 }
