@@ -313,11 +313,13 @@ impl<'a, N: Netfilter> Session<'a, N> {
         let Some((before, installed)) = self.seen.take() else {
             return Ok(());
         };
-        match self.netfilter.apply(changes, before.generation) {
+        let applied = self.netfilter.apply(changes, before.generation);
+        if changes.unlinks() {
+            // After an error too: some of the batch may be in force.
+            self.netfilter.settle();
+        }
+        match applied {
             Ok(generation) => {
-                if changes.unlinks() {
-                    self.netfilter.settle();
-                }
                 self.applied = Some(Applied {
                     generation,
                     installed: installed.after(changes),

@@ -1,5 +1,7 @@
 //! No quota lets a byte too many through, whoever asks pm for what meanwhile.
 
+use std::collections::VecDeque;
+
 use pm_core::config::Mode;
 use pm_core::request::{Request, Settings};
 use pm_core::ruleset::{Direction, Link, Variant};
@@ -275,4 +277,41 @@ fn a_service_on_its_way_back_to_a_room_is_held_like_any_other() {
     assert_eq!(host.passed("20000").outgoing, 38_017);
     assert!(host.send("20000", Direction::In, limit - 38_017));
     assert!(!host.send("20000", Direction::In, 1));
+}
+
+/// The batch that held the service was committed and its answer was an error. pm went back to
+/// the configuration before, which a death had left unapplied and which took a new room as well,
+/// and read the old room while a packet was between its quota and its counter.
+#[test]
+fn a_room_is_read_at_rest_even_where_leaving_it_failed() {
+    let limit = 67_798;
+    let mut host = Host::with(&[("20000", quota(limit))]);
+    let packet = |bytes| Packet {
+        ports: ports("20000"),
+        direction: Direction::Out,
+        bytes,
+    };
+    let dying = Script {
+        fate: Fate::Die(3),
+        ..Script::default()
+    };
+    drop(host.run_request(&set("20000", mode(Mode::Out)), dying));
+    assert_eq!(host.config().services[&ports("20000")].mode, Mode::Out);
+    assert!(host.calls().batches.is_empty());
+
+    // The first batch is committed between the packet's moment and the one that fails.
+    let mut acts = VecDeque::from([Act::Nothing; 5]);
+    acts.push_back(Act::Launch(packet(38_017), 3));
+    acts.extend([Act::Nothing; 6]);
+    acts.extend([Act::Send(packet(limit)); 6]);
+    let failing = Script {
+        fate: Fate::Fail(6),
+        acts,
+        ..Script::default()
+    };
+    let raise = host.run_request(&set("20000", quota(2 * limit)), failing);
+    drop(raise.failed());
+    assert_eq!(host.passed("20000").outgoing, 38_017);
+    host.tick();
+    assert_eq!(host.ledger("20000").usage, host.passed("20000"));
 }
