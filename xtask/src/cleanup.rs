@@ -1,7 +1,7 @@
 //! Leaves nothing behind when a run is interrupted.
 //!
-//! Whatever outlives a process (a namespace, a mount, a directory) is registered here when it is made and
-//! struck off when its owner removes it. `Drop` does the removing, also while a panic unwinds; Ctrl-C and
+//! Whatever outlives a process (another one, a namespace, a mount, a directory) is registered here when it is made
+//! and struck off when its owner removes it. `Drop` does the removing, also while a panic unwinds; Ctrl-C and
 //! SIGTERM run no destructors, so a thread waits for them and removes what is still on the list.
 
 use std::collections::BTreeSet;
@@ -16,6 +16,8 @@ use nix::unistd::Pid;
 /// Something that outlives this process unless it is removed. Removed in this order.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Leftover {
+    /// A process that was started here and not yet waited for.
+    Process(u32),
     /// A named network namespace, with the processes in it.
     Namespace(String),
     /// A mounted file system.
@@ -66,6 +68,11 @@ fn lock() -> std::sync::MutexGuard<'static, BTreeSet<Leftover>> {
 
 fn remove(leftover: &Leftover) {
     match leftover {
+        Leftover::Process(id) => {
+            if let Ok(id) = i32::try_from(*id) {
+                let _ = kill(Pid::from_raw(id), Signal::SIGKILL);
+            }
+        }
         Leftover::Namespace(name) => {
             for pid in pids(name) {
                 let _ = kill(pid, Signal::SIGKILL);

@@ -4,6 +4,8 @@
 //!   dropped, on a panic and on Ctrl-C too.
 //! - `pm` runs in the VPS with its own configuration, state and run directories. After each run the lab checks
 //!   that `nft list ruleset` prints and that what it printed loads again, so that no test has to think of it.
+//! - In a machine of its own ([`Lab::on_this_machine`]) the VPS is that machine, and what a lab leaves there goes
+//!   with the lab too: the veth pair, the whole ruleset.
 //! - Addresses: VPS 10.77.0.1 and fd77::1, client 10.77.0.2 and fd77::2.
 
 use std::collections::BTreeMap;
@@ -94,12 +96,23 @@ impl Lab {
     /// Without root, or when `ip`, `nft`, `ethtool` or `nsenter` are missing.
     pub(crate) fn new(pm: &Path, seed: u64) -> Result<Self> {
         require_root()?;
-        let prefix = format!(
-            "pmlab-{}-{}",
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
-        let directory = std::env::temp_dir().join(&prefix);
+        let prefix = next_prefix();
+        let vps = Namespace::create(&format!("{prefix}-vps"))?;
+        Self::around(vps, &prefix, pm, seed)
+    }
+
+    /// Makes a lab whose VPS is the machine that this runs on, with a network card of four queues. For machines that
+    /// are there for nothing else.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lab::new`].
+    pub(crate) fn on_this_machine(pm: &Path) -> Result<Self> {
+        Self::around(Namespace::ours(), &next_prefix(), pm, 0)
+    }
+
+    fn around(vps: Namespace, prefix: &str, pm: &Path, seed: u64) -> Result<Self> {
+        let directory = std::env::temp_dir().join(prefix);
         cleanup::register(Leftover::Directory(directory.clone()));
         std::fs::create_dir(&directory)
             .with_context(|| format!("cannot make {}", directory.display()))?;
@@ -107,7 +120,7 @@ impl Lab {
             std::fs::create_dir(directory.join(name))?;
         }
         let lab = Self {
-            vps: Namespace::create(&format!("{prefix}-vps"))?,
+            vps,
             client: Namespace::create(&format!("{prefix}-client"))?,
             scratch: Namespace::create(&format!("{prefix}-scratch"))?,
             directory,
@@ -154,6 +167,7 @@ impl Lab {
     ///
     /// When a namespace cannot be made.
     pub(crate) fn restart_vps(&mut self) -> Result<()> {
+        ensure!(!self.vps.is_ours(), "this machine cannot be restarted");
         let name = self.vps.name().to_owned();
         // The pair goes by hand: an open socket would keep the old namespace, and its end, alive.
         self.client.ip("link del eth0\n")?;
@@ -412,12 +426,17 @@ impl Lab {
 
     fn connect(&self) -> Result<()> {
         let (vps, client) = (self.vps.name(), self.client.name());
-        let mut add = Command::new("ip");
-        add.args([
-            "link", "add", "eth0", "netns", vps, "type", "veth", "peer", "name", "eth0", "netns",
-            client,
-        ]);
-        run(&mut add, None)?
+        let queues = if self.vps.is_ours() {
+            "numtxqueues 4 numrxqueues 4"
+        } else {
+            ""
+        };
+        // The addresses are there from the start: udev gives a card that has none of its own another.
+        let line = format!(
+            "link add eth0 address 02:00:00:00:00:01 {queues} netns {vps} \
+             type veth peer name eth0 address 02:00:00:00:00:02 netns {client}"
+        );
+        run(Command::new("ip").args(line.split_whitespace()), None)?
             .success()
             .context("cannot make a veth pair")?;
         for (namespace, own, other) in [(&self.vps, 1, 2), (&self.client, 2, 1)] {
@@ -425,7 +444,6 @@ impl Lab {
             // kernel may drop what waits for an address to be resolved, and a test would take it for a cut.
             namespace.ip(&format!(
                 "link set eth0 addrgenmode none\n\
-                 link set eth0 address 02:00:00:00:00:0{own}\n\
                  addr add 10.77.0.{own}/24 dev eth0\n\
                  addr add fd77::{own}/64 dev eth0 nodad\n\
                  link set eth0 up\n\
@@ -451,6 +469,10 @@ impl Drop for Lab {
         cleanup::discard(&Leftover::Mount(self.state_dir()));
         cleanup::discard(&Leftover::Mount(self.config_dir()));
         cleanup::discard(&Leftover::Directory(self.directory.clone()));
+        if self.vps.is_ours() {
+            let _ = self.vps.ip("link del eth0\n");
+            let _ = self.vps.nft(&["flush", "ruleset"]);
+        }
     }
 }
 
@@ -551,6 +573,14 @@ pub(crate) fn require_root() -> Result<()> {
         "network namespaces need root: run the same command under `sudo -E env \"PATH=$PATH\"` (nothing outside its own namespaces is touched)"
     );
     Ok(())
+}
+
+fn next_prefix() -> String {
+    format!(
+        "pmlab-{}-{}",
+        std::process::id(),
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    )
 }
 
 fn shown(command: &Command) -> String {

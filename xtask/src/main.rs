@@ -11,6 +11,7 @@ mod rng;
 mod test;
 mod traffic;
 mod truth;
+mod vm;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -43,6 +44,18 @@ enum Command {
         #[arg(long)]
         seed: Option<u64>,
     },
+    /// Test pm in an emulated Debian machine of its own, with that system's kernel; needs root.
+    VmTest {
+        /// Only the tests whose name contains this.
+        #[arg(long)]
+        filter: Option<String>,
+        /// The program to test; without it, a release build is made.
+        #[arg(long, value_name = "FILE")]
+        pm: Option<PathBuf>,
+        /// Only the tests that belong to `cargo xtask test`.
+        #[arg(long)]
+        quick: bool,
+    },
     /// Compare the calendar with python-dateutil and Python's zoneinfo on random policies and zones.
     Calendar {
         /// Repeat a run's random choices.
@@ -70,6 +83,15 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         command: Vec<OsString>,
     },
+    /// What `vm-test` runs in the machine.
+    #[command(hide = true)]
+    GuestTest {
+        /// The program to test.
+        #[arg(long, value_name = "FILE")]
+        pm: PathBuf,
+        /// The tests.
+        names: Vec<String>,
+    },
     /// Helper processes of the tests.
     #[command(hide = true, subcommand)]
     Traffic(Traffic),
@@ -92,6 +114,8 @@ fn run() -> Result<ExitCode> {
     match Arguments::parse().command {
         Command::Test => test::run()?,
         Command::NetnsTest { filter, pm, seed } => return netns::run(filter.as_deref(), pm, seed),
+        Command::VmTest { filter, pm, quick } => return vm::run(filter.as_deref(), pm, quick),
+        Command::GuestTest { pm, names } => vm::run_guest(&pm, &names)?,
         Command::Calendar { seed } => calendar::run(seed)?,
         Command::Demo => demo::run()?,
         Command::Bench { quick, only, pm } => bench::run(quick, only.as_deref(), pm)?,

@@ -1,7 +1,8 @@
-//! A named network namespace that goes away with its owner.
+//! A named network namespace that goes away with its owner, or the machine's own.
 
 use std::fs::File;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 
@@ -10,10 +11,12 @@ use nix::sched::{CloneFlags, setns};
 
 use crate::cleanup::{self, Leftover};
 
-/// A network namespace, made by [`Namespace::create`] and removed, with every process in it, on drop.
+/// A network namespace. One made by [`Namespace::create`] is removed, with every process in it, on drop.
 #[derive(Debug)]
 pub(crate) struct Namespace {
+    /// As `ip` takes it: its name, or a process in it.
     name: String,
+    ours: bool,
 }
 
 /// What a finished command left.
@@ -38,22 +41,48 @@ impl Namespace {
         cleanup::register(Leftover::Namespace(name.to_owned()));
         let namespace = Self {
             name: name.to_owned(),
+            ours: false,
         };
         run(Command::new("ip").args(["netns", "add", name]), None)?.success()?;
         namespace.ip("link set lo up\n")?;
         Ok(namespace)
     }
 
-    /// Returns its name, as `ip netns` shows it.
+    /// Returns the namespace of this process, which nothing is done to on drop.
+    pub(crate) fn ours() -> Self {
+        Self {
+            name: std::process::id().to_string(),
+            ours: true,
+        }
+    }
+
+    /// Says whether it is the one of [`Namespace::ours`].
+    pub(crate) fn is_ours(&self) -> bool {
+        self.ours
+    }
+
+    /// Returns how `ip` calls it: its name, or a process in it.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
+    fn file(&self) -> PathBuf {
+        if self.ours {
+            // The main thread never leaves it; the threads of [`Namespace::enter`] do.
+            PathBuf::from("/proc/self/ns/net")
+        } else {
+            Path::new("/run/netns").join(&self.name)
+        }
+    }
+
     /// Returns a command that will run inside; its process id is the program's own.
     pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        if self.ours {
+            return Command::new(program);
+        }
         let mut command = Command::new("nsenter");
         command
-            .arg(format!("--net=/run/netns/{}", self.name))
+            .arg(format!("--net={}", self.file().display()))
             .arg("--")
             .arg(program);
         command
@@ -65,7 +94,7 @@ impl Namespace {
     ///
     /// When the namespace cannot be entered.
     pub(crate) fn enter<T: Send>(&self, f: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-        let file = File::open(format!("/run/netns/{}", self.name))
+        let file = File::open(self.file())
             .with_context(|| format!("cannot open namespace {}", self.name))?;
         thread::scope(|scope| {
             scope
@@ -85,11 +114,7 @@ impl Namespace {
     ///
     /// With `ip`'s own words, at the first line that fails.
     pub(crate) fn ip(&self, lines: &str) -> Result<()> {
-        run(
-            Command::new("ip").args(["-n", &self.name, "-batch", "-"]),
-            Some(lines),
-        )?
-        .success()?;
+        run(self.command("ip").args(["-batch", "-"]), Some(lines))?.success()?;
         Ok(())
     }
 
@@ -115,7 +140,9 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        cleanup::discard(&Leftover::Namespace(self.name.clone()));
+        if !self.ours {
+            cleanup::discard(&Leftover::Namespace(self.name.clone()));
+        }
     }
 }
 

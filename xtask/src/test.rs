@@ -255,7 +255,8 @@ fn command(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-fn find(program: &str) -> Option<PathBuf> {
+/// Finds a program on the path or where the system's own are.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let system = ["/usr/sbin", "/sbin"].map(PathBuf::from);
     std::env::split_paths(&path)

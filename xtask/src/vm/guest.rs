@@ -1,0 +1,51 @@
+//! The guest's side: runs the tests one by one, each in a lab of its own, and reports on standard output.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+
+use super::MARKER;
+use super::job::Event;
+use super::tests::{self, Test};
+use crate::lab::Lab;
+
+/// Runs the tests called `names`.
+///
+/// # Errors
+///
+/// Outside of a test machine: a lab makes free with the machine it is in. When the report cannot be written.
+pub(crate) fn run(pm: &Path, names: &[String]) -> Result<()> {
+    ensure!(
+        Path::new(MARKER).exists(),
+        "this changes the rules of the machine it runs on, and is for the machines of `cargo xtask vm-test` only"
+    );
+    let chosen = tests::all().filter(|test| names.contains(&test.name()));
+    for test in chosen {
+        report(&Event::Begun { test: test.name() })?;
+        let started = Instant::now();
+        let outcome = in_lab(test, pm).map_err(|error| {
+            // An error may quote a whole log; its beginning says what it is.
+            format!("{error:#}").chars().take(3000).collect()
+        });
+        report(&Event::Ended {
+            test: test.name(),
+            seconds: started.elapsed().as_secs_f64(),
+            outcome,
+        })?;
+    }
+    Ok(())
+}
+
+fn in_lab(test: &Test, pm: &Path) -> Result<String> {
+    let mut lab = Lab::on_this_machine(pm)?;
+    (test.run)(&mut lab)
+}
+
+fn report(event: &Event) -> Result<()> {
+    let mut output = std::io::stdout().lock();
+    writeln!(output, "{}", serde_json::to_string(event)?)?;
+    output.flush()?;
+    Ok(())
+}

@@ -1,0 +1,47 @@
+//! What is tested in the guest, in this order: the first tests see a machine that was just booted.
+//!
+//! A test is a function on a fresh [`Lab`] whose VPS is the whole machine. It returns what it showed, in a few words.
+
+mod fresh;
+mod quota;
+
+use anyhow::Result;
+
+use crate::lab::Lab;
+
+/// One test.
+#[derive(Debug)]
+pub(super) struct Test {
+    theme: &'static str,
+    name: &'static str,
+    /// Whether it belongs to the quick part.
+    pub(super) quick: bool,
+    /// The test itself.
+    pub(super) run: fn(&mut Lab) -> Result<String>,
+}
+
+impl Test {
+    /// Returns its name, with the theme's.
+    pub(super) fn name(&self) -> String {
+        format!("{}::{}", self.theme, self.name)
+    }
+}
+
+/// Makes the list of a theme's tests from the names of its functions.
+macro_rules! tests {
+    ($theme:literal: $($name:ident),+ $(,)?) => {
+        /// The tests of this theme.
+        pub(super) const TESTS: &[$crate::vm::tests::Test] = &[$($crate::vm::tests::Test {
+            theme: $theme,
+            name: stringify!($name),
+            quick: true,
+            run: $name,
+        }),+];
+    };
+}
+use tests;
+
+/// Returns all tests in order.
+pub(super) fn all() -> impl Iterator<Item = &'static Test> {
+    [fresh::TESTS, quota::TESTS].into_iter().flatten()
+}

@@ -1,0 +1,87 @@
+//! On a machine that was just booted, what pm needs is not in the kernel yet; it loads when pm asks for it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use super::tests;
+use crate::lab::Lab;
+use crate::namespace::run;
+
+tests!["fresh":
+    pm_loads_nf_tables,
+];
+
+/// With pm's own directories, as an operator has them.
+fn pm_loads_nf_tables(lab: &mut Lab) -> Result<String> {
+    let before = Modules::read()?;
+    before.lacks(&["nf_tables"])?;
+    let pm = |args: &[&str]| {
+        run(Command::new(lab.pm_path()).args(args), None)?
+            .success()
+            .with_context(|| format!("pm {}", args.join(" ")))
+    };
+    pm(&["add", "20000", "--quota", "1MB"])?;
+    let listed = pm(&["list"])?;
+    ensure!(listed.contains("20000"), "pm lists {listed}");
+    let table = lab.table()?;
+    ensure!(table.contains("20000 : goto in_20000"), "pm made {table}");
+    pm(&["doctor"])?;
+    pm(&["teardown"])?;
+    ensure!(lab.table()?.is_empty(), "pm left {}", lab.table()?);
+    for directory in ["/etc", "/var/lib", "/run"] {
+        fs::remove_dir_all(format!("{directory}/port_monitor"))
+            .with_context(|| format!("pm has no directory in {directory}"))?;
+    }
+    Modules::read()?.shows(&before, &["nf_tables"])
+}
+
+/// The kernel's modules.
+struct Modules {
+    loaded: BTreeSet<String>,
+    built_in: BTreeSet<String>,
+}
+
+impl Modules {
+    fn read() -> Result<Self> {
+        let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+        let built_in =
+            fs::read_to_string(format!("/lib/modules/{}/modules.builtin", release.trim()))?;
+        // As in "kernel/net/sched/sch_htb.ko".
+        let name = |path: &str| {
+            let file = path.rsplit('/').next()?;
+            Some(file.strip_suffix(".ko")?.replace('-', "_"))
+        };
+        let loaded = fs::read_to_string("/proc/modules")?;
+        Ok(Self {
+            loaded: loaded
+                .lines()
+                .filter_map(|line| line.split(' ').next())
+                .map(str::to_owned)
+                .collect(),
+            built_in: built_in.lines().filter_map(name).collect(),
+        })
+    }
+
+    /// Checks that none of `names` is loaded; a kernel that has one built in shows nothing, and passes.
+    fn lacks(&self, names: &[&str]) -> Result<()> {
+        for name in names {
+            ensure!(!self.loaded.contains(*name), "{name} is loaded already");
+        }
+        Ok(())
+    }
+
+    /// Checks that all of `names` are there, and tells which modules are new.
+    fn shows(&self, before: &Self, names: &[&str]) -> Result<String> {
+        for name in names {
+            ensure!(
+                self.loaded.contains(*name) || self.built_in.contains(*name),
+                "{name} was not loaded"
+            );
+        }
+        let new: Vec<_> = self.loaded.difference(&before.loaded).cloned().collect();
+        Ok(format!("loaded {}", new.join(" ")))
+    }
+}
