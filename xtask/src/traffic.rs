@@ -3,6 +3,8 @@
 //! Sockets are opened on a thread inside their namespace and used from here: a socket stays where it was made.
 //! So there is nothing to wait for: a bound socket is ready, and a datagram has arrived when `recv` returns it.
 
+mod rate;
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

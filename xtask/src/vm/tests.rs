@@ -3,7 +3,10 @@
 //! A test is a function on a fresh [`Lab`] whose VPS is the whole machine. It returns what it showed, in a few words.
 
 mod fresh;
+mod mq;
 mod quota;
+mod shaping;
+mod tc;
 
 use anyhow::Result;
 
@@ -43,5 +46,7 @@ use tests;
 
 /// Returns all tests in order.
 pub(super) fn all() -> impl Iterator<Item = &'static Test> {
-    [fresh::TESTS, quota::TESTS].into_iter().flatten()
+    [fresh::TESTS, quota::TESTS, shaping::TESTS, mq::TESTS]
+        .into_iter()
+        .flatten()
 }

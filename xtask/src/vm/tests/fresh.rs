@@ -5,13 +5,16 @@ use std::fs;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use pm_tc::{Classifier, MarkField};
 
+use super::tc::{Shaper, shape};
 use super::tests;
 use crate::lab::Lab;
 use crate::namespace::run;
 
 tests!["fresh":
     pm_loads_nf_tables,
+    shaping_loads_its_modules,
 ];
 
 /// With pm's own directories, as an operator has them.
@@ -36,6 +39,15 @@ fn pm_loads_nf_tables(lab: &mut Lab) -> Result<String> {
             .with_context(|| format!("pm has no directory in {directory}"))?;
     }
     Modules::read()?.shows(&before, &["nf_tables"])
+}
+
+fn shaping_loads_its_modules(_: &mut Lab) -> Result<String> {
+    let before = Modules::read()?;
+    before.lacks(&["sch_htb", "cls_fw"])?;
+    let field = MarkField::new(0x0fff_0000).context("no such field")?;
+    let mut shaper = Shaper::new("eth0")?;
+    shaper.apply(&shape(&[(1, "5M")], Classifier::Fwmark(field))?)?;
+    Modules::read()?.shows(&before, &["sch_htb", "cls_fw", "sch_fq_codel"])
 }
 
 /// The kernel's modules.
