@@ -3,6 +3,7 @@
 //! A test is a function on a fresh [`Lab`] whose VPS is the whole machine. It returns what it showed, in a few words.
 
 mod fresh;
+mod fwmark;
 mod mq;
 mod quota;
 mod shaping;
@@ -46,7 +47,13 @@ use tests;
 
 /// Returns all tests in order.
 pub(super) fn all() -> impl Iterator<Item = &'static Test> {
-    [fresh::TESTS, quota::TESTS, shaping::TESTS, mq::TESTS]
-        .into_iter()
-        .flatten()
+    [
+        fresh::TESTS,
+        quota::TESTS,
+        shaping::TESTS,
+        mq::TESTS,
+        fwmark::TESTS,
+    ]
+    .into_iter()
+    .flatten()
 }
