@@ -1,7 +1,8 @@
 //! `cargo xtask test`: the one command that passes every test.
 //!
 //! As root nothing may be skipped: what is missing is installed, and a test that cannot run fails. Without root the
-//! tests in network namespaces are skipped, and the last lines say so.
+//! tests in network namespaces and in a machine of their own are skipped, and the last lines say so; so are the
+//! latter on systems that such a machine cannot be made of.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::calendar;
+use crate::{calendar, vm};
 
 /// A program that the tests call, and the Debian package that has it.
 const PROGRAMS: [(&str, &str); 9] = [
@@ -51,6 +52,9 @@ pub(crate) fn run() -> Result<()> {
         if root && calendar::python().is_none() {
             install_missing(&[("a Python with dateutil", "python3-dateutil")], root)?;
         }
+        if root && vm::unsuited().is_none() {
+            install_missing(&vm::PROGRAMS, root)?;
+        }
         Ok(())
     })?;
     stage("rust components", components)?;
@@ -88,14 +92,30 @@ pub(crate) fn run() -> Result<()> {
             let this = std::env::current_exe()?;
             check(Command::new(this).arg("netns-test").arg("--pm").arg(&pm))
         })?;
+        if let Some(reason) = vm::obstacle() {
+            println!(
+                "passed in {:.0?}, without a machine of their own for tests",
+                started.elapsed()
+            );
+            println!("SKIPPED: the tests in a machine of their own: {reason}");
+            return Ok(());
+        }
+        stage("tests in a machine of their own", || {
+            let this = std::env::current_exe()?;
+            let mut test = Command::new(this);
+            check(test.args(["vm-test", "--quick", "--pm"]).arg(&pm))
+        })?;
         println!("all tests passed in {:.0?}", started.elapsed());
     } else {
         println!(
-            "passed in {:.0?}, without the netns tests",
+            "passed in {:.0?}, without the netns and machine tests",
             started.elapsed()
         );
         println!(
             "SKIPPED: the netns tests (real traffic in network namespaces) need root: sudo cargo xtask netns-test"
+        );
+        println!(
+            "SKIPPED: the tests in a machine of their own need root: sudo cargo xtask vm-test"
         );
         if !oracle {
             println!("SKIPPED: the calendar's oracle needs python3-dateutil: cargo xtask calendar");
