@@ -40,6 +40,7 @@ pub(crate) struct Lab {
     scratch: Namespace,
     directory: PathBuf,
     pm: PathBuf,
+    own_directories: bool,
     seed: u64,
 }
 
@@ -125,6 +126,7 @@ impl Lab {
             scratch: Namespace::create(&format!("{prefix}-scratch"))?,
             directory,
             pm: pm.to_owned(),
+            own_directories: false,
             seed,
         };
         lab.connect()?;
@@ -159,6 +161,11 @@ impl Lab {
     /// Returns the directory of the locks.
     pub(crate) fn run_dir(&self) -> PathBuf {
         self.directory.join("run")
+    }
+
+    /// Lets pm use the directories that it has by itself, as an operator's does, from now on.
+    pub(crate) fn use_pms_own_directories(&mut self) {
+        self.own_directories = true;
     }
 
     /// Replaces the VPS's namespace by a fresh one, as when a container restarts: same boot id, same files, no ruleset.
@@ -204,12 +211,13 @@ impl Lab {
                 command.env_remove(&key);
             }
         }
-        command
-            .env("LANG", "C.UTF-8")
-            .env("TZ", "UTC")
-            .env("PM_CONFIG_DIR", self.config_dir())
-            .env("PM_STATE_DIR", self.state_dir())
-            .env("PM_RUN_DIR", self.run_dir());
+        command.env("LANG", "C.UTF-8").env("TZ", "UTC");
+        if !self.own_directories {
+            command
+                .env("PM_CONFIG_DIR", self.config_dir())
+                .env("PM_STATE_DIR", self.state_dir())
+                .env("PM_RUN_DIR", self.run_dir());
+        }
         command
     }
 

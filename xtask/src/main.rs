@@ -89,6 +89,9 @@ enum Command {
         /// The program to test.
         #[arg(long, value_name = "FILE")]
         pm: PathBuf,
+        /// Which step of the tests, from 0.
+        #[arg(long)]
+        step: usize,
         /// The tests.
         names: Vec<String>,
     },
@@ -115,7 +118,7 @@ fn run() -> Result<ExitCode> {
         Command::Test => test::run()?,
         Command::NetnsTest { filter, pm, seed } => return netns::run(filter.as_deref(), pm, seed),
         Command::VmTest { filter, pm, quick } => return vm::run(filter.as_deref(), pm, quick),
-        Command::GuestTest { pm, names } => vm::run_guest(&pm, &names)?,
+        Command::GuestTest { pm, step, names } => vm::run_guest(&pm, step, &names)?,
         Command::Calendar { seed } => calendar::run(seed)?,
         Command::Demo => demo::run()?,
         Command::Bench { quick, only, pm } => bench::run(quick, only.as_deref(), pm)?,

@@ -36,7 +36,7 @@ pub(crate) const PROGRAMS: [(&str, &str); 3] = [
 /// The file that tells a test machine from one that somebody needs.
 const MARKER: &str = "/etc/pm-test-machine";
 
-/// Runs the tests whose name contains `filter`, in one boot, and prints `N passed, N failed` last.
+/// Runs the tests whose name contains `filter`, in as few boots as possible, and prints `N passed, N failed` last.
 ///
 /// Where there is no machine to be had, it says so, and that is no failure.
 ///
@@ -61,7 +61,7 @@ pub(crate) fn run(filter: Option<&str>, pm: Option<PathBuf>, quick: bool) -> Res
     };
     let chosen: Vec<_> = tests::all()
         .filter(|test| filter.is_none_or(|part| test.name().contains(part)))
-        .filter(|test| test.quick || !quick)
+        .filter(|test| test.is_quick() || !quick)
         .collect();
     ensure!(!chosen.is_empty(), "no test is called like that");
     let started = Instant::now();
@@ -74,7 +74,7 @@ pub(crate) fn run(filter: Option<&str>, pm: Option<PathBuf>, quick: bool) -> Res
     cleanup::register(Leftover::Directory(scratch.clone()));
     let tally = std::fs::create_dir(&scratch)
         .map_err(Into::into)
-        .and_then(|()| job::run(&image, &pm, &chosen, &scratch));
+        .and_then(|()| job::run_all(&image, &pm, &chosen, &scratch));
     cleanup::discard(&Leftover::Directory(scratch));
     let tally = tally?;
     println!("{} passed, {} failed", tally.passed, tally.failed);

@@ -4,19 +4,19 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::MARKER;
 use super::job::Event;
 use super::tests::{self, Test};
 use crate::lab::Lab;
 
-/// Runs the tests called `names`.
+/// Runs a step of each of the tests called `names`; the first is 0.
 ///
 /// # Errors
 ///
 /// Outside of a test machine: a lab makes free with the machine it is in. When the report cannot be written.
-pub(crate) fn run(pm: &Path, names: &[String]) -> Result<()> {
+pub(crate) fn run(pm: &Path, step: usize, names: &[String]) -> Result<()> {
     ensure!(
         Path::new(MARKER).exists(),
         "this changes the rules of the machine it runs on, and is for the machines of `cargo xtask vm-test` only"
@@ -25,7 +25,7 @@ pub(crate) fn run(pm: &Path, names: &[String]) -> Result<()> {
     for test in chosen {
         report(&Event::Begun { test: test.name() })?;
         let started = Instant::now();
-        let outcome = in_lab(test, pm).map_err(|error| {
+        let outcome = in_lab(test, step, pm).map_err(|error| {
             // An error may quote a whole log; its beginning says what it is.
             format!("{error:#}").chars().take(3000).collect()
         });
@@ -38,9 +38,9 @@ pub(crate) fn run(pm: &Path, names: &[String]) -> Result<()> {
     Ok(())
 }
 
-fn in_lab(test: &Test, pm: &Path) -> Result<String> {
-    let mut lab = Lab::on_this_machine(pm)?;
-    (test.run)(&mut lab)
+fn in_lab(test: &Test, step: usize, pm: &Path) -> Result<String> {
+    let run = test.steps.get(step).context("no such step")?;
+    run(&mut Lab::on_this_machine(pm)?)
 }
 
 fn report(event: &Event) -> Result<()> {

@@ -111,6 +111,19 @@ impl Image {
         self.directory.join("root.img")
     }
 
+    /// Copies the disk into `directory`, for a machine that keeps what it writes.
+    ///
+    /// # Errors
+    ///
+    /// When there is no room.
+    pub(super) fn copy(&self, directory: &Path) -> Result<PathBuf> {
+        let copy = directory.join("disk.img");
+        let mut command = Command::new("cp");
+        command.args(["--sparse=always", "--reflink=auto"]);
+        succeed(command.arg(self.disk()).arg(&copy))?;
+        Ok(copy)
+    }
+
     /// Returns the kernel.
     pub(super) fn kernel(&self) -> PathBuf {
         self.directory.join("vmlinuz")
@@ -229,7 +242,8 @@ fn find_by_prefix(directory: &Path, prefix: &str) -> Result<PathBuf> {
         .with_context(|| format!("no {prefix}* in {}", directory.display()))
 }
 
-fn missing_is_fine(error: std::io::Error) -> std::io::Result<()> {
+/// Takes a file that is not there for one that was removed.
+pub(super) fn missing_is_fine(error: std::io::Error) -> std::io::Result<()> {
     match error.kind() {
         std::io::ErrorKind::NotFound => Ok(()),
         _ => Err(error),

@@ -1,7 +1,8 @@
 //! One boot of an image, and what its job reports.
 //!
 //! - The guest has 512 MB, as small servers do, and no network card: traffic is made between namespaces inside it.
-//! - What it writes to its disk goes to a file that has no name, and is gone with the machine.
+//! - What it writes to an image goes to a file that has no name, and is gone with the machine. A disk of its own
+//!   outlives it, and can be booted again.
 //! - The job's lines come over a port of their own, one by one, so that they can be shown when they are written.
 
 use std::fs;
@@ -26,12 +27,18 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    /// Switches a machine on, with the file `job` as its second disk. `directory` gets the console's log.
+    /// Switches a machine on that boots from `own`, a copy of the image's disk, or from the image itself. The file
+    /// `job` is its second disk. `directory` gets the console's log.
     ///
     /// # Errors
     ///
     /// When qemu cannot be started; what happens later is for [`Machine::line`] to tell.
-    pub(super) fn boot(image: &Image, job: &Path, directory: &Path) -> Result<Self> {
+    pub(super) fn boot(
+        image: &Image,
+        own: Option<&Path>,
+        job: &Path,
+        directory: &Path,
+    ) -> Result<Self> {
         let console = directory.join("console.log");
         let mut command = Command::new("qemu-system-x86_64");
         command
@@ -48,10 +55,11 @@ impl Machine {
             .arg(image.initrd())
             .arg("-serial")
             .arg(format!("file:{}", console.display()));
-        for (disk, options, device) in [
-            (image.disk(), "snapshot=on,cache=unsafe", ""),
-            (job.to_owned(), "readonly=on", ",serial=job"),
-        ] {
+        let root = match own {
+            Some(disk) => (disk.to_owned(), "cache=unsafe", ""),
+            None => (image.disk(), "snapshot=on,cache=unsafe", ""),
+        };
+        for (disk, options, device) in [root, (job.to_owned(), "readonly=on", ",serial=job")] {
             let id = if device.is_empty() { "root" } else { "job" };
             // A comma ends the value; two are one in it.
             let file = disk.display().to_string().replace(',', ",,");

@@ -1,11 +1,13 @@
 //! What is tested in the guest, in this order: the first tests see a machine that was just booted.
 //!
-//! A test is a function on a fresh [`Lab`] whose VPS is the whole machine. It returns what it showed, in a few words.
+//! A test is a function on a fresh [`Lab`] whose VPS is the whole machine, or several, if the machine is to be
+//! rebooted between them. It returns what it showed, in a few words.
 
 mod fresh;
 mod fwmark;
 mod mq;
 mod quota;
+mod reboot;
 mod shaping;
 mod tc;
 
@@ -18,16 +20,19 @@ use crate::lab::Lab;
 pub(super) struct Test {
     theme: &'static str,
     name: &'static str,
-    /// Whether it belongs to the quick part.
-    pub(super) quick: bool,
-    /// The test itself.
-    pub(super) run: fn(&mut Lab) -> Result<String>,
+    /// What to do: a step a boot, all with the same disk.
+    pub(super) steps: &'static [fn(&mut Lab) -> Result<String>],
 }
 
 impl Test {
     /// Returns its name, with the theme's.
     pub(super) fn name(&self) -> String {
         format!("{}::{}", self.theme, self.name)
+    }
+
+    /// Says whether one boot is enough, which other tests can share.
+    pub(super) fn is_quick(&self) -> bool {
+        self.steps.len() == 1
     }
 }
 
@@ -38,8 +43,7 @@ macro_rules! tests {
         pub(super) const TESTS: &[$crate::vm::tests::Test] = &[$($crate::vm::tests::Test {
             theme: $theme,
             name: stringify!($name),
-            quick: true,
-            run: $name,
+            steps: &[$name],
         }),+];
     };
 }
@@ -53,6 +57,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Test> {
         shaping::TESTS,
         mq::TESTS,
         fwmark::TESTS,
+        reboot::TESTS,
     ]
     .into_iter()
     .flatten()

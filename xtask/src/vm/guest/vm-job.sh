@@ -6,5 +6,9 @@ disk=/dev/disk/by-id/virtio-job
 [ -e "$disk" ] || exit 0
 mkdir -p /run/job
 mount -o ro "$disk" /run/job && sh /run/job/run >/dev/virtio-ports/report
-# The disk is thrown away: nothing needs to be stopped or saved.
-poweroff --force --force
+if [ -e /run/job/orderly ]; then
+    poweroff
+else
+    # The disk is thrown away: nothing needs to be stopped or saved.
+    poweroff --force --force
+fi
