@@ -8,6 +8,7 @@ mod cuts;
 mod loads;
 mod measure;
 mod packets;
+mod shaping;
 mod ticks;
 
 use std::path::PathBuf;
@@ -87,6 +88,7 @@ pub(crate) fn run(quick: bool, only: Option<&str>, pm: Option<PathBuf>) -> Resul
         ("ticks", ticks::measure),
         ("loads", loads::measure),
         ("cuts", cuts::measure),
+        ("shaping", shaping::measure),
     ] {
         if only.is_some_and(|only| only != name) {
             continue;

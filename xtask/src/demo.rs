@@ -3,14 +3,18 @@
 //! Every figure of pm is compared with one that pm had no part in:
 //!
 //! - what was counted: with counters in the *client's* namespace, and for datagrams with plain arithmetic;
-//! - what was cut: with counters in the VPS on both sides of pm's chains.
+//! - what was cut: with counters in the VPS on both sides of pm's chains;
+//! - what was slowed down: with the same counters and a clock.
 //!
 //! A figure that is off does not stop the story; the last table shows it, and the command fails.
 
 mod acts;
 mod figures;
+mod group;
+mod rates;
 mod screen;
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::Result;
@@ -35,12 +39,17 @@ struct Demo {
 /// # Errors
 ///
 /// Without root, when something is missing that cannot be installed, or when a figure is off.
-pub(crate) fn run() -> Result<()> {
+pub(crate) fn run(pm: Option<PathBuf>) -> Result<()> {
     lab::require_root()?;
     cleanup::on_interrupt()?;
     test::install_missing(&lab::PROGRAMS, true)?;
-    println!("Building pm ...");
-    let pm = test::build_pm()?;
+    let pm = match pm {
+        Some(path) => path.canonicalize()?,
+        None => {
+            println!("Building pm ...");
+            test::build_pm()?
+        }
+    };
     let started = Instant::now();
     let mut demo = Demo {
         lab: Lab::new(&pm, u64::from(std::process::id()))?,

@@ -9,6 +9,7 @@
 //! - Addresses: VPS 10.77.0.1 and fd77::1, client 10.77.0.2 and fd77::2.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,11 +24,13 @@ use crate::namespace::{Namespace, Output, run};
 use crate::truth::{self, Bytes, Place};
 
 /// A program that a lab calls, and the Debian package that has it.
-pub(crate) const PROGRAMS: [(&str, &str); 4] = [
+pub(crate) const PROGRAMS: [(&str, &str); 6] = [
     ("nft", "nftables"),
     ("ip", "iproute2"),
+    ("tc", "iproute2"),
     ("ethtool", "ethtool"),
     ("nsenter", "util-linux"),
+    ("unshare", "util-linux"),
 ];
 
 /// The lab. Make one per test.
@@ -37,11 +40,15 @@ pub(crate) struct Lab {
     pub(crate) vps: Namespace,
     /// The client's namespace.
     pub(crate) client: Namespace,
-    scratch: Namespace,
+    /// An empty one, to try things in.
+    pub(crate) scratch: Namespace,
     directory: PathBuf,
     pm: PathBuf,
     own_directories: bool,
     seed: u64,
+    made: Instant,
+    /// How old the lab is by pm's boot clock; `None`: as old as it is.
+    age: Option<Duration>,
 }
 
 /// IPv4 or IPv6.
@@ -60,7 +67,9 @@ pub(crate) struct Service {
     pub(crate) port: String,
     /// The operator's text.
     pub(crate) note: String,
-    /// `both` or `out`.
+    /// The group whose quota it shares.
+    pub(crate) group: Option<String>,
+    /// `both`, `out` or `max`.
     pub(crate) mode: String,
     /// What arrived in this period.
     pub(crate) in_bytes: u64,
@@ -76,12 +85,38 @@ pub(crate) struct Service {
     pub(crate) state: String,
     /// Why it is blocked.
     pub(crate) blocked_by: Option<String>,
+    /// How fast it may send now, in bits a second.
+    pub(crate) ceil_bps: Option<u64>,
+    /// How fast it may receive now, in bits a second.
+    pub(crate) ceil_in_bps: Option<u64>,
+    /// For how long it is still punished.
+    pub(crate) punished_seconds: Option<u64>,
+    /// The date of the next reset.
+    pub(crate) next_reset: Option<String>,
+}
+
+/// One group as `pm list --json` shows it; the fields that tests compare.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Group {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its services.
+    pub(crate) members: Vec<String>,
+    /// What its members received in this period.
+    pub(crate) in_bytes: u64,
+    /// What they sent.
+    pub(crate) out_bytes: u64,
+    /// What counts against the quota.
+    pub(crate) billed_bytes: u64,
+    /// `ok` or `blocked`.
+    pub(crate) state: String,
 }
 
 #[derive(Deserialize)]
 struct Listing {
     version: u32,
     services: Vec<Service>,
+    groups: Vec<Group>,
 }
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -128,6 +163,8 @@ impl Lab {
             pm: pm.to_owned(),
             own_directories: false,
             seed,
+            made: Instant::now(),
+            age: None,
         };
         lab.connect()?;
         Ok(lab)
@@ -185,6 +222,19 @@ impl Lab {
         self.connect()
     }
 
+    /// From now on, pm runs in a time in which the lab was made `age` ago; everything else runs in the present.
+    ///
+    /// It is a time namespace: pm's boot clock differs, the wall clock does not.
+    pub(crate) fn aged(&mut self, age: Duration) -> &Self {
+        self.age = Some(age);
+        self
+    }
+
+    /// Undoes [`Lab::aged`].
+    pub(crate) fn in_the_present(&mut self) {
+        self.age = None;
+    }
+
     /// Returns a command line of pm in the VPS that has not run yet, for tests that kill it or change its environment.
     pub(crate) fn pm_command(&self, args: &[&str]) -> Command {
         self.pm_command_under(&[], args)
@@ -192,15 +242,19 @@ impl Lab {
 
     /// As [`Lab::pm_command`], under a wrapper such as `strace` with its options.
     pub(crate) fn pm_command_under(&self, wrapper: &[&str], args: &[&str]) -> Command {
-        let mut command = match wrapper {
-            [] => self.vps.command(&self.pm),
-            [program, options @ ..] => {
-                let mut command = self.vps.command(program);
-                command.args(options).arg(&self.pm);
-                command
-            }
-        };
-        command.args(args);
+        let ahead = self.age.map(|age| {
+            let seconds = age.as_secs_f64() - self.made.elapsed().as_secs_f64();
+            format!("--boottime={seconds:.0}")
+        });
+        let shifted = ahead
+            .iter()
+            .flat_map(|ahead| ["unshare", "--fork", "--time", ahead.as_str(), "--"]);
+        let mut words = shifted
+            .chain(wrapper.iter().copied())
+            .map(OsStr::new)
+            .chain([self.pm.as_os_str()]);
+        let mut command = self.vps.command(words.next().unwrap_or_default());
+        command.args(words).args(args);
         for (key, _) in std::env::vars_os() {
             let text = key.to_string_lossy();
             if text.starts_with("SSH_")
@@ -281,6 +335,21 @@ impl Lab {
     ///
     /// When pm fails or prints another schema.
     pub(crate) fn list(&self) -> Result<Vec<Service>> {
+        Ok(self.listing()?.services)
+    }
+
+    /// Returns a group as `pm list --json` shows it.
+    ///
+    /// # Errors
+    ///
+    /// When there is none of that name.
+    pub(crate) fn group(&self, name: &str) -> Result<Group> {
+        let all = self.listing()?.groups;
+        let found = all.into_iter().find(|group| group.name == name);
+        found.with_context(|| format!("there is no group {name}"))
+    }
+
+    fn listing(&self) -> Result<Listing> {
         let text = self.ok(&["list", "--json"])?;
         let listing: Listing = serde_json::from_str(&text)
             .with_context(|| format!("`pm list --json` printed {text}"))?;
@@ -289,7 +358,7 @@ impl Lab {
             "`pm list --json` has version {}",
             listing.version
         );
-        Ok(listing.services)
+        Ok(listing)
     }
 
     /// Returns one service.
@@ -516,6 +585,16 @@ impl Family {
 }
 
 impl Service {
+    /// Returns its bytes in the form of the truth.
+    pub(crate) fn bytes(&self) -> Bytes {
+        Bytes {
+            inbound: self.in_bytes,
+            outbound: self.out_bytes,
+        }
+    }
+}
+
+impl Group {
     /// Returns its bytes in the form of the truth.
     pub(crate) fn bytes(&self) -> Bytes {
         Bytes {

@@ -8,6 +8,7 @@ mod lab;
 mod namespace;
 mod netns;
 mod rng;
+mod speed;
 mod test;
 mod traffic;
 mod truth;
@@ -63,13 +64,17 @@ enum Command {
         seed: Option<u64>,
     },
     /// Watch pm do its main job in network namespaces, in about a minute; needs root.
-    Demo,
+    Demo {
+        /// The program to watch; without it, a release build is made.
+        #[arg(long, value_name = "FILE")]
+        pm: Option<PathBuf>,
+    },
     /// Measure pm in network namespaces and print the figures as a Markdown table; needs root.
     Bench {
         /// Fewer rounds: a minute instead of several, and less certain.
         #[arg(long)]
         quick: bool,
-        /// Only one part: `packets`, `ticks`, `loads` or `cuts`.
+        /// Only one part: `packets`, `ticks`, `loads`, `cuts` or `shaping`.
         #[arg(long, value_name = "PART")]
         only: Option<String>,
         /// The program to measure; without it, a release build is made.
@@ -120,7 +125,7 @@ fn run() -> Result<ExitCode> {
         Command::VmTest { filter, pm, quick } => return vm::run(filter.as_deref(), pm, quick),
         Command::GuestTest { pm, step, names } => vm::run_guest(&pm, step, &names)?,
         Command::Calendar { seed } => calendar::run(seed)?,
-        Command::Demo => demo::run()?,
+        Command::Demo { pm } => demo::run(pm)?,
         Command::Bench { quick, only, pm } => bench::run(quick, only.as_deref(), pm)?,
         Command::Measure { command } => bench::child(&command)?,
         Command::Traffic(Traffic::Listen { address }) => traffic::listen_until_eof(address)?,

@@ -118,6 +118,15 @@ impl Namespace {
         Ok(())
     }
 
+    /// Runs `tc` with arguments and returns what it printed.
+    ///
+    /// # Errors
+    ///
+    /// With tc's own words when it fails.
+    pub(crate) fn tc(&self, args: &[&str]) -> Result<String> {
+        run(Command::new("tc").args(["-n", &self.name]).args(args), None)?.success()
+    }
+
     /// Runs `nft` with arguments and returns what it printed.
     ///
     /// # Errors

@@ -3,11 +3,17 @@
 //! A test is a function on a fresh [`Lab`]; its name states the behaviour. One file per theme.
 
 mod accounting;
+mod calendar_days;
 mod crosstalk;
+mod dynqos;
 mod faults;
+mod groups;
 mod guards;
+mod history;
 mod kills;
+mod limits;
 mod quota;
+mod random;
 mod recovery;
 mod requests;
 mod storage;
@@ -67,10 +73,16 @@ pub(crate) fn run(
         crosstalk::TESTS,
         requests::TESTS,
         guards::TESTS,
+        limits::TESTS,
+        dynqos::TESTS,
+        groups::TESTS,
+        history::TESTS,
+        calendar_days::TESTS,
         faults::TESTS,
         recovery::TESTS,
         storage::TESTS,
         kills::TESTS,
+        random::TESTS,
     ];
     let chosen = themes.into_iter().flatten().filter(|test| {
         let name = format!("{}::{}", test.theme, test.name);

@@ -10,7 +10,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
@@ -114,6 +114,8 @@ pub(crate) enum Pace {
     Windowed,
     /// As fast as the processor allows, whether it arrives or not: what a cut must withstand.
     Unchecked,
+    /// So many bits a second of IP packets, whether they arrive or not.
+    Steady(u64),
 }
 
 /// A stream of datagrams on threads of its own, until it is stopped or dropped.
@@ -153,9 +155,18 @@ impl Flood {
         };
         let source = {
             let (stop, sent) = (Arc::clone(&stop), Arc::clone(&sent));
+            let each = family.udp_length(payload) as f64 * 8.0;
             thread::spawn(move || {
                 let data = vec![0x5a; payload];
+                let started = Instant::now();
                 while !stop.load(Ordering::Acquire) {
+                    if let Pace::Steady(rate) = pace
+                        && sent.load(Ordering::Acquire) as f64 * each
+                            > started.elapsed().as_secs_f64() * rate as f64
+                    {
+                        thread::sleep(BREATH);
+                        continue;
+                    }
                     let underway = sent
                         .load(Ordering::Acquire)
                         .saturating_sub(received.load(Ordering::Acquire));
@@ -411,11 +422,11 @@ fn sink(
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                 idle += Duration::from_millis(20);
                 let all = sent.load(Ordering::Acquire) == received.load(Ordering::Acquire);
-                if stop.load(Ordering::Acquire) && (all || pace == Pace::Unchecked) {
+                if stop.load(Ordering::Acquire) && (all || pace != Pace::Windowed) {
                     return Ok(());
                 }
                 ensure!(
-                    pace == Pace::Unchecked || idle < PATIENCE || all,
+                    pace != Pace::Windowed || idle < PATIENCE || all,
                     "{} datagrams were sent and {} arrived",
                     sent.load(Ordering::Acquire),
                     received.load(Ordering::Acquire)

@@ -17,7 +17,7 @@
 //! a datagram of 5048 bytes counts 5048 where it is sent and 1496 where it arrives.
 
 use std::collections::BTreeMap;
-use std::ops::Sub;
+use std::ops::{Add, Sub};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -37,6 +37,17 @@ impl Bytes {
     /// Returns both directions together.
     pub(crate) fn sum(self) -> u64 {
         self.inbound + self.outbound
+    }
+}
+
+impl Add for Bytes {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            inbound: self.inbound + other.inbound,
+            outbound: self.outbound + other.outbound,
+        }
     }
 }
 
@@ -85,6 +96,11 @@ pub(crate) fn watch_client(client: &Namespace, ports: &[&str]) -> Result<()> {
 ///
 /// When nft refuses the rules.
 pub(crate) fn watch_server(server: &Namespace, ports: &[&str]) -> Result<()> {
+    server.nft_load(&server_rules(ports))
+}
+
+/// Returns the rules by which [`watch_server`] counts.
+pub(crate) fn server_rules(ports: &[&str]) -> String {
     let mut text = String::from("table inet truth {\n");
     for (place, offset) in [("tried", 10), ("passed", 30)] {
         for hook in ["input", "output"] {
@@ -108,7 +124,7 @@ pub(crate) fn watch_server(server: &Namespace, ports: &[&str]) -> Result<()> {
             ("passed_output", "sport"),
         );
     }
-    server.nft_load(&text)
+    text
 }
 
 /// Reads every watched port's bytes at one place.

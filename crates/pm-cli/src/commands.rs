@@ -3,6 +3,8 @@
 mod change;
 pub(crate) mod config;
 mod doctor;
+mod group;
+mod history;
 mod list;
 mod monitor;
 mod teardown;
@@ -13,6 +15,7 @@ use anyhow::Result;
 use pm_engine::Engine;
 use pm_nft::Nftables;
 use pm_store::paths::Paths;
+use pm_tc::TrafficControl;
 
 use crate::cli::{Cli, Command, Places, Reading};
 
@@ -33,11 +36,13 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
             let (request, options) = change.request();
             change::run(&places, &request, options)
         }
+        Command::Group(command) => group::run(&places, command),
         Command::List(reading) => list::all(&places, reading),
         Command::Show(show) => {
             let reading = show.reading;
             list::some(&places, &show.selection(), reading)
         }
+        Command::History(command) => history::run(&places, &command),
         Command::Config(command) => config::run(&places, command),
         Command::Monitor => monitor::tick(&places),
         Command::Restore { anew } => monitor::restore(&places, anew),
@@ -47,8 +52,9 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
 }
 
 /// Returns pm on this host.
-fn engine(places: &Places) -> Result<Engine<Nftables>> {
-    Ok(Engine::new(paths(places), Nftables::open()?))
+fn engine(places: &Places) -> Result<Engine<Nftables, TrafficControl>> {
+    let (netfilter, shaper) = (Nftables::open()?, TrafficControl::open()?);
+    Ok(Engine::new(paths(places), netfilter, shaper))
 }
 
 fn paths(places: &Places) -> Paths {

@@ -2,7 +2,10 @@
 
 pub(crate) mod diagnosis;
 pub(crate) mod errors;
+mod grid;
+pub(crate) mod history;
 pub(crate) mod json;
+pub(crate) mod page;
 #[cfg(test)]
 pub(crate) mod samples;
 pub(crate) mod table;

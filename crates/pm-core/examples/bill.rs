@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::time::Duration;
 
 use pm_core::backend::{CounterReading, HostId, Reading, TableReading};
 use pm_core::calendar::{Timestamp, Zone};
@@ -52,6 +53,8 @@ fn bill(trace: &str) -> Result<Vec<String>, Box<dyn Error>> {
         };
         let now = Now {
             time: Timestamp::from_unix(time.parse()?),
+            // Nobody is judged by his rate here.
+            since_boot: Duration::ZERO,
             zone: &zone,
             not_before: Timestamp::from_unix(0),
             next_epoch: Epoch(line as u64 + 1),
@@ -62,6 +65,7 @@ fn bill(trace: &str) -> Result<Vec<String>, Box<dyn Error>> {
             let nothing = Reading {
                 host: host(boot),
                 generation: 1,
+                has_legacy_nat: false,
                 table: None,
                 fresh: None,
             };
@@ -72,7 +76,7 @@ fn bill(trace: &str) -> Result<Vec<String>, Box<dyn Error>> {
                 &Installed::default(),
                 now,
             ));
-            let wanted = plan(&config, &state, &Installed::default());
+            let wanted = plan(&config, &state, &nothing, &Installed::default());
             installed =
                 Installed::default().after(&difference(&Installed::default(), &wanted, &state));
         }
@@ -80,13 +84,14 @@ fn bill(trace: &str) -> Result<Vec<String>, Box<dyn Error>> {
         let reading = Reading {
             host: host(boot),
             generation: 2,
+            has_legacy_nat: false,
             table: Some(table),
             fresh: None,
         };
         bill.extend(account(&config, &mut state, &reading, &installed, now));
     }
     for (ports, service) in &config.services {
-        let billed = state.ledgers[ports].billed(service.mode);
+        let billed = state.ledgers[ports].account.billed();
         bill.push(format!(
             "{ports} ({}): {billed} bytes so far in this period",
             service.note.as_str()
@@ -106,8 +111,8 @@ fn account(
     let (next, events) = step(config, state, reading, installed, now);
     *state = next;
     let closed = events.into_iter().filter_map(|event| match event {
-        Event::PeriodEnded { ports, usage } => Some(format!(
-            "{ports}: billed {} bytes in, {} bytes out",
+        Event::PeriodEnded { holder, usage } => Some(format!(
+            "{holder}: billed {} bytes in, {} bytes out",
             usage.incoming, usage.outgoing
         )),
         _ => None,

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 
-use crate::ruleset::{Changes, Direction, Installed, RoomId};
+use crate::ruleset::{Changes, Direction, Installed, QuotaId, RoomId};
+use crate::shaping::Classifier;
+use crate::units::BitRate;
 
 /// The nftables side of the kernel.
 pub trait Netfilter {
@@ -17,8 +19,8 @@ pub trait Netfilter {
     /// [`BackendError`]; nothing has changed.
     fn read(&mut self) -> Result<Reading, BackendError>;
 
-    /// Returns `reading` with the totals of `rooms` as they are now, those of all others as they
-    /// were: after a small change, a fraction of a whole [`read`](Self::read).
+    /// Returns `reading` with the totals of `rooms` and `quotas` as they are now, those of all
+    /// others as they were: after a small change, a fraction of a whole [`read`](Self::read).
     ///
     /// # Errors
     ///
@@ -27,6 +29,7 @@ pub trait Netfilter {
         &mut self,
         reading: Reading,
         rooms: &BTreeSet<RoomId>,
+        quotas: &BTreeSet<QuotaId>,
     ) -> Result<Reading, BackendError>;
 
     /// Returns everything that pm's table holds.
@@ -49,6 +52,14 @@ pub trait Netfilter {
     /// the transactions before the failed one stand.
     fn apply(&mut self, changes: &Changes, generation: u32) -> Result<u32, BackendError>;
 
+    /// Returns the flowtables of all tables, by which forwarded packets pass the rules by: family,
+    /// table and name of each.
+    ///
+    /// # Errors
+    ///
+    /// [`BackendError`]; nothing has changed.
+    fn flowtables(&mut self) -> Result<Vec<String>, BackendError>;
+
     /// Returns once no packet is still in the rules of an earlier generation.
     fn settle(&mut self);
 }
@@ -60,10 +71,13 @@ pub struct Reading {
     pub host: HostId,
     /// The ruleset's generation id, which every commit by anybody changes.
     pub generation: u32,
+    /// Whether addresses are translated by other means than nftables, of which
+    /// [`Installed::has_nat`] knows.
+    pub has_legacy_nat: bool,
     /// `None` when pm's table does not exist.
     pub table: Option<TableReading>,
-    /// The rooms whose totals were read now; `None`: all. Those of others are as they were when
-    /// they were last read.
+    /// The rooms whose totals were read now, with their quotas'; `None`: all. Those of others
+    /// are as they were when they were last read.
     pub fresh: Option<BTreeSet<RoomId>>,
 }
 
@@ -93,8 +107,8 @@ pub struct TableReading {
     pub handle: u64,
     /// Every counter that is named like a room's.
     pub counters: BTreeMap<(RoomId, Direction), CounterReading>,
-    /// Every quota that is named like a room's.
-    pub quotas: BTreeMap<RoomId, QuotaReading>,
+    /// Every quota that is named like a holder's.
+    pub quotas: BTreeMap<QuotaId, QuotaReading>,
 }
 
 /// A counter.
@@ -122,6 +136,81 @@ impl QuotaReading {
     pub fn is_depleted(self) -> bool {
         self.used >= self.limit
     }
+}
+
+/// The traffic control of the kernel: what shapes packets that are sent.
+pub trait Shaper {
+    /// Returns the interfaces that a default route leads to, IPv4 or IPv6.
+    ///
+    /// # Errors
+    ///
+    /// [`ShapingError`]; nothing has changed.
+    fn uplinks(&mut self) -> Result<BTreeSet<String>, ShapingError>;
+
+    /// Whether all of `interfaces` could be shaped: says why not, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ShapingError`].
+    fn probe(&mut self, interfaces: &BTreeSet<String>) -> Result<(), ShapingError>;
+
+    /// Returns what stands at the root of `interface` and is not pm's, in words from which
+    /// [`withdraw`](Self::withdraw) puts it back; `None` where pm's tree stands already.
+    ///
+    /// # Errors
+    ///
+    /// [`ShapingError`]; nothing has changed.
+    fn host_root(&mut self, interface: &str) -> Result<Option<String>, ShapingError>;
+
+    /// Shapes what `interface` sends: by minor number, a class at each rate, and for everything
+    /// else a class that nothing slows down.
+    ///
+    /// `host` is what [`host_root`](Self::host_root) returned before pm's tree was put there.
+    /// Returns what the kernel remarked.
+    ///
+    /// # Errors
+    ///
+    /// [`ShapingError`]; traffic flows, and the same call goes on from there.
+    fn shape(
+        &mut self,
+        interface: &str,
+        classes: &BTreeMap<u16, BitRate>,
+        classifier: Classifier,
+        host: &str,
+    ) -> Result<Vec<String>, ShapingError>;
+
+    /// Takes pm's tree away from `interface` and puts back what stood there. Where neither is,
+    /// because the interface is gone or somebody replaced pm's tree, there is nothing to do.
+    ///
+    /// # Errors
+    ///
+    /// [`ShapingError`]; traffic flows, and the same call goes on from there.
+    fn withdraw(&mut self, interface: &str, host: &str) -> Result<(), ShapingError>;
+}
+
+/// Why traffic control did not do its part.
+#[derive(Debug, thiserror::Error)]
+pub enum ShapingError {
+    /// The kernel has no HTB, as in some containers.
+    #[error("this kernel offers no HTB")]
+    Unsupported(#[source] Box<dyn Error + Send + Sync>),
+    /// The kernel has no `fw` classifier.
+    #[error("this kernel offers no fw classifier")]
+    NoFwClassifier(#[source] Box<dyn Error + Send + Sync>),
+    /// The process may not change traffic control.
+    #[error("the kernel refuses access to traffic control: {0}")]
+    Permission(#[source] Box<dyn Error + Send + Sync>),
+    /// A root that somebody chose and pm cannot put back.
+    #[error("interface {interface} has a qdisc of somebody else's: {kind}")]
+    ForeignQdisc {
+        /// The interface.
+        interface: String,
+        /// The qdisc's kind.
+        kind: String,
+    },
+    /// Anything else.
+    #[error("{0}")]
+    Kernel(#[source] Box<dyn Error + Send + Sync>),
 }
 
 /// Why the kernel did not do its part.

@@ -8,6 +8,7 @@
 //!   more than a period away, the clock had been far ahead, and the date is set anew. A date
 //!   that comes once and has been counts as ahead again when it is more than a month away.
 
+pub mod iso_date;
 mod period;
 mod policy;
 #[cfg(test)]

@@ -1,37 +1,60 @@
 //! What happened in a tick that somebody may want to know.
 
+use time::Date;
+
 use crate::calendar::Timestamp;
+use crate::dynqos::DynQos;
+use crate::holder::Holder;
 use crate::ledger::Usage;
 use crate::port::PortRange;
 
 /// One thing that happened, once.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Event {
-    /// A service used up its quota and is cut off.
+    /// A holder used up his quota and is cut off.
     Spent {
-        /// The service.
-        ports: PortRange,
+        /// Who.
+        holder: Holder,
         /// What was billed when it was seen, in bytes.
         billed: u64,
     },
-    /// A service that was cut off by its quota is open again.
+    /// A holder who was cut off by his quota is open again.
     Renewed {
-        /// The service.
-        ports: PortRange,
+        /// Who.
+        holder: Holder,
     },
-    /// A service's period ended.
+    /// A holder's period ended.
     PeriodEnded {
-        /// The service.
-        ports: PortRange,
+        /// Whose.
+        holder: Holder,
         /// What the period used.
         usage: Usage,
     },
-    /// A deleted service was read a last time and is gone.
+    /// A deleted service was read a last time, or a deleted group is empty, and is gone.
     Closed {
-        /// The service.
-        ports: PortRange,
+        /// Which.
+        holder: Holder,
         /// What its last period used.
         usage: Usage,
+    },
+    /// A service hogged the line and is slowed down.
+    Punished {
+        /// The service.
+        ports: PortRange,
+        /// By which rule.
+        rule: DynQos,
+    },
+    /// A service that was slowed down is not any more.
+    Restored {
+        /// The service.
+        ports: PortRange,
+    },
+    /// A service's last day has passed, and it is cut off.
+    Expired {
+        /// The service.
+        ports: PortRange,
+        /// That day.
+        last_day: Date,
     },
     /// Another program removed pm's rules, or some of them; what passed since then until they
     /// were put back was not counted.

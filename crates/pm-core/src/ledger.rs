@@ -1,15 +1,22 @@
-//! What happened: usage per service, and where the last reading left the kernel's counters.
+//! What happened: usage per service and group, and where the last reading left the kernel's
+//! counters.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use time::Date;
 
 use crate::backend::{CounterReading, HostId, QuotaReading, Reading, TableReading};
 use crate::calendar::{Period, Timestamp};
-use crate::config::{Mode, Service};
+use crate::config::{Contract, GroupName, Mode, Tariff};
+use crate::dynqos::Hog;
+use crate::history::{ClosedPeriod, Why};
+use crate::holder::Holder;
 use crate::port::PortRange;
 use crate::rooms::Rooms;
 use crate::ruleset::{
-    Changes, Direction, Epoch, Frame, Installed, InstalledRoom, Link, MAX_QUOTA_LIMIT, Metered,
-    Parts, Quota, Room, RoomId,
+    Changes, Direction, Epoch, Forwarding, Frame, Installed, InstalledRoom, Link, MAX_QUOTA_LIMIT,
+    Metered, QuotaId, Room, RoomId,
 };
 
 /// Everything that is saved between ticks.
@@ -29,8 +36,24 @@ pub struct State {
     pub torn_down: bool,
     /// When the last reading was taken.
     pub last_tick: Option<Timestamp>,
+    /// The day to whose totals the last reading was added, in the configured zone.
+    pub today: Option<Date>,
+    /// When rates were last judged, by the boot clock.
+    pub judged_at: Option<Duration>,
+    /// Which forwarded packets the kernel counts, as it was last found.
+    pub forwarding: Forwarding,
+    /// Whether a chain of anybody's translated addresses in that generation.
+    pub has_nat: bool,
     /// One a service, and one each for deleted services until their rooms are gone.
     pub ledgers: BTreeMap<PortRange, Ledger>,
+    /// One a group.
+    pub groups: BTreeMap<GroupName, Account>,
+    /// The quotas in the kernel, as last read or as [expected](State::expect).
+    pub quotas: BTreeMap<QuotaId, QuotaMark>,
+    /// The interfaces whose root pm's traffic control has taken.
+    pub interfaces: BTreeMap<String, InterfaceMark>,
+    /// Periods that were closed since the last save, oldest first.
+    pub closed: Vec<ClosedPeriod>,
 }
 
 /// A table as it was last seen.
@@ -42,21 +65,50 @@ pub struct TableMark {
     pub epoch: Option<Epoch>,
 }
 
+/// An interface whose root pm's traffic control has taken.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct InterfaceMark {
+    /// What stood there before, in the words of whoever puts it back.
+    pub host: String,
+    /// For how many ticks in a row nothing was to be shaped there.
+    pub idle_ticks: u32,
+}
+
 /// One service's usage.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Ledger {
-    /// What this period used.
+    /// What it has used since it was added.
+    pub total: Usage,
+    /// What it has used in the running period, its own or its group's. While it is in no group,
+    /// its quota is judged by this.
+    pub account: Account,
+    /// The group to which its bytes count, too.
+    pub group: Option<GroupName>,
+    /// How far it has come towards a punishment.
+    pub hog: Hog,
+    /// Whether its last day has passed.
+    pub expired: bool,
+    /// Whether it is deleted, and only its rooms are still there.
+    pub deleted: bool,
+    /// Its rooms in the kernel, as last read.
+    pub rooms: Rooms<RoomMark>,
+}
+
+/// What a holder has used in the running period.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Account {
+    /// The bytes.
     pub usage: Usage,
     /// The operator's correction of what is billed, in bytes.
     pub adjust: i64,
-    /// The mode whose sum that corrects; `None` once the service is deleted.
-    pub mode: Option<Mode>,
+    /// The tariff by which it is billed, and whose sum that corrects.
+    pub tariff: Tariff,
     /// The terms under which the quota was found spent, which stays so until they are better.
     pub spent: Option<Terms>,
     /// The running period.
     pub period: Period,
-    /// Its rooms in the kernel, as last read.
-    pub rooms: Rooms<RoomMark>,
+    /// When it began; `None`: before anybody noted it.
+    pub began: Option<Timestamp>,
 }
 
 /// Bytes of IP packets, each way.
@@ -68,36 +120,38 @@ pub struct Usage {
     pub outgoing: u64,
 }
 
-/// What a service may use, on the scale of its [`Usage`].
+/// What a holder may use, on the scale of its [`Usage`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Terms {
     /// Which bytes count.
     pub mode: Mode,
-    /// How many of them may pass in a period: the quota less the adjustment, in bytes.
+    /// How many of them may pass in a period: the quota less the adjustment, by the factor.
     pub allowance: i64,
 }
 
 /// A room as last read, or as [expected](State::expect).
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct RoomMark {
+    /// What it is, as far as it was whole.
+    pub room: Room,
     /// Its counter of incoming bytes.
     pub incoming: Option<CounterReading>,
     /// Its counter of outgoing bytes.
     pub outgoing: Option<CounterReading>,
-    /// Its quota.
-    pub quota: Option<QuotaMark>,
-    /// Whether pm made it and nobody has tampered with it, so that its quota has counted
+    /// Whether pm made it and nobody has tampered with it, so that its quotas have counted
     /// exactly what its counters have.
     pub sound: bool,
 }
 
-/// A quota as last read.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// A quota as last read, or as [expected](State::expect).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct QuotaMark {
-    /// Its handle, limit and bytes.
-    pub reading: QuotaReading,
-    /// Which of the room's chains name it.
-    pub metered: Metered,
+    /// What it showed; `None`: it was to be made and has not been read yet.
+    pub reading: Option<QuotaReading>,
+    /// What the counters of all rooms that name it have counted under it, in bytes.
+    pub counted: u64,
+    /// Whether pm made it and nobody has tampered with it, so that this is what it has counted.
+    pub sound: bool,
 }
 
 impl State {
@@ -110,17 +164,28 @@ impl State {
             settled_at: None,
             torn_down: false,
             last_tick: None,
+            today: None,
+            judged_at: None,
+            forwarding: Forwarding::default(),
+            has_nat: false,
             ledgers: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            quotas: BTreeMap::new(),
+            interfaces: BTreeMap::new(),
+            closed: Vec::new(),
         }
     }
 
-    /// Notes the rooms that a batch will make. Saved before it is sent, this tells them from
-    /// rooms that somebody else makes, even if pm dies before it has read them.
+    /// Notes the rooms and quotas that a batch will make. Saved before it is sent, this tells
+    /// them from those that somebody else makes, even if pm dies before it has read them.
     pub fn expect(&mut self, changes: &Changes) {
         for room in changes.create_rooms.keys() {
             if let Some(ledger) = self.ledgers.get_mut(&room.ports) {
                 *ledger.rooms.slot(room.variant) = Some(RoomMark::default());
             }
+        }
+        for quota in changes.create_quotas.keys() {
+            self.quotas.insert(quota.clone(), QuotaMark::default());
         }
     }
 
@@ -133,6 +198,24 @@ impl State {
                 self.ledgers.insert(room.ports, ledger.clone());
             }
         }
+    }
+
+    /// Returns what a holder has used; `None` for one that has no account.
+    pub fn account(&self, holder: &Holder) -> Option<&Account> {
+        match holder {
+            Holder::Service(ports) => Some(&self.ledgers.get(ports)?.account),
+            Holder::Group(name) => self.groups.get(name),
+        }
+    }
+
+    /// Returns the limit that a quota of `holder`'s must have, in bytes: for one that is there,
+    /// on the scale of what it has counted; for a new one, what is left.
+    ///
+    /// Usage and what was counted move together, so this changes only with the terms, the period
+    /// and the quota, never with a reading.
+    pub fn kernel_limit(&self, account: &Account, terms: Terms, quota: &QuotaId) -> u64 {
+        let counted = self.quotas.get(quota).map_or(0, |mark| mark.counted);
+        account.kernel_limit(terms, quota.metered, counted)
     }
 
     /// Returns the reading that this state was left by, all totals as they were; `None` when the
@@ -151,14 +234,16 @@ impl State {
                         .counters
                         .extend(counter.map(|counter| ((room, direction), counter)));
                 }
-                table
-                    .quotas
-                    .extend(mark.quota.map(|quota| (room, quota.reading)));
             }
         }
+        let quotas = self.quotas.iter();
+        table.quotas = quotas
+            .filter_map(|(quota, mark)| Some((quota.clone(), mark.reading?)))
+            .collect();
         Some(Reading {
             host: self.host.clone()?,
             generation: self.settled_at?,
+            has_legacy_nat: self.forwarding.dnat && !self.has_nat,
             table: Some(table),
             fresh: Some(BTreeSet::new()),
         })
@@ -171,6 +256,8 @@ impl Installed {
     pub fn settled(state: &State) -> Self {
         let mut installed = Self {
             frame: Frame::INTACT,
+            forwarding: state.forwarding.clone().into(),
+            has_nat: state.has_nat,
             ..Self::default()
         };
         installed.epochs = state
@@ -181,80 +268,128 @@ impl Installed {
         for (&ports, ledger) in &state.ledgers {
             let mut link = Link::Drop;
             for (variant, mark) in ledger.rooms.iter() {
-                let room = mark.room();
-                let found = InstalledRoom {
-                    parts: Parts::of(&room),
-                    intact: Some(room),
-                };
+                let found = InstalledRoom::from(mark.room.clone());
                 installed.rooms.insert(RoomId { ports, variant }, found);
                 link = Link::Room(variant);
             }
             installed.links.insert(ports, link.into());
         }
+        let quotas = state.quotas.iter();
+        installed.quotas = quotas
+            .map(|(id, mark)| (id.clone(), mark.reading.map(|reading| reading.limit)))
+            .collect();
         installed
     }
 }
 
 impl Ledger {
     /// Returns the ledger of a service that has used nothing.
-    pub fn new(period: Period) -> Self {
+    pub fn new(group: Option<GroupName>, account: Account) -> Self {
         Self {
-            usage: Usage::default(),
-            adjust: 0,
-            mode: Some(Mode::Both),
-            spent: None,
-            period,
+            total: Usage::default(),
+            account,
+            group,
+            hog: Hog::default(),
+            expired: false,
+            deleted: false,
             rooms: Rooms::default(),
         }
     }
+}
 
-    /// Returns what counts against the quota, in bytes: usage by `mode`, corrected.
-    pub fn billed(&self, mode: Mode) -> u64 {
-        let counted = self.usage.counted(mode);
-        counted.saturating_add_signed(self.adjust)
+impl Account {
+    /// Returns the account of a holder that has used nothing.
+    pub fn new(tariff: Tariff, period: Period, began: Option<Timestamp>) -> Self {
+        Self {
+            usage: Usage::default(),
+            adjust: 0,
+            tariff,
+            spent: None,
+            period,
+            began,
+        }
     }
 
-    /// Returns what `service` may use; `None` without a quota.
-    pub fn terms(&self, service: &Service) -> Option<Terms> {
-        let quota = i64::try_from(service.quota?.bytes()).unwrap_or(i64::MAX);
+    /// Returns what counts against the quota, in bytes: usage by the tariff, corrected.
+    pub fn billed(&self) -> u64 {
+        let Usage { incoming, outgoing } = self.usage;
+        self.tariff
+            .bill(incoming, outgoing)
+            .saturating_add_signed(self.adjust)
+    }
+
+    /// Returns what its holder may use under `contract`; `None` without a quota.
+    pub fn terms(&self, contract: Contract) -> Option<Terms> {
+        let quota = i64::try_from(contract.quota?.bytes()).unwrap_or(i64::MAX);
+        let billable = quota.saturating_sub(self.adjust);
         Some(Terms {
-            mode: service.mode,
-            allowance: quota.saturating_sub(self.adjust),
+            mode: contract.tariff.mode,
+            allowance: contract.tariff.factor.within(billable),
         })
     }
 
-    /// Returns the limit that a quota must have in a room whose counters stand as in `mark`, or
-    /// in a new room.
-    ///
-    /// Usage and marks move together, so this changes only with the terms, the period and the
-    /// room, never with a reading.
-    pub fn kernel_limit(&self, terms: Terms, mark: Option<&RoomMark>) -> u64 {
-        let already = mark.map_or(0, |mark| mark.metered_bytes(terms.mode.metered()));
-        let counted = self.usage.counted(terms.mode);
-        let limit = i128::from(already) + i128::from(terms.allowance) - i128::from(counted);
+    /// Returns what may still pass under `terms`, in bytes; negative when too much has.
+    pub fn left(&self, terms: Terms) -> i128 {
+        i128::from(terms.allowance) - i128::from(self.usage.counted(terms.mode))
+    }
+
+    /// Returns the limit of a quota for `metered` that has counted so much by now, in bytes.
+    pub(crate) fn kernel_limit(&self, terms: Terms, metered: Metered, counted: u64) -> u64 {
+        let used = self.usage.metered(metered);
+        let limit = i128::from(counted) + i128::from(terms.allowance) - i128::from(used);
         u64::try_from(limit.clamp(1, MAX_QUOTA_LIMIT.into())).unwrap_or(MAX_QUOTA_LIMIT)
     }
 
-    /// Begins again at nothing, as at the end of a period.
-    pub fn reset(&mut self) {
-        self.usage = Usage::default();
-        self.adjust = 0;
-        self.spent = None;
+    /// Begins again at nothing, as at the end of a period, and returns the one that ended.
+    pub fn close(&mut self, holder: Holder, why: Why, now: Timestamp) -> ClosedPeriod {
+        let closed = ClosedPeriod {
+            holder,
+            began: self.began,
+            ended: now,
+            why,
+            usage: self.usage,
+            tariff: self.tariff,
+            adjust: self.adjust,
+        };
+        *self = Self {
+            usage: Usage::default(),
+            adjust: 0,
+            spent: None,
+            began: Some(now),
+            ..*self
+        };
+        closed
     }
 
-    /// Corrects what is billed to `bytes`.
-    pub fn set_billed(&mut self, mode: Mode, bytes: u64) {
-        let counted = self.usage.counted(mode);
-        let adjust = i128::from(bytes) - i128::from(counted);
-        self.mode = Some(mode);
+    /// Corrects what is billed, from now on by `tariff`, to `bytes`.
+    pub fn set_billed(&mut self, tariff: Tariff, bytes: u64) {
+        let Usage { incoming, outgoing } = self.usage;
+        let adjust = i128::from(bytes) - i128::from(tariff.bill(incoming, outgoing));
+        self.tariff = tariff;
         self.adjust = i64::try_from(adjust).unwrap_or(if adjust < 0 { i64::MIN } else { i64::MAX });
     }
 }
 
 impl Usage {
-    /// Returns the bytes that count.
+    /// Returns the bytes that count in `mode`.
     pub fn counted(self, mode: Mode) -> u64 {
         mode.count(self.incoming, self.outgoing)
+    }
+
+    /// Returns the bytes of the directions that a quota counts.
+    pub fn metered(self, metered: Metered) -> u64 {
+        let covered = Direction::BOTH
+            .into_iter()
+            .filter(|&direction| metered.covers(direction));
+        covered.fold(0, |sum, direction| sum.saturating_add(self.of(direction)))
+    }
+
+    /// Returns the bytes of one direction.
+    pub fn of(self, direction: Direction) -> u64 {
+        match direction {
+            Direction::In => self.incoming,
+            Direction::Out => self.outgoing,
+        }
     }
 
     /// Adds bytes of one direction.
@@ -264,6 +399,24 @@ impl Usage {
             Direction::Out => &mut self.outgoing,
         };
         *total = total.saturating_add(bytes);
+    }
+
+    /// Returns the sum of both.
+    #[must_use]
+    pub fn plus(mut self, other: Self) -> Self {
+        for direction in Direction::BOTH {
+            self.add(direction, other.of(direction));
+        }
+        self
+    }
+
+    /// Returns what came on top of `earlier`.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Self {
+        Self {
+            incoming: self.incoming.saturating_sub(earlier.incoming),
+            outgoing: self.outgoing.saturating_sub(earlier.outgoing),
+        }
     }
 }
 
@@ -277,7 +430,7 @@ impl Terms {
 impl RoomMark {
     /// Whether it stands for a room that was to be made and has not been read yet.
     pub fn is_expected(&self) -> bool {
-        self.incoming.is_none() && self.outgoing.is_none() && self.quota.is_none()
+        self.incoming.is_none() && self.outgoing.is_none()
     }
 
     /// Returns the counter of one direction.
@@ -287,22 +440,11 @@ impl RoomMark {
             Direction::Out => self.outgoing,
         }
     }
+}
 
-    /// Returns what a quota of `metered` must have counted when this was read, in bytes.
-    pub fn metered_bytes(&self, metered: Metered) -> u64 {
-        let covered = Direction::BOTH
-            .into_iter()
-            .filter(|&direction| metered.covers(direction));
-        let counters = covered.filter_map(|direction| self.counter(direction));
-        counters.fold(0, |sum, counter| sum.saturating_add(counter.bytes))
-    }
-
-    /// Returns the room that it is a mark of.
-    pub fn room(&self) -> Room {
-        let quota = self.quota.map(|quota| Quota {
-            limit: quota.reading.limit,
-            metered: quota.metered,
-        });
-        Room { quota }
+impl QuotaMark {
+    /// Whether the kernel drops what this meters.
+    pub fn is_depleted(&self) -> bool {
+        self.reading.is_some_and(QuotaReading::is_depleted)
     }
 }

@@ -5,7 +5,10 @@
 pub mod backend;
 pub mod calendar;
 pub mod config;
+pub mod dynqos;
 pub mod event;
+pub mod history;
+pub mod holder;
 pub mod ledger;
 pub mod plan;
 pub mod port;
@@ -13,6 +16,7 @@ pub mod report;
 pub mod request;
 pub mod rooms;
 pub mod ruleset;
+pub mod shaping;
 #[cfg(any(test, feature = "strategies"))]
 pub mod strategies;
 pub mod tick;

@@ -4,9 +4,14 @@ use proptest::prelude::*;
 use time::Date;
 
 use crate::calendar::{DayOfMonth, DayOfYear, Interval, ResetChoice, ResetPolicy, YearMonth};
-use crate::config::{Config, MAX_NOTE_CHARS, Mode, Note, QuotaSize, Service, ZoneName};
+use crate::config::{
+    Config, Factor, Group, GroupName, Limit, MAX_NOTE_CHARS, Mode, Note, QuotaSize, Service,
+    ZoneName,
+};
+use crate::dynqos::{DynQos, Minutes};
 use crate::port::{PortList, PortRange};
-use crate::request::{Request, Selection, Settings};
+use crate::request::{ContractSettings, Request, Selection, Settings};
+use crate::shaping::{Classifier, MarkField};
 use crate::units::{BitRate, Size, SizeFamily, SizeUnit};
 
 /// Any port or range.
@@ -123,8 +128,10 @@ pub fn note() -> impl Strategy<Value = Note> {
         '\'', '"', '`', '$', '\\', '\t', '\n', ' ', '-', '=', ',', '{', '%', '!', '0', '1', '流',
         '量', '🐙', '\u{301}', '\u{200d}', '\u{feff}',
     ]);
-    let any = any::<char>().prop_filter("a character that no note may hold", |c| {
-        c.to_string().parse::<Note>().is_ok()
+    // Mapped, not filtered: a note is long, and few of many would pass.
+    let any = any::<char>().prop_map(|c| match c.to_string().parse::<Note>() {
+        Ok(_) => c,
+        Err(_) => char::REPLACEMENT_CHARACTER,
     });
     prop::collection::vec(prop_oneof![2 => unkind, 1 => any], 0..=MAX_NOTE_CHARS).prop_map(
         |chars| {
@@ -141,41 +148,153 @@ pub fn quota_size() -> impl Strategy<Value = QuotaSize> {
 
 /// Any mode.
 pub fn mode() -> impl Strategy<Value = Mode> {
-    prop::sample::select(vec![Mode::Both, Mode::Out])
+    prop::sample::select(vec![Mode::Both, Mode::Out, Mode::Max])
 }
 
-/// Any service.
-pub fn service() -> impl Strategy<Value = Service> {
+/// Any factor: round ones, and others.
+pub fn factor() -> impl Strategy<Value = Factor> {
+    prop_oneof![
+        1 => Just(1_000u32),
+        1 => (1u32..=1_000).prop_map(|whole| whole * 1_000),
+        1 => 1u32..=1_000_000,
+    ]
+    .prop_map(|thousandths| {
+        Factor::from_thousandths(thousandths).unwrap_or_else(|_| unreachable!("in bounds"))
+    })
+}
+
+/// Any limit: slow, fast and round ones.
+pub fn limit() -> impl Strategy<Value = Limit> {
+    const LEAST: u64 = Limit::MIN_BITS_PER_SECOND;
+    prop_oneof![
+        LEAST..=BitRate::MAX_BITS_PER_SECOND,
+        LEAST..LEAST + 1_000,
+        (8u64..10_000, 1u32..=3).prop_map(|(count, power)| count * 1_000u64.pow(power)),
+    ]
+    .prop_map(|bits| {
+        let rate = BitRate::from_bits_per_second(bits);
+        let limit = rate.map(Limit::try_from);
+        limit.map_or_else(
+            |_| unreachable!("in range"),
+            |limit| limit.unwrap_or_else(|_| unreachable!("fast enough")),
+        )
+    })
+}
+
+/// Any DynQoS rule.
+pub fn dynqos() -> impl Strategy<Value = DynQos> {
+    let minutes = || {
+        prop_oneof![1u16..=10, 1..=Minutes::MOST]
+            .prop_map(|count| Minutes::new(count).unwrap_or_else(|| unreachable!("in bounds")))
+    };
+    (bit_rate(), minutes(), limit(), minutes()).prop_map(
+        |(trigger, trigger_minutes, punish, punish_minutes)| DynQos {
+            trigger,
+            trigger_minutes,
+            punish,
+            punish_minutes,
+        },
+    )
+}
+
+/// Any name of a group: a few that come up again, and others, most of them unkind.
+pub fn group_name() -> impl Strategy<Value = GroupName> {
+    let unkind = prop::collection::vec(any::<char>(), 1..12);
+    let unkind = unkind.prop_filter_map("not a group's name", |chars| {
+        chars.into_iter().collect::<String>().parse().ok()
+    });
+    let kind = prop::sample::select(vec!["vip", "1", "租户 甲", "a_b", "x'y\"z", "80-90"]);
+    let kind = kind.prop_map(|name| {
+        name.parse()
+            .unwrap_or_else(|_| unreachable!("a group can be called that"))
+    });
+    prop_oneof![3 => kind, 1 => unkind]
+}
+
+/// Any group.
+pub fn group() -> impl Strategy<Value = Group> {
     (
-        note(),
         mode(),
+        factor(),
         prop::option::of(quota_size()),
         prop::option::of(reset_policy()),
-        any::<bool>(),
     )
-        .prop_map(|(note, mode, quota, reset, blocked)| Service {
-            note,
+        .prop_map(|(mode, factor, quota, reset)| Group {
             mode,
+            factor,
             quota,
             reset,
-            blocked,
         })
 }
 
-/// Any configuration, most with a few services.
+/// Any service, in no group.
+pub fn service() -> impl Strategy<Value = Service> {
+    let limits = (
+        prop::option::of(limit()),
+        prop::option::of(limit()),
+        prop::option::of(dynqos()),
+        prop::option::of(date()),
+        any::<bool>(),
+    );
+    (note(), group(), limits, any::<bool>()).prop_map(|(note, contract, limits, blocked)| {
+        let (limit, limit_in, dynqos, expires, routed) = limits;
+        let mut service = Service {
+            note,
+            limit,
+            limit_in,
+            dynqos,
+            expires,
+            routed,
+            blocked,
+            ..Service::default()
+        };
+        service.set_contract(contract.contract());
+        service
+    })
+}
+
+/// Any configuration, most with a few services and groups.
 pub fn config() -> impl Strategy<Value = Config> {
     let services = apart(0..8).prop_flat_map(|ranges| {
-        let services = prop::collection::vec(service(), ranges.len());
-        services.prop_map(move |services| ranges.iter().copied().zip(services).collect())
+        let services =
+            prop::collection::vec((service(), any::<prop::sample::Index>()), ranges.len());
+        services.prop_map(move |services| ranges.iter().copied().zip(services).collect::<Vec<_>>())
     });
-    (any::<u64>(), prop::option::of(zone_name()), services).prop_map(
-        |(revision, time_zone, services)| Config {
+    let groups = prop::collection::btree_map(group_name(), group(), 0..3);
+    let general = (any::<u64>(), prop::option::of(zone_name()), classifier());
+    (general, groups, services).prop_map(|((revision, time_zone, classifier), groups, services)| {
+        let names: Vec<GroupName> = groups.keys().cloned().collect();
+        let join = |(ports, (mut service, choice)): (PortRange, (Service, prop::sample::Index))| {
+            // One more than there are groups: in none.
+            if let Some(name) = names.get(choice.index(names.len() + 1)) {
+                service.set_contract(Default::default());
+                service.group = Some(name.clone());
+            }
+            (ports, service)
+        };
+        Config {
             revision,
             time_zone,
-            services,
+            classifier,
+            services: services.into_iter().map(join).collect(),
+            groups,
             ..Config::default()
-        },
-    )
+        }
+    })
+}
+
+/// Any classifier.
+pub fn classifier() -> impl Strategy<Value = Classifier> {
+    let field = (16u32..=32).prop_flat_map(|bits| (Just(bits), 0..=32 - bits));
+    let field = field.prop_map(|(bits, shift)| {
+        let mask = (u32::MAX >> (32 - bits)) << shift;
+        MarkField::new(mask).unwrap_or_else(|| unreachable!("one run of bits"))
+    });
+    prop_oneof![
+        2 => Just(Classifier::Priority),
+        1 => Just(Classifier::Fwmark(MarkField::UPPER)),
+        1 => field.prop_map(Classifier::Fwmark),
+    ]
 }
 
 /// Any zone.
@@ -185,20 +304,44 @@ pub fn zone_name() -> impl Strategy<Value = ZoneName> {
     })
 }
 
-/// Any settings, none and all of them too.
-pub fn settings() -> impl Strategy<Value = Settings> {
+/// Any settings of a quota's holder, none and all of them too.
+pub fn contract_settings() -> impl Strategy<Value = ContractSettings> {
     (
         prop::option::of(prop::option::of(quota_size())),
         prop::option::of(mode()),
+        prop::option::of(factor()),
         prop::option::of(reset_choice()),
-        prop::option::of(note()),
     )
-        .prop_map(|(quota, mode, reset, note)| Settings {
+        .prop_map(|(quota, mode, factor, reset)| ContractSettings {
             quota,
             mode,
+            factor,
             reset,
-            note,
         })
+}
+
+/// Any settings, none and all of them too.
+pub fn settings() -> impl Strategy<Value = Settings> {
+    let limits = (
+        prop::option::of(prop::option::of(limit())),
+        prop::option::of(prop::option::of(limit())),
+        prop::option::of(prop::option::of(dynqos())),
+        prop::option::of(prop::option::of(date())),
+        prop::option::of(any::<bool>()),
+    );
+    let group = prop::option::weighted(0.3, prop::option::of(group_name()));
+    (group, contract_settings(), limits, prop::option::of(note())).prop_map(
+        |(group, contract, (limit, limit_in, dynqos, expires, routed), note)| Settings {
+            group,
+            contract,
+            limit,
+            limit_in,
+            dynqos,
+            expires,
+            routed,
+            note,
+        },
+    )
 }
 
 /// Any choice of services.
@@ -222,6 +365,15 @@ pub fn request() -> impl Strategy<Value = Request> {
         1 => selection().prop_map(|ports| Request::Reset { ports }),
         1 => selection().prop_map(|ports| Request::Block { ports }),
         1 => selection().prop_map(|ports| Request::Unblock { ports }),
+        1 => (group_name(), contract_settings(), any::<bool>()).prop_map(
+            |(name, settings, or_set)| Request::AddGroup { name, settings, or_set }
+        ),
+        1 => (group_name(), contract_settings(), prop::option::of(size())).prop_map(
+            |(name, settings, used)| Request::SetGroup { name, settings, used }
+        ),
+        1 => group_name().prop_map(|name| Request::DeleteGroup { name }),
+        1 => group_name().prop_map(|name| Request::ResetGroup { name }),
         1 => prop::option::of(zone_name()).prop_map(Request::SetTimeZone),
+        1 => classifier().prop_map(Request::SetClassifier),
     ]
 }

@@ -12,5 +12,6 @@ mod size;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use number::{decimal, thousandths};
 pub use rate::{BitRate, BitRateError};
 pub use size::{Size, SizeError, SizeFamily, SizeUnit, approximate};

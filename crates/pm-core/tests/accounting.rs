@@ -3,54 +3,29 @@
 
 #![allow(clippy::panic, clippy::unwrap_used)]
 
-#[allow(dead_code, unreachable_pub)]
+#[allow(dead_code, unreachable_pub, unused_imports)]
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use pm_core::calendar::{DayOfMonth, ResetChoice, ResetPolicy};
-use pm_core::config::QuotaSize;
+use pm_core::config::{Factor, Mode};
 use pm_core::event::Event;
+use pm_core::holder::Holder;
 use pm_core::ledger::Usage;
 use pm_core::port::PortRange;
-use pm_core::request::{Request, Selection, Settings};
+use pm_core::request::{ContractSettings, Request, Settings};
 use pm_core::ruleset::{Direction, Link, RoomId};
-use pm_core::units::{Size, SizeUnit};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use support::{Kernel, Pm, Quiet, Table, World, link, ports};
+use support::{
+    Kernel, Pm, Quiet, Table, World, add, do_now, link, ports, quota, set, set_used, these,
+};
 
 const SERVICES: [&str; 3] = ["80", "8080", "30000-30100"];
 
-fn quota(bytes: u64) -> Option<QuotaSize> {
-    Some(QuotaSize::try_from(Size::new(bytes, SizeUnit::B).unwrap()).unwrap())
-}
-
-fn add(text: &str, settings: Settings) -> Request {
-    Request::Add {
-        ports: text.parse().unwrap(),
-        settings,
-        or_set: false,
-    }
-}
-
-fn set(text: &str, settings: Settings) -> Request {
-    Request::Set {
-        ports: Selection::Ports(text.parse().unwrap()),
-        settings,
-        used: None,
-    }
-}
-
 fn with_quota(bytes: u64) -> Settings {
-    Settings {
-        quota: Some(quota(bytes)),
-        ..Settings::default()
-    }
-}
-
-fn do_now(pm: &mut Pm, kernel: &mut Kernel, request: &Request) {
-    pm.request(kernel, &mut Quiet, usize::MAX, request).unwrap();
+    quota(bytes).into()
 }
 
 /// What somebody does to the host, or asks of pm.
@@ -63,7 +38,7 @@ enum Op {
     },
     Set {
         service: usize,
-        settings: Settings,
+        settings: ContractSettings,
         steps: usize,
         traffic: Vec<Packet>,
     },
@@ -124,22 +99,25 @@ fn packets() -> impl Strategy<Value = Vec<Packet>> {
     vec(packet, 0..6)
 }
 
-fn settings() -> impl Strategy<Value = Settings> {
-    use pm_core::config::Mode;
-    let bytes = proptest::option::of(proptest::option::of(1u64..2_000_000));
-    let mode = proptest::option::of(prop_oneof![Just(Mode::Both), Just(Mode::Out)]);
-    let reset = proptest::option::of(
-        prop_oneof![
-            3 => (1u8..=31).prop_map(|day| ResetPolicy::Monthly(DayOfMonth::new(day).unwrap())),
-            1 => Just(ResetPolicy::Never),
-        ]
-        .prop_map(ResetChoice::from),
-    );
-    (bytes, mode, reset).prop_map(|(bytes, mode, reset)| Settings {
-        quota: bytes.map(|bytes| bytes.and_then(quota)),
+fn settings() -> impl Strategy<Value = ContractSettings> {
+    use proptest::option::of;
+    let bytes = of(of(1u64..2_000_000));
+    let mode = of(prop_oneof![
+        Just(Mode::Both),
+        Just(Mode::Out),
+        Just(Mode::Max)
+    ]);
+    let factor = of((500u32..3_000).prop_map(|factor| Factor::from_thousandths(factor).unwrap()));
+    let reset = of(prop_oneof![
+        3 => (1u8..=31).prop_map(|day| ResetPolicy::Monthly(DayOfMonth::new(day).unwrap())),
+        1 => Just(ResetPolicy::Never),
+    ]
+    .prop_map(ResetChoice::from));
+    (bytes, mode, factor, reset).prop_map(|(bytes, mode, factor, reset)| ContractSettings {
+        quota: bytes.map(|bytes| bytes.and_then(|bytes| quota(bytes).quota?)),
         mode,
+        factor,
         reset,
-        ..Settings::default()
     })
 }
 
@@ -187,7 +165,6 @@ struct Model {
     foreign: BTreeSet<PortRange>,
     /// What these counted since, or since the first reading of pm's present run.
     doubtful: BTreeMap<PortRange, Usage>,
-    saves: u32,
 }
 
 fn add_to(sums: &mut BTreeMap<PortRange, Usage>, more: &BTreeMap<PortRange, Usage>) {
@@ -228,15 +205,6 @@ impl Model {
         self.foreign.clear();
     }
 
-    /// The periods that ended took what they had used with them.
-    fn close(&mut self, events: Vec<Event>) {
-        for event in events {
-            if let Event::PeriodEnded { ports, usage } = event {
-                take_from(&mut self.accounted, &BTreeMap::from([(ports, usage)]));
-            }
-        }
-    }
-
     /// Returns the world of one run of pm.
     fn busy(&mut self, traffic: Vec<Packet>) -> Busy<'_> {
         Busy {
@@ -265,17 +233,17 @@ impl World for Busy<'_> {
         }
     }
 
-    fn saved(&mut self, committed: bool) {
+    fn read(&mut self, _: &Kernel) {
         let model = &mut *self.model;
-        if !committed {
-            if std::mem::take(&mut self.first) {
-                model.doubtful.clear();
-            }
-            model.read = model.unread.clone();
-            add_to(&mut model.read, &model.doubtful);
-            return;
+        if std::mem::take(&mut self.first) {
+            model.doubtful.clear();
         }
-        model.saves += 1;
+        model.read = model.unread.clone();
+        add_to(&mut model.read, &model.doubtful);
+    }
+
+    fn saved(&mut self) {
+        let model = &mut *self.model;
         model.foreign.clear();
         let doubtful = std::mem::take(&mut model.doubtful);
         add_to(&mut model.unread, &doubtful);
@@ -283,6 +251,13 @@ impl World for Busy<'_> {
         add_to(&mut model.accounted, &read);
         take_from(&mut model.unread, &read);
     }
+}
+
+/// Returns what a service was billed for, in the running period and in all that are closed.
+fn billed_for(pm: &Pm, ports: PortRange) -> Usage {
+    let holder = Holder::Service(ports);
+    let closed = pm.history.iter().filter(|period| period.holder == holder);
+    closed.fold(pm.usage(ports), |sum, period| sum.plus(period.usage))
 }
 
 /// Whether pm sent a batch that it has not read yet, and that is in the kernel or in `file`.
@@ -337,39 +312,35 @@ proptest! {
                 }
                 Op::Reset { service, steps } => {
                     let request = Request::Reset {
-                        ports: Selection::Ports(SERVICES[service].parse().unwrap()),
+                        ports: these(SERVICES[service]),
                     };
-                    model.saves = 0;
                     let mut world = model.busy(Vec::new());
-                    let _ = pm.request(&mut kernel, &mut world, steps, &request);
-                    model.close(std::mem::take(&mut pm.events));
-                    if model.saves > 0 {
-                        model.accounted.remove(&ports(SERVICES[service]));
+                    if pm.request(&mut kernel, &mut world, steps, &request).is_ok() {
+                        prop_assert_eq!(pm.usage(ports(SERVICES[service])), Usage::default());
                     }
                 }
                 Op::DeleteAndAdd { service, steps } => {
                     let name = SERVICES[service];
-                    let request = Request::Delete { ports: Selection::Ports(name.parse().unwrap()) };
+                    let request = Request::Delete { ports: these(name) };
                     let mut world = model.busy(Vec::new());
                     let _ = pm.request(&mut kernel, &mut world, steps, &request);
                     if !pm.config.services.contains_key(&ports(name)) {
                         let mut world = model.busy(Vec::new());
                         let request = add(name, Settings::default());
                         pm.request(&mut kernel, &mut world, usize::MAX, &request).unwrap();
-                        model.close(std::mem::take(&mut pm.events));
-                        model.accounted.remove(&ports(name));
+                        prop_assert_eq!(pm.usage(ports(name)), Usage::default());
                     }
                 }
                 Op::Block { service, steps, traffic } => {
                     let request = Request::Block {
-                        ports: Selection::Ports(SERVICES[service].parse().unwrap()),
+                        ports: these(SERVICES[service]),
                     };
                     let mut world = model.busy(traffic);
                     let _ = pm.request(&mut kernel, &mut world, steps, &request);
                 }
                 Op::Unblock { service, steps, traffic } => {
                     let request = Request::Unblock {
-                        ports: Selection::Ports(SERVICES[service].parse().unwrap()),
+                        ports: these(SERVICES[service]),
                     };
                     let mut world = model.busy(traffic);
                     let _ = pm.request(&mut kernel, &mut world, steps, &request);
@@ -402,16 +373,12 @@ proptest! {
                 }
                 Op::Days(days) => pm.time += days * 86_400,
                 Op::SetUsed { service, bytes, steps } => {
-                    let request = Request::Set {
-                        ports: Selection::Ports(SERVICES[service].parse().unwrap()),
-                        settings: Settings::default(),
-                        used: Some(Size::new(bytes, SizeUnit::B).unwrap()),
-                    };
+                    let request = set_used(SERVICES[service], bytes);
                     let mut world = model.busy(Vec::new());
                     let done = pm.request(&mut kernel, &mut world, steps, &request);
                     let ports = ports(SERVICES[service]);
-                    if done.is_ok() && let Some(service) = pm.config.services.get(&ports) {
-                        prop_assert_eq!(pm.saved.ledgers[&ports].billed(service.mode), bytes);
+                    if done.is_ok() && pm.config.services.contains_key(&ports) {
+                        prop_assert_eq!(pm.account(ports).billed(), bytes);
                     }
                 }
                 Op::Reboot => {
@@ -437,14 +404,12 @@ proptest! {
                     model.doubtful.remove(&ports);
                 }
             }
-            model.close(std::mem::take(&mut pm.events));
         }
         let mut world = model.busy(Vec::new());
         pm.tick(&mut kernel, &mut world, usize::MAX).unwrap();
-        model.close(std::mem::take(&mut pm.events));
         for service in SERVICES {
             let ports = ports(service);
-            prop_assert_eq!(pm.usage(ports), model.accounted(ports), "service {}", ports);
+            prop_assert_eq!(billed_for(&pm, ports), model.accounted(ports), "service {}", ports);
             let open = !pm.config.services[&ports].blocked && !pm.is_spent(ports);
             prop_assert_eq!(link(&kernel, ports) == Some(Link::Drop), !open);
         }
@@ -551,9 +516,9 @@ fn lowering_a_quota_and_raising_it_back_frees_nothing() {
 #[test]
 fn a_quota_in_the_outgoing_mode_leaves_the_incoming_open_until_it_is_spent() {
     let (mut kernel, mut pm) = (Kernel::default(), Pm::new());
-    let settings = Settings {
-        mode: Some(pm_core::config::Mode::Out),
-        ..with_quota(10_000)
+    let settings = ContractSettings {
+        mode: Some(Mode::Out),
+        ..quota(10_000)
     };
     do_now(&mut pm, &mut kernel, &add("80", settings));
     assert!(kernel.packet(ports("80"), Direction::In, 50_000));
@@ -611,9 +576,7 @@ fn resetting_one_service_leaves_the_others_uncollected_bytes() {
     let (mut kernel, mut pm) = (Kernel::default(), Pm::new());
     do_now(&mut pm, &mut kernel, &add("80,8080", Settings::default()));
     kernel.packet(ports("8080"), Direction::Out, 777);
-    let request = Request::Reset {
-        ports: Selection::Ports("80".parse().unwrap()),
-    };
+    let request = Request::Reset { ports: these("80") };
     do_now(&mut pm, &mut kernel, &request);
     assert_eq!(pm.usage(ports("8080")).outgoing, 777);
 }

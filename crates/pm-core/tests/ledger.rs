@@ -1,72 +1,139 @@
-//! The ledger at its boundaries: what is billed, and what limit the kernel is given.
+//! The account at its boundaries: what is billed, and what limit the kernel is given.
 
 #![allow(clippy::panic, clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
 
-use pm_core::backend::CounterReading;
-use pm_core::calendar::{Period, ResetPolicy};
-use pm_core::config::{Mode, Service};
-use pm_core::ledger::{Ledger, RoomMark, Usage};
-use pm_core::ruleset::MAX_QUOTA_LIMIT;
+use pm_core::backend::QuotaReading;
+use pm_core::calendar::{Period, ResetPolicy, Timestamp};
+use pm_core::config::{Contract, Factor, Mode, Tariff};
+use pm_core::history::Why;
+use pm_core::holder::Holder;
+use pm_core::ledger::{Account, QuotaMark, State, Terms, Usage};
+use pm_core::ruleset::{Direction, Epoch, MAX_QUOTA_LIMIT, Metered, QuotaId, Variant};
+use pm_core::strategies::{factor, mode};
 use pm_core::units::Size;
 use proptest::prelude::*;
 
-fn ledger(incoming: u64, outgoing: u64) -> Ledger {
-    let mut ledger = Ledger::new(Period::restore(ResetPolicy::Never, None));
-    ledger.usage = Usage { incoming, outgoing };
-    ledger
-}
-
-fn service(mode: Mode, quota: u64) -> Service {
-    let size = Size::from_bytes(quota).unwrap();
-    Service {
+fn tariff(mode: Mode) -> Tariff {
+    Tariff {
         mode,
+        factor: Factor::ONE,
+    }
+}
+
+fn times(mode: Mode, factor: &str) -> Tariff {
+    Tariff {
+        mode,
+        factor: factor.parse().unwrap(),
+    }
+}
+
+fn account(tariff: Tariff, incoming: u64, outgoing: u64) -> Account {
+    let mut account = Account::new(tariff, Period::restore(ResetPolicy::Never, None), None);
+    account.usage = Usage { incoming, outgoing };
+    account
+}
+
+fn contract(tariff: Tariff, quota: u64) -> Contract {
+    let size = Size::from_bytes(quota).unwrap();
+    Contract {
+        tariff,
         quota: Some(size.try_into().unwrap()),
-        ..Service::default()
+        ..Contract::default()
     }
 }
 
-fn mark(incoming: u64, outgoing: u64) -> RoomMark {
-    let counter = |handle, bytes| Some(CounterReading { handle, bytes });
-    RoomMark {
-        incoming: counter(1, incoming),
-        outgoing: counter(2, outgoing),
-        ..RoomMark::default()
+fn terms(account: &Account, tariff: Tariff, quota: u64) -> Terms {
+    account.terms(contract(tariff, quota)).unwrap()
+}
+
+fn id(metered: Metered) -> QuotaId {
+    QuotaId {
+        holder: Holder::Service("80".parse().unwrap()),
+        variant: Variant::A,
+        metered,
     }
 }
 
-/// The limit of a quota made now, and of one whose counters have run since the period began.
-fn limits(ledger: &Ledger, service: &Service, mark: &RoomMark) -> (u64, u64) {
-    let terms = ledger.terms(service).unwrap();
-    (
-        ledger.kernel_limit(terms, None),
-        ledger.kernel_limit(terms, Some(mark)),
-    )
+/// The limit that a quota gets which has counted so much.
+fn limit(account: &Account, terms: Terms, metered: Metered, counted: u64) -> u64 {
+    let mut state = State::new(Epoch(1));
+    let mark = QuotaMark {
+        reading: Some(QuotaReading {
+            handle: 1,
+            limit: 1,
+            used: counted,
+        }),
+        counted,
+        sound: true,
+    };
+    state.quotas.insert(id(metered), mark);
+    state.kernel_limit(account, terms, &id(metered))
+}
+
+/// The limit that a quota gets which is made now.
+fn fresh_limit(account: &Account, terms: Terms, metered: Metered) -> u64 {
+    State::new(Epoch(1)).kernel_limit(account, terms, &id(metered))
 }
 
 #[test]
-fn a_mode_says_what_is_billed() {
-    let ledger = ledger(300, 40);
-    assert_eq!(ledger.billed(Mode::Both), 340);
-    assert_eq!(ledger.billed(Mode::Out), 40);
+fn a_mode_and_a_factor_say_what_is_billed() {
+    for (tariff, billed) in [
+        (tariff(Mode::Both), 340),
+        (tariff(Mode::Out), 40),
+        (tariff(Mode::Max), 300),
+        (times(Mode::Both, "2"), 680),
+        (times(Mode::Max, "0.5"), 150),
+        (times(Mode::Out, "0.001"), 0),
+        (times(Mode::Out, "1000"), 40_000),
+    ] {
+        assert_eq!(account(tariff, 300, 40).billed(), billed, "{tariff:?}");
+    }
+    assert_eq!(account(tariff(Mode::Max), 40, 300).billed(), 300);
 }
 
 #[test]
-fn the_limit_is_what_is_left_on_the_scale_of_the_counters() {
-    let (ledger, mark) = (ledger(300, 40), mark(1_300, 540));
-    let both = service(Mode::Both, 1_000);
-    assert_eq!(limits(&ledger, &both, &mark), (660, 2_500));
-    let out = service(Mode::Out, 1_000);
-    assert_eq!(limits(&ledger, &out, &mark), (960, 1_500));
-    assert_eq!(ledger.terms(&Service::default()), None);
+fn the_limit_is_what_is_left_on_the_scale_of_what_was_counted() {
+    for (mode, metered, fresh, running) in [
+        (Mode::Both, Metered::Both, 660, 1_660),
+        (Mode::Out, Metered::Out, 960, 1_960),
+        (Mode::Max, Metered::In, 700, 1_700),
+        (Mode::Max, Metered::Out, 960, 1_960),
+    ] {
+        let account = account(tariff(mode), 300, 40);
+        let terms = terms(&account, tariff(mode), 1_000);
+        assert_eq!(fresh_limit(&account, terms, metered), fresh);
+        assert_eq!(limit(&account, terms, metered, 1_000), running);
+    }
+    let free = account(tariff(Mode::Both), 300, 40);
+    assert_eq!(free.terms(Contract::default()), None);
+}
+
+/// A quota of 1000 at factor 3 is 333 bytes: with the 334th, more than 1000 would be billed.
+#[test]
+fn a_factor_divides_the_limit() {
+    for (factor, quota, allowance) in [
+        ("3", 1_000, 333),
+        ("0.3", 1_000, 3_333),
+        ("1000", 999, 0),
+        ("1000", 1_000, 1),
+        ("0.001", 1, 1_000),
+    ] {
+        let tariff = times(Mode::Both, factor);
+        let account = account(tariff, 0, 0);
+        let terms = terms(&account, tariff, quota);
+        assert_eq!(terms.allowance, allowance, "{factor}");
+        let bytes = u64::try_from(allowance).unwrap();
+        assert!(tariff.bill(bytes, 0) <= quota, "{factor}");
+        assert!(tariff.bill(bytes + 2, 0) >= quota, "{factor}");
+    }
 }
 
 #[test]
 fn a_correction_moves_the_bill_and_the_limit_by_the_same() {
-    let service = service(Mode::Both, 1_000);
-    let mut ledger = ledger(300, 40);
-    for (billed, adjust, limit) in [
+    let mut account = account(tariff(Mode::Both), 300, 40);
+    for (billed, adjust, left) in [
         (340, 0, 660),
         (900, 560, 100),
         (999, 659, 1),
@@ -74,52 +141,80 @@ fn a_correction_moves_the_bill_and_the_limit_by_the_same() {
         (1_000, 660, 1),
         (5_000, 4_660, 1),
     ] {
-        ledger.set_billed(Mode::Both, billed);
-        assert_eq!((ledger.billed(Mode::Both), ledger.adjust), (billed, adjust));
-        assert_eq!(limits(&ledger, &service, &mark(0, 0)).0, limit);
-        assert_eq!(ledger.usage.counted(Mode::Both), 340);
+        account.set_billed(tariff(Mode::Both), billed);
+        assert_eq!((account.billed(), account.adjust), (billed, adjust));
+        let terms = terms(&account, tariff(Mode::Both), 1_000);
+        assert_eq!(fresh_limit(&account, terms, Metered::Both), left);
+        assert_eq!(account.usage.counted(Mode::Both), 340);
     }
 }
 
 #[test]
-fn a_reset_forgets_usage_correction_and_spending() {
-    let mut ledger = ledger(300, 40);
-    ledger.set_billed(Mode::Both, 7);
-    ledger.spent = ledger.terms(&service(Mode::Both, 7));
-    ledger.reset();
-    assert_eq!(ledger.billed(Mode::Both), 0);
-    assert_eq!((ledger.adjust, ledger.spent), (0, None));
+fn a_correction_is_in_billed_bytes_and_the_limit_in_real_ones() {
+    let double = times(Mode::Both, "2");
+    let mut account = account(double, 300, 40);
+    account.set_billed(double, 1_000);
+    assert_eq!((account.billed(), account.adjust), (1_000, 320));
+    // 500 more are billed when 250 more have passed.
+    let terms = terms(&account, double, 1_500);
+    assert_eq!(fresh_limit(&account, terms, Metered::Both), 250);
+}
+
+#[test]
+fn a_closed_period_says_what_was_billed_and_leaves_nothing_behind() {
+    let mut account = account(tariff(Mode::Both), 300, 40);
+    account.set_billed(tariff(Mode::Both), 7);
+    account.spent = account.terms(contract(tariff(Mode::Both), 7));
+    assert!(account.spent.is_some());
+    let now = Timestamp::from_unix(60);
+    let holder = Holder::Service("80".parse().unwrap());
+    let closed = account.close(holder.clone(), Why::Operator, now);
+    assert_eq!((closed.billed(), closed.adjust), (7, -333));
+    assert_eq!((closed.usage.incoming, closed.usage.outgoing), (300, 40));
+    assert_eq!((closed.holder, closed.why), (holder, Why::Operator));
+    assert_eq!((closed.began, closed.ended), (None, now));
+    assert_eq!(account.billed(), 0);
+    assert_eq!((account.adjust, account.spent), (0, None));
+    assert_eq!(account.began, Some(now));
 }
 
 /// The kernel refuses a limit of 0 and one above 2⁶³ − 1.
 #[test]
 fn the_largest_and_the_smallest_numbers_stay_in_the_kernels_range() {
-    let largest = service(Mode::Both, Size::MAX_BYTES);
+    let both = tariff(Mode::Both);
+    let new = account(both, 0, 0);
+    let largest = terms(&new, both, Size::MAX_BYTES);
+    let smallest = terms(&new, both, 1);
+    let limits = |account: &Account, terms, counted| {
+        let fresh = fresh_limit(account, terms, Metered::Both);
+        (fresh, limit(account, terms, Metered::Both, counted))
+    };
+    assert_eq!(limits(&new, largest, 0), (MAX_QUOTA_LIMIT, MAX_QUOTA_LIMIT));
     assert_eq!(
-        limits(&ledger(0, 0), &largest, &mark(0, 0)),
-        (MAX_QUOTA_LIMIT, MAX_QUOTA_LIMIT)
-    );
-    assert_eq!(
-        limits(&ledger(5, 5), &largest, &mark(u64::MAX, u64::MAX)),
+        limits(&account(both, 5, 5), largest, u64::MAX),
         (MAX_QUOTA_LIMIT - 10, MAX_QUOTA_LIMIT)
     );
-    let smallest = service(Mode::Both, 1);
-    assert_eq!(
-        limits(&ledger(u64::MAX, u64::MAX), &smallest, &mark(0, 0)),
-        (1, 1)
-    );
-    let mut forgiven = ledger(u64::MAX, u64::MAX);
-    forgiven.set_billed(Mode::Both, 0);
+    let all = account(both, u64::MAX, u64::MAX);
+    assert_eq!(limits(&all, smallest, 0), (1, 1));
+    let mut forgiven = all;
+    forgiven.set_billed(both, 0);
     assert_eq!(forgiven.adjust, i64::MIN);
-    let mut charged = ledger(0, 0);
-    charged.set_billed(Mode::Both, u64::MAX);
-    assert_eq!(charged.billed(Mode::Both), i64::MAX as u64);
-    assert_eq!(limits(&charged, &largest, &mark(0, 0)), (1, 1));
+    let mut charged = new;
+    charged.set_billed(both, u64::MAX);
+    assert_eq!(charged.billed(), i64::MAX as u64);
+    let terms = terms(&charged, both, Size::MAX_BYTES);
+    assert_eq!(limits(&charged, terms, 0), (1, 1));
+    // The least that a byte can cost, and the most.
+    let cheap = times(Mode::Both, "0.001");
+    let terms = new.terms(contract(cheap, Size::MAX_BYTES)).unwrap();
+    assert_eq!(limits(&new, terms, 0).0, MAX_QUOTA_LIMIT);
+    assert_eq!(account(cheap, u64::MAX, 0).billed(), u64::MAX / 1_000);
+    let dear = times(Mode::Both, "1000");
+    assert_eq!(account(dear, u64::MAX, 0).billed(), u64::MAX);
 }
 
 #[test]
 fn usage_stops_at_the_largest_number() {
-    use pm_core::ruleset::Direction;
     let mut usage = Usage {
         incoming: u64::MAX - 1,
         outgoing: 1,
@@ -128,60 +223,98 @@ fn usage_stops_at_the_largest_number() {
     usage.add(Direction::Out, 10);
     assert_eq!((usage.incoming, usage.outgoing), (u64::MAX, 11));
     assert_eq!(usage.counted(Mode::Both), u64::MAX);
+    assert_eq!(usage.counted(Mode::Max), u64::MAX);
 }
 
 #[test]
 fn only_better_terms_free_a_spent_quota() {
-    let ledger = ledger(0, 0);
-    let terms = |mode, quota| ledger.terms(&service(mode, quota)).unwrap();
-    let earlier = terms(Mode::Both, 1_000);
-    for (mode, quota, improves) in [
-        (Mode::Both, 999, false),
-        (Mode::Both, 1_000, false),
-        (Mode::Both, 1_001, true),
-        (Mode::Out, 1, true),
+    let account = account(tariff(Mode::Both), 0, 0);
+    let earlier = terms(&account, tariff(Mode::Both), 1_000);
+    for (tariff, quota, improves) in [
+        (tariff(Mode::Both), 999, false),
+        (tariff(Mode::Both), 1_000, false),
+        (tariff(Mode::Both), 1_001, true),
+        (tariff(Mode::Out), 1, true),
+        (tariff(Mode::Max), 1, true),
+        // The same number of bytes, under another factor.
+        (times(Mode::Both, "2"), 2_000, false),
+        (times(Mode::Both, "2"), 2_002, true),
+        (times(Mode::Both, "0.5"), 500, false),
     ] {
-        assert_eq!(terms(mode, quota).improve_on(earlier), improves);
+        let terms = account.terms(contract(tariff, quota)).unwrap();
+        assert_eq!(terms.improve_on(earlier), improves, "{quota} {tariff:?}");
     }
 }
 
 proptest! {
-    /// Bytes that are counted and bytes that are read move the limit of a room by nothing.
+    /// Bytes that are counted and bytes that are read move the limit of a quota by nothing.
     #[test]
     fn a_limit_does_not_depend_on_when_it_is_read(
         before in (0u64..1 << 40, 0u64..1 << 40),
         passed in prop::collection::vec((0u64..1 << 30, 0u64..1 << 30), 0..10),
-        quota in 1 << 45..Size::MAX_BYTES >> 1,
+        quota in 1u64 << 45..Size::MAX_BYTES >> 1,
         billed in 0u64..1 << 44,
-        mode in prop::sample::select(vec![Mode::Both, Mode::Out]),
+        counted in 0u64..1 << 40,
+        (mode, factor) in (mode(), (1u32..5_000).prop_map(|f| Factor::from_thousandths(f).unwrap())),
     ) {
-        let mut ledger = ledger(before.0, before.1);
-        ledger.set_billed(mode, billed);
-        let (mut incoming, mut outgoing) = before;
-        let service = service(mode, quota);
-        let first = limits(&ledger, &service, &mark(incoming, outgoing)).1;
-        let mut seen = BTreeSet::from([first]);
-        for (more_in, more_out) in passed {
-            incoming += more_in;
-            outgoing += more_out;
-            ledger.usage = Usage { incoming, outgoing };
-            seen.insert(limits(&ledger, &service, &mark(incoming, outgoing)).1);
+        let tariff = Tariff { mode, factor };
+        let mut account = account(tariff, before.0, before.1);
+        account.set_billed(tariff, billed);
+        let terms = terms(&account, tariff, quota);
+        for &metered in mode.metered() {
+            let mut account = account;
+            let limit_now = |account: &Account| {
+                let counted = counted + account.usage.metered(metered);
+                limit(account, terms, metered, counted)
+            };
+            let mut seen = BTreeSet::from([limit_now(&account)]);
+            for &(more_in, more_out) in &passed {
+                account.usage.add(Direction::In, more_in);
+                account.usage.add(Direction::Out, more_out);
+                seen.insert(limit_now(&account));
+            }
+            prop_assert_eq!(seen.len(), 1);
         }
-        prop_assert_eq!(seen.len(), 1);
-        // What may still pass is the quota less the bill.
-        let left = first - mark(incoming, outgoing).metered_bytes(mode.metered());
-        prop_assert_eq!(left, quota - ledger.billed(mode));
+    }
+
+    /// What may still pass is the most that is billed for at most the quota.
+    #[test]
+    fn what_is_left_is_billed_for_no_more_than_the_quota(
+        (incoming, outgoing) in (0u64..1 << 40, 0u64..1 << 40),
+        quota in 1..Size::MAX_BYTES,
+        billed in 0u64..1 << 44,
+        (mode, factor) in (mode(), factor()),
+    ) {
+        let tariff = Tariff { mode, factor };
+        let mut account = account(tariff, incoming, outgoing);
+        account.set_billed(tariff, billed);
+        let terms = terms(&account, tariff, quota);
+        let allowance = i128::from(terms.allowance);
+        let bill = |bytes: i128| bytes * i128::from(factor.thousandths()) + i128::from(account.adjust) * 1_000;
+        let quota = i128::from(quota) * 1_000;
+        if allowance < i128::from(i64::MAX) {
+            prop_assert!(bill(allowance) <= quota);
+            prop_assert!(bill(allowance + 1) > quota);
+        }
+        let left = account.left(terms);
+        prop_assert_eq!(left, allowance - i128::from(account.usage.counted(mode)));
+        if left > 0 && left < i128::from(MAX_QUOTA_LIMIT) {
+            // The larger direction is the first that meets its end.
+            let limits = mode.metered().iter().map(|&m| fresh_limit(&account, terms, m));
+            prop_assert_eq!(i128::from(limits.min().unwrap()), left);
+        }
     }
 
     #[test]
     fn what_is_set_is_what_is_billed(
-        incoming in 0u64..1 << 62,
-        outgoing in 0u64..1 << 62,
+        incoming in 0u64..1 << 50,
+        outgoing in 0u64..1 << 50,
         billed in 0..Size::MAX_BYTES,
-        mode in prop::sample::select(vec![Mode::Both, Mode::Out]),
+        (mode, factor) in (mode(), (1u32..2_000).prop_map(|f| Factor::from_thousandths(f).unwrap())),
     ) {
-        let mut ledger = ledger(incoming, outgoing);
-        ledger.set_billed(mode, billed);
-        prop_assert_eq!(ledger.billed(mode), billed);
+        let tariff = Tariff { mode, factor };
+        let mut account = account(Tariff::default(), incoming, outgoing);
+        account.set_billed(tariff, billed);
+        prop_assert_eq!(account.billed(), billed);
     }
 }

@@ -2,19 +2,30 @@
 
 #![allow(clippy::panic, clippy::unwrap_used)]
 
-#[allow(dead_code, unreachable_pub)]
+#[allow(dead_code, unreachable_pub, unused_imports)]
 mod support;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 use pm_core::backend::{HostId, Reading};
 use pm_core::calendar::{Timestamp, Zone};
-use pm_core::config::Config;
+use pm_core::config::{Config, Limit};
+use pm_core::dynqos::DynQos;
 use pm_core::ledger::State;
 use pm_core::plan::{difference, plan, withdrawal};
-use pm_core::ruleset::{Direction, Epoch, Frame, Installed, InstalledLink, Link, Piece, Target};
-use pm_core::strategies::config;
+use pm_core::request::Request;
+use pm_core::ruleset::{
+    Changes, Direction, Epoch, Frame, Installed, InstalledForwarding, InstalledLink, InstalledRoom,
+    Link, Parts, Piece, Target,
+};
+use pm_core::strategies::{classifier, config, dynqos, limit};
 use pm_core::tick::{Now, step};
 use proptest::prelude::*;
-use support::{Kernel, Pm, Quiet, link, ports};
+use proptest::sample::Index;
+use support::{
+    Kernel, Pm, Quiet, Table, add, add_group, do_now, in_group, link, ports, quota, these,
+};
 
 fn tick(pm: &mut Pm, kernel: &mut Kernel) {
     pm.tick(kernel, &mut Quiet, usize::MAX).unwrap();
@@ -25,12 +36,21 @@ fn left(pm: &Pm, kernel: &Kernel) -> pm_core::ruleset::Changes {
     let (reading, installed) = kernel.read();
     let now = Now {
         time: Timestamp::from_unix(pm.time),
+        since_boot: kernel.since_boot,
         zone: &pm.zone,
         not_before: Timestamp::from_unix(0),
         next_epoch: Epoch(77),
     };
     let (state, _) = step(&pm.config, &pm.saved, &reading, &installed, now);
-    difference(&installed, &plan(&pm.config, &state, &installed), &state)
+    let wanted = plan(&pm.config, &state, &reading, &installed);
+    difference(&installed, &wanted, &state)
+}
+
+type Limits = (Option<Limit>, Option<Limit>, Option<DynQos>, bool);
+
+fn limits() -> impl Strategy<Value = Limits> {
+    use prop::option::of;
+    (of(limit()), of(limit()), of(dynqos()), any::<bool>())
 }
 
 fn installed(kernel: &mut Kernel) -> &mut Installed {
@@ -44,14 +64,209 @@ fn running(services: &str) -> (Kernel, Pm) {
     (kernel, pm)
 }
 
+fn piece() -> impl Strategy<Value = Piece> {
+    prop_oneof![
+        4 => Just(Piece::Intact),
+        1 => Just(Piece::Damaged),
+        1 => Just(Piece::Missing),
+    ]
+}
+
+fn target() -> impl Strategy<Value = Option<Target>> {
+    prop_oneof![
+        Just(None),
+        Just(Some(Target::Drop)),
+        Just(Some(Target::Foreign)),
+    ]
+}
+
+/// What somebody does to pm's table.
+#[derive(Clone, Debug)]
+enum Damage {
+    Tear(Index, Parts),
+    DeleteRooms(Index),
+    Spoil(Index),
+    DeleteUnusedQuotas,
+    Link(Index, InstalledLink),
+    Frame(Frame),
+    Forwarding(InstalledForwarding),
+    Epochs(BTreeSet<Epoch>),
+    Nat(bool),
+    Flush,
+    Save,
+    Load,
+    Merge,
+    /// pm dies in a tick after these steps.
+    Die(usize),
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
+    let parts =
+        any::<[bool; 4]>().prop_map(|[in_chain, out_chain, in_counter, out_counter]| Parts {
+            in_chain,
+            out_chain,
+            in_counter,
+            out_counter,
+            ..Parts::default()
+        });
+    let link = (target(), target());
+    let link = link.prop_map(|(ingress, egress)| InstalledLink { ingress, egress });
+    let frame = (piece(), piece(), piece(), piece());
+    let frame = frame.prop_map(|(ingress, egress, input, output)| Frame {
+        table: Piece::Intact,
+        ingress,
+        egress,
+        input,
+        output,
+    });
+    let forwarding = any::<(bool, bool)>();
+    let forwarding = forwarding.prop_map(|(chain, set)| InstalledForwarding {
+        chain,
+        set,
+        intact: None,
+    });
+    let epochs = prop::collection::btree_set((0u64..4).prop_map(Epoch), 0..3);
+    prop_oneof![
+        4 => (any::<Index>(), parts).prop_map(|(of, parts)| Damage::Tear(of, parts)),
+        1 => any::<Index>().prop_map(Damage::DeleteRooms),
+        2 => any::<Index>().prop_map(Damage::Spoil),
+        1 => Just(Damage::DeleteUnusedQuotas),
+        2 => (any::<Index>(), link).prop_map(|(of, link)| Damage::Link(of, link)),
+        1 => frame.prop_map(Damage::Frame),
+        1 => forwarding.prop_map(Damage::Forwarding),
+        1 => epochs.prop_map(Damage::Epochs),
+        1 => any::<bool>().prop_map(Damage::Nat),
+        1 => Just(Damage::Flush),
+        1 => Just(Damage::Save),
+        1 => Just(Damage::Load),
+        1 => Just(Damage::Merge),
+        3 => (0usize..12).prop_map(Damage::Die),
+    ]
+}
+
+fn inflict(damage: Damage, pm: &mut Pm, kernel: &mut Kernel, file: &mut Option<Table>) {
+    let found = kernel.installed();
+    let services: Vec<_> = found.links.keys().copied().collect();
+    let quotas: Vec<_> = found.quotas.keys().cloned().collect();
+    let pick = |of: Index| (!services.is_empty()).then(|| services[of.index(services.len())]);
+    match damage {
+        Damage::Tear(of, parts) => pick(of).into_iter().for_each(|of| kernel.tear(of, &parts)),
+        Damage::DeleteRooms(of) => pick(of).into_iter().for_each(|of| kernel.delete_rooms(of)),
+        Damage::Spoil(of) if !quotas.is_empty() => kernel.spoil(&quotas[of.index(quotas.len())]),
+        Damage::DeleteUnusedQuotas => kernel.delete_unused_quotas(),
+        Damage::Flush => kernel.flush(),
+        Damage::Save => file.clone_from(&kernel.table),
+        Damage::Load => kernel.load(file),
+        Damage::Merge => drop(kernel.merge(file)),
+        Damage::Nat(has_nat) => kernel.set_nat(has_nat),
+        Damage::Die(steps) => drop(pm.tick(kernel, &mut Quiet, steps)),
+        _ if kernel.table.is_none() => {}
+        Damage::Link(of, link) => {
+            if let Some(of) = pick(of) {
+                kernel.unlink(of);
+                if link != InstalledLink::default() {
+                    installed(kernel).links.insert(of, link);
+                }
+            }
+        }
+        Damage::Frame(frame) => {
+            installed(kernel).frame = frame;
+            if frame.ingress == Piece::Missing || frame.egress == Piece::Missing {
+                // Elements are gone with their map, and so is every rule that names it.
+                for link in installed(kernel).links.values_mut() {
+                    link.ingress = link.ingress.filter(|_| frame.ingress != Piece::Missing);
+                    link.egress = link.egress.filter(|_| frame.egress != Piece::Missing);
+                }
+                installed(kernel)
+                    .links
+                    .retain(|_, link| *link != InstalledLink::default());
+            }
+            kernel.touch();
+        }
+        Damage::Forwarding(forwarding) => {
+            installed(kernel).forwarding = forwarding;
+            kernel.touch();
+        }
+        Damage::Epochs(epochs) => {
+            installed(kernel).epochs = epochs;
+            kernel.touch();
+        }
+        Damage::Spoil(_) => {}
+    }
+}
+
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+
+    /// From whatever somebody has made of the table, and from wherever pm died, everything is in
+    /// place in a few rounds, and stays there.
+    #[test]
+    fn whatever_is_found_is_mended_in_few_rounds(
+        configs in prop::collection::vec(config(), 1..3),
+        damages in prop::collection::vec(damage(), 1..12),
+    ) {
+        let (mut kernel, mut pm, mut file) = (Kernel::default(), Pm::new(), None);
+        let each = damages.len().div_ceil(configs.len());
+        for (config, damages) in configs.into_iter().zip(damages.chunks(each)) {
+            pm.config = config;
+            tick(&mut pm, &mut kernel);
+            for damage in damages {
+                inflict(damage.clone(), &mut pm, &mut kernel, &mut file);
+            }
+            tick(&mut pm, &mut kernel);
+            prop_assert!(pm.batches.len() <= 6, "{:?}", pm.batches);
+            prop_assert!(left(&pm, &kernel).is_empty());
+            prop_assert_eq!(kernel.installed(), Installed::settled(&pm.saved));
+            let links = kernel.installed().links;
+            prop_assert!(links.keys().eq(pm.config.services.keys()));
+        }
+    }
+
+    /// What limits and shapes a service is changed where it is.
+    #[test]
+    fn limits_and_classes_move_nobody(
+        config in config(),
+        changes in prop::collection::vec((any::<Index>(), limits(), classifier()), 1..6),
+    ) {
+        let (mut kernel, mut pm) = (Kernel::default(), Pm::new());
+        pm.config = config;
+        // What has expired has no room.
+        pm.config.services.values_mut().for_each(|service| service.expires = None);
+        tick(&mut pm, &mut kernel);
+        for (of, limits, classifier) in changes {
+            let before = kernel.read().0;
+            let services = pm.config.services.len();
+            if let Some(service) = (services > 0).then(|| of.index(services))
+                && let Some(service) = pm.config.services.values_mut().nth(service)
+            {
+                (service.limit, service.limit_in, service.dynqos, service.routed) = limits;
+            }
+            pm.config.classifier = classifier;
+            tick(&mut pm, &mut kernel);
+            prop_assert!(pm.batches.len() <= 1);
+            for batch in &pm.batches {
+                let touched = Changes {
+                    refit: batch.refit.clone(),
+                    forwarding: batch.forwarding.clone(),
+                    ..Changes::default()
+                };
+                prop_assert_eq!(batch, &touched);
+            }
+            let after = kernel.read().0;
+            prop_assert_eq!(after.table, before.table);
+        }
+    }
+
     /// From any configuration to any other.
     #[test]
     fn what_was_applied_needs_no_change(configs in prop::collection::vec(config(), 1..4)) {
         let (mut kernel, mut pm) = (Kernel::default(), Pm::new());
         for config in configs {
+            let is_new = kernel.table.is_none();
             pm.config = config;
             tick(&mut pm, &mut kernel);
+            // All at once; or out of the old rooms, into the new ones, and away with the old.
+            prop_assert!(pm.batches.len() <= if is_new { 1 } else { 3 }, "{:?}", pm.batches);
             prop_assert!(left(&pm, &kernel).is_empty());
             let (_, found) = kernel.read();
             let links: Vec<_> = found.links.keys().copied().collect();
@@ -67,15 +282,22 @@ proptest! {
         let zone = Zone::utc();
         let now = Now {
             time: Timestamp::from_unix(1_800_000_000),
+            since_boot: Duration::ZERO,
             zone: &zone,
             not_before: Timestamp::from_unix(0),
             next_epoch: Epoch(2),
         };
         let host = HostId { boot: "b".into(), netns: "1".into() };
-        let reading = Reading { host, generation: 1, table: None, fresh: None };
+        let reading = Reading {
+            host,
+            generation: 1,
+            has_legacy_nat: false,
+            table: None,
+            fresh: None,
+        };
         let nothing = Installed::default();
         let (state, _) = step(&config, &State::new(Epoch(1)), &reading, &nothing, now);
-        let wanted = plan(&config, &state, &nothing);
+        let wanted = plan(&config, &state, &reading, &nothing);
         let changes = difference(&nothing, &wanted, &state);
         let found = nothing.clone().after(&changes);
         prop_assert_eq!(found.frame, Frame::INTACT);
@@ -182,4 +404,30 @@ fn a_change_of_one_service_leaves_the_rooms_of_all_others() {
         .retain(|(room, _), _| room.ports != ports("80"));
     after.handle = expected.handle;
     assert_eq!(after, expected);
+}
+
+/// A file loaded on top brought back the set of quotas that a group had left, and what it added
+/// to a member's rules may name either.
+#[test]
+fn a_group_whose_sets_of_quotas_are_both_spoilt_gets_a_new_one() {
+    let (mut kernel, mut pm) = (Kernel::default(), Pm::new());
+    // So much that nobody need be held for it.
+    do_now(&mut pm, &mut kernel, &add_group("vip", quota(3 << 30)));
+    do_now(&mut pm, &mut kernel, &add("80,8080", in_group("vip")));
+    let file = kernel.table.clone();
+    kernel.delete_rooms(ports("80"));
+    tick(&mut pm, &mut kernel);
+    let gone = Request::Delete {
+        ports: these("8080"),
+    };
+    do_now(&mut pm, &mut kernel, &gone);
+    kernel.merge(&file);
+    kernel.packet(ports("80"), Direction::Out, 1 << 20);
+    tick(&mut pm, &mut kernel);
+    let whole = |room: &InstalledRoom| room.intact.is_some();
+    assert!(kernel.installed().rooms.values().all(whole));
+    assert!(left(&pm, &kernel).is_empty());
+    let used = pm.group_usage("vip").outgoing;
+    assert!(kernel.packet(ports("80"), Direction::Out, (3 << 30) - used));
+    assert!(!kernel.packet(ports("80"), Direction::Out, 1));
 }

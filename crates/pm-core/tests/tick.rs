@@ -3,11 +3,11 @@
 
 #![allow(clippy::panic, clippy::unwrap_used)]
 
-#[allow(dead_code, unreachable_pub)]
+#[allow(dead_code, unreachable_pub, unused_imports)]
 mod support;
 
 use pm_core::calendar::Zone;
-use pm_core::config::{Config, Mode};
+use pm_core::config::Config;
 use pm_core::event::Event;
 use pm_core::ledger::Usage;
 use pm_core::request::Request;
@@ -64,7 +64,7 @@ fn incoming(pm: &Pm, service: &str) -> u64 {
 
 fn ended(service: &str, incoming: u64) -> Event {
     Event::PeriodEnded {
-        ports: ports(service),
+        holder: ports(service).into(),
         usage: Usage {
             incoming,
             outgoing: 0,
@@ -80,7 +80,7 @@ fn a_quota_is_spent_with_its_last_byte() {
     assert!(!pm.is_spent(ports("80")));
     assert!(kernel.packet(ports("80"), Direction::Out, 1));
     let spent = Event::Spent {
-        ports: ports("80"),
+        holder: ports("80").into(),
         billed: 10_000,
     };
     assert_eq!(tick(&mut pm, &mut kernel), [spent]);
@@ -93,7 +93,7 @@ fn the_kernels_word_counts_where_the_last_packet_did_not_fit() {
     assert!(kernel.packet(ports("80"), Direction::In, 9_000));
     assert!(!kernel.packet(ports("80"), Direction::In, 1_500));
     let spent = Event::Spent {
-        ports: ports("80"),
+        holder: ports("80").into(),
         billed: 9_000,
     };
     assert_eq!(tick(&mut pm, &mut kernel), [spent]);
@@ -119,7 +119,7 @@ fn a_correction_cuts_off_and_opens_at_the_byte() {
     let (mut kernel, mut pm) = running(r#"{"80":{"quota":"10000B"}}"#);
     kernel.packet(ports("80"), Direction::In, 5_000);
     let (port, spent) = (ports("80"), |billed| Event::Spent {
-        ports: ports("80"),
+        holder: ports("80").into(),
         billed,
     });
     assert_eq!(carry_out(&mut pm, &mut kernel, &set_used("9999B")), []);
@@ -139,7 +139,7 @@ fn a_correction_cuts_off_and_opens_at_the_byte() {
         [spent(10_000)]
     );
     assert_eq!(incoming(&pm, "80"), 6_001);
-    assert_eq!(pm.saved.ledgers[&port].billed(Mode::Both), 10_000);
+    assert_eq!(pm.account(port).billed(), 10_000);
 }
 
 #[test]
@@ -165,7 +165,9 @@ fn a_new_period_opens_what_its_quota_had_cut_off() {
     );
     assert!(!kernel.packet(ports("80"), Direction::In, 1));
     let events = tick_at(&mut pm, &mut kernel, datetime!(2026-02-01 00:00 UTC));
-    let renewed = Event::Renewed { ports: ports("80") };
+    let renewed = Event::Renewed {
+        holder: ports("80").into(),
+    };
     assert_eq!(events, [ended("80", 1_000), renewed]);
     assert!(kernel.packet(ports("80"), Direction::In, 1_000));
     assert!(!kernel.packet(ports("80"), Direction::In, 1));
@@ -471,7 +473,7 @@ fn a_deleted_service_is_closed_once_with_its_last_bytes() {
     kernel.packet(ports("80"), Direction::In, 2);
     configure(&mut pm, r#"{"8080":{}}"#);
     let closed = Event::Closed {
-        ports: ports("80"),
+        holder: ports("80").into(),
         usage: Usage {
             incoming: 7,
             outgoing: 0,

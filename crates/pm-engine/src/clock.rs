@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use nix::time::{ClockId, clock_gettime};
 use pm_core::calendar::{Timestamp, Zone};
 use pm_core::config::Config;
 use time::Date;
@@ -19,6 +20,13 @@ pub(crate) fn now() -> Timestamp {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     Timestamp::from_unix(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// Returns how long the host has been up, sleep included; nobody can set this clock.
+///
+/// Source: clock_gettime(2), `CLOCK_BOOTTIME`.
+pub(crate) fn since_boot() -> Duration {
+    clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from)
 }
 
 /// Returns the latest date that it is anywhere on Earth now.
@@ -40,13 +48,20 @@ pub(crate) fn today(config: &Config) -> Option<Date> {
 ///
 /// `TZ` is not asked: a tick under cron and a command in a shell must agree.
 pub(crate) fn zone(config: &Config) -> Zone {
+    known_zone(config).unwrap_or_else(Zone::utc)
+}
+
+/// Whether neither the configuration nor the system says which zone's dates count.
+pub(crate) fn is_unzoned(config: &Config) -> bool {
+    known_zone(config).is_none()
+}
+
+fn known_zone(config: &Config) -> Option<Zone> {
     let named = config
         .time_zone
         .as_ref()
         .and_then(|name| Zone::named(name.as_str()).ok());
-    named
-        .or_else(|| system_zone(Path::new("/etc/localtime")))
-        .unwrap_or_else(Zone::utc)
+    named.or_else(|| system_zone(Path::new("/etc/localtime")))
 }
 
 fn system_zone(localtime: &Path) -> Option<Zone> {

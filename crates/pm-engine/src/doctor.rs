@@ -1,8 +1,12 @@
 //! Self-check: what could be wrong on this host, and whether it is.
 
+mod finding;
+
 use std::collections::BTreeSet;
 
-use pm_core::backend::{BackendError, Netfilter};
+pub use finding::{Finding, Severity, ShapingProblem, TableState};
+
+use pm_core::backend::{BackendError, Netfilter, Shaper, ShapingError};
 use pm_core::config::Config;
 use pm_core::port::PortRange;
 use pm_core::request::ephemeral_overlap;
@@ -17,127 +21,7 @@ use crate::{Engine, EngineError, clock, host, ssh};
 /// A tick that is older than this, in seconds, is overdue: one is due each minute.
 const OVERDUE_SECONDS: i64 = 180;
 
-/// One thing that was checked, and what was found.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Finding {
-    /// The kernel's version.
-    Kernel {
-        /// What `uname -r` says.
-        release: String,
-        /// Whether it is new enough.
-        supported: bool,
-    },
-    /// Access to nf_tables.
-    Access {
-        /// Why there is none.
-        problem: Option<String>,
-    },
-    /// The configuration file.
-    Config {
-        /// Services in it.
-        services: usize,
-        /// Why it cannot be used.
-        problem: Option<String>,
-    },
-    /// The database of usage.
-    Database {
-        /// What is wrong with it.
-        problem: Option<String>,
-    },
-    /// pm's table in the kernel.
-    Table(TableState),
-    /// The minute's tick.
-    Ticks {
-        /// Seconds since the last one; `None`: there never was one.
-        age: Option<i64>,
-        /// Whether that is too long.
-        overdue: bool,
-    },
-    /// Services on ports that the host takes for connections of its own.
-    Ephemeral {
-        /// The overlaps.
-        overlaps: Vec<PortRange>,
-    },
-    /// Services that could cut off the operator.
-    Ssh {
-        /// The ports through which this host is administered, as far as is known.
-        ports: BTreeSet<u16>,
-        /// Service and port.
-        covered: Vec<(PortRange, u16)>,
-    },
-    /// The wall clock.
-    Clock {
-        /// The zone whose dates count.
-        zone: String,
-        /// Whether the clock shows a time before pm was built.
-        wrong: bool,
-    },
-}
-
-/// How pm's table was found.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum TableState {
-    /// It is what it must be.
-    Intact,
-    /// It is not there, and nothing is monitored.
-    Unneeded,
-    /// It is not there.
-    Missing,
-    /// Parts of it are missing or different.
-    Different,
-    /// pm was taken out of the kernel on purpose.
-    TornDown,
-    /// It belongs to pm.sh.
-    Foreign,
-    /// It could not be read.
-    Unknown,
-}
-
-/// How bad a finding is.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum Severity {
-    /// As it should be.
-    Fine,
-    /// Works, but not as the operator may expect.
-    Warning,
-    /// Does not work.
-    Failure,
-}
-
-impl Finding {
-    /// Returns how bad it is.
-    pub fn severity(&self) -> Severity {
-        let failure = |bad: bool| {
-            if bad {
-                Severity::Failure
-            } else {
-                Severity::Fine
-            }
-        };
-        let warning = |bad: bool| {
-            if bad {
-                Severity::Warning
-            } else {
-                Severity::Fine
-            }
-        };
-        match self {
-            Self::Kernel { supported, .. } => failure(!supported),
-            Self::Access { problem }
-            | Self::Config { problem, .. }
-            | Self::Database { problem } => failure(problem.is_some()),
-            Self::Table(TableState::Intact | TableState::Unneeded) => Severity::Fine,
-            Self::Table(TableState::TornDown | TableState::Different) => Severity::Warning,
-            Self::Table(_) => Severity::Failure,
-            Self::Ticks { overdue, .. } => warning(*overdue),
-            Self::Ephemeral { overlaps } => warning(!overlaps.is_empty()),
-            Self::Ssh { covered, .. } => warning(!covered.is_empty()),
-            Self::Clock { wrong, .. } => failure(*wrong),
-        }
-    }
-}
-
-impl<N: Netfilter> Engine<N> {
+impl<N: Netfilter, S: Shaper> Engine<N, S> {
     /// Checks everything that can be checked without changing anything.
     pub fn doctor(&mut self) -> Vec<Finding> {
         let mut findings = vec![Finding::Kernel {
@@ -199,8 +83,43 @@ impl<N: Netfilter> Engine<N> {
         findings.push(Finding::Clock {
             zone: clock::zone(&config).name().to_owned(),
             wrong: clock::now() < clock::built_at(),
+            unzoned: clock::is_unzoned(&config),
         });
+        findings.push(self.shaping(&config));
+        findings.push(self.forwarding());
         findings
+    }
+
+    fn shaping(&mut self, config: &Config) -> Finding {
+        let uplinks = self.shaper.uplinks();
+        let problem = match &uplinks {
+            Ok(uplinks) => match self.shaper.probe(uplinks) {
+                Ok(()) if uplinks.is_empty() => Some(ShapingProblem::NoUplink),
+                Ok(()) => None,
+                Err(error) => Some(error.into()),
+            },
+            Err(error) => Some(ShapingProblem::Other(error.to_string())),
+        };
+        Finding::Shaping {
+            uplinks: uplinks.unwrap_or_default().into_iter().collect(),
+            needed: config
+                .services
+                .values()
+                .any(|service| service.limit.is_some() || service.dynqos.is_some()),
+            problem,
+        }
+    }
+
+    fn forwarding(&mut self) -> Finding {
+        let inspected = self.netfilter.inspect();
+        let forwarding = inspected
+            .ok()
+            .and_then(|(_, found)| found.forwarding.intact);
+        Finding::Forwarding {
+            counted: forwarding.is_some_and(|forwarding| !forwarding.is_nothing()),
+            flowtables: self.netfilter.flowtables().unwrap_or_default(),
+            docker_proxy: host::has_process("docker-proxy"),
+        }
     }
 
     fn database_problem(&self, db: Option<&StateDb>, config: &Config) -> Result<(), EngineError> {
@@ -259,11 +178,23 @@ fn covered_ssh(config: &Config, ssh_ports: &BTreeSet<u16>) -> Vec<(PortRange, u1
     let cutting = config
         .services
         .iter()
-        .filter(|(_, service)| service.can_cut_off());
+        .filter(|(_, service)| config.can_cut_off(service));
     cutting
         .filter_map(|(&ports, _)| {
             let covered = ssh_ports.iter().find(|port| ports.contains(**port))?;
             Some((ports, *covered))
         })
         .collect()
+}
+
+impl From<ShapingError> for ShapingProblem {
+    fn from(error: ShapingError) -> Self {
+        match error {
+            ShapingError::Unsupported(_) => Self::NoHtb,
+            ShapingError::ForeignQdisc { interface, kind } => {
+                Self::ForeignQdisc { interface, kind }
+            }
+            other => Self::Other(other.to_string()),
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! What can go wrong above the single parts.
 
-use pm_core::backend::BackendError;
+use pm_core::backend::{BackendError, ShapingError};
 use pm_core::request::Refusal;
 use pm_store::StoreError;
 
@@ -13,6 +13,12 @@ pub enum EngineError {
     /// The kernel.
     #[error(transparent)]
     Kernel(#[from] BackendError),
+    /// Traffic control.
+    #[error(transparent)]
+    Shaping(#[from] ShapingError),
+    /// What is sent is to be limited, and no interface leads anywhere.
+    #[error("no interface has a default route: what services send is not limited until one has")]
+    NoUplink,
     /// The request is not allowed; nothing has changed.
     #[error(transparent)]
     Refused(#[from] Refusal),

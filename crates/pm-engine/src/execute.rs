@@ -2,17 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use pm_core::backend::Netfilter;
+use pm_core::backend::{Netfilter, Shaper};
 use pm_core::config::Config;
 use pm_core::event::Event;
-use pm_core::ledger::State;
-use pm_core::report::{Report, reports};
+use pm_core::report::{GroupReport, Report, group_reports, reports};
 use pm_core::request::{Context, Request, Warning};
 use pm_store::config_file;
 use pm_store::locks::Lock;
 use pm_store::state_db::StateDb;
 
 use crate::session::Session;
+use crate::shaping::{self, Occasion, Shaping};
 use crate::view::LOCK_WAIT;
 use crate::{Engine, EngineError, clock, host, ssh};
 
@@ -36,17 +36,23 @@ pub struct Executed {
     pub reports_before: Vec<Report>,
     /// Every service after.
     pub reports_after: Vec<Report>,
+    /// Every group before.
+    pub groups_before: Vec<GroupReport>,
+    /// Every group after.
+    pub groups_after: Vec<GroupReport>,
     /// What the operator should know.
     pub warnings: Vec<Warning>,
     /// What happened, in order.
     pub events: Vec<Event>,
     /// What could not be tidied up, such as rooms no longer used; the next tick tries again.
     pub leftover: Vec<EngineError>,
+    /// What traffic control refused in the end, while everything else was done.
+    pub problems: Vec<EngineError>,
     /// Whether pm was taken out of the kernel, so that none of it is in force.
     pub torn_down: bool,
 }
 
-impl<N: Netfilter> Engine<N> {
+impl<N: Netfilter, S: Shaper> Engine<N, S> {
     /// Carries out `request`; it is in force when this returns, unless pm was taken out of the
     /// kernel.
     ///
@@ -60,26 +66,22 @@ impl<N: Netfilter> Engine<N> {
         options: Options,
     ) -> Result<Executed, EngineError> {
         let _locks = Lock::write_then_tick(&self.paths, LOCK_WAIT)?;
-        let scope = request.named().cloned();
         if options.dry_run {
-            let db = StateDb::open_read_only(&self.paths)?;
-            let loaded = match &db {
-                Some(db) => config_file::load_with(&self.paths, db)?,
-                None => config_file::load(&self.paths)?,
-            };
-            let saved = self.saved_state(db.as_ref(), &loaded.config)?;
-            let mut session = Session::about(&mut self.netfilter, saved, scope)?;
-            let mut done = judge(request, options, &loaded.config, &mut session)?;
-            session.observe(&done.after)?;
-            done.reports_after = reports(&done.after, &session.state);
-            return Ok(done);
+            return self.rehearse(request, options);
         }
         let mut db = StateDb::open(&self.paths)?;
         let loaded = config_file::load_with(&self.paths, &db)?;
         let saved = self.saved_state(Some(&db), &loaded.config)?;
         let first_run = saved.is_none();
+        let scope = request.scope(&loaded.config).cloned();
         let mut session = Session::about(&mut self.netfilter, saved, scope)?;
-        let mut done = judge(request, options, &loaded.config, &mut session)?;
+        let mut done = judge(
+            request,
+            options,
+            &loaded.config,
+            &mut session,
+            &mut self.shaper,
+        )?;
         if first_run {
             // A configuration of pm's own without usage beside it would be taken for a loss.
             session.save_as_before(&mut db, &loaded.text)?;
@@ -90,7 +92,12 @@ impl<N: Netfilter> Engine<N> {
         } else {
             loaded.text.clone()
         };
-        if let Err(error) = session.converge(&done.after, &text, &mut db) {
+        let mut shaping = Shaping::new(&mut self.shaper);
+        let in_force = session
+            .observe(&done.after)
+            .and_then(|()| shaping.prepare(&mut session, &done.before, &done.after, &mut db))
+            .and_then(|()| session.converge(&done.after, &text, &mut db));
+        if let Err(error) = in_force {
             if changed {
                 config_file::put_back(&self.paths, &loaded)?;
             }
@@ -99,12 +106,39 @@ impl<N: Netfilter> Engine<N> {
             if let Err(again) = session.converge(&loaded.config, &loaded.text, &mut db) {
                 tracing::warn!("the rules before are not all back yet: {again}");
             }
+            shaping.finish(&mut session, &loaded.config, Occasion::Change, &mut db);
             return Err(EngineError::RolledBack(Box::new(error)));
         }
+        shaping.finish(&mut session, &done.after, Occasion::Change, &mut db);
         done.reports_after = reports(&done.after, &session.state);
+        done.groups_after = group_reports(&done.after, &session.state);
         done.torn_down = session.state.torn_down;
+        done.problems = shaping.problems;
         done.leftover = session.leftover;
         done.events = session.events;
+        Ok(done)
+    }
+
+    /// Returns what `request` would do, and does nothing.
+    fn rehearse(&mut self, request: &Request, options: Options) -> Result<Executed, EngineError> {
+        let db = StateDb::open_read_only(&self.paths)?;
+        let loaded = match &db {
+            Some(db) => config_file::load_with(&self.paths, db)?,
+            None => config_file::load(&self.paths)?,
+        };
+        let saved = self.saved_state(db.as_ref(), &loaded.config)?;
+        let scope = request.scope(&loaded.config).cloned();
+        let mut session = Session::about(&mut self.netfilter, saved, scope)?;
+        let mut done = judge(
+            request,
+            options,
+            &loaded.config,
+            &mut session,
+            &mut self.shaper,
+        )?;
+        session.observe(&done.after)?;
+        done.reports_after = reports(&done.after, &session.state);
+        done.groups_after = group_reports(&done.after, &session.state);
         Ok(done)
     }
 }
@@ -115,8 +149,14 @@ fn judge<N: Netfilter>(
     options: Options,
     before: &Config,
     session: &mut Session<'_, N>,
+    shaper: &mut impl Shaper,
 ) -> Result<Executed, EngineError> {
     session.observe(before)?;
+    let reports_before = reports(before, &session.state);
+    let spent = reports_before
+        .iter()
+        .filter(|report| report.is_spent)
+        .map(|report| report.ports);
     let context = Context {
         ssh_ports: if request.can_cut_off() {
             ssh::ports()
@@ -124,32 +164,32 @@ fn judge<N: Netfilter>(
             BTreeSet::new()
         },
         today: clock::today(before),
-        spent: spent(&session.state),
+        spent: spent.collect(),
+        no_shaping: request
+            .needs_shaping()
+            .then(|| shaping::obstacle(shaper))
+            .flatten()
+            .map(|error| error.to_string()),
         force: options.force,
     };
     let after = request.apply(before, &context)?;
     let ephemeral = host::ephemeral_ports();
     let reserved = host::reserved_ports();
     let warnings = request.warnings(before, &after, &context, ephemeral, &reserved);
-    let reports_before = reports(before, &session.state);
+    let groups_before = group_reports(before, &session.state);
     session.begin_request(before);
-    request.apply_to_usage(&after, &mut session.state);
+    request.apply_to_usage(&after, &mut session.state, session.time);
     Ok(Executed {
         before: before.clone(),
         after,
         reports_before,
         reports_after: Vec::new(),
+        groups_before,
+        groups_after: Vec::new(),
         warnings,
         events: Vec::new(),
         leftover: Vec::new(),
+        problems: Vec::new(),
         torn_down: session.state.torn_down,
     })
-}
-
-fn spent(state: &State) -> BTreeSet<pm_core::port::PortRange> {
-    let spent = state
-        .ledgers
-        .iter()
-        .filter(|(_, ledger)| ledger.spent.is_some());
-    spent.map(|(&ports, _)| ports).collect()
 }

@@ -57,6 +57,16 @@ pub fn reserved_ports() -> Vec<PortRange> {
         .collect()
 }
 
+/// Whether a process of that name runs.
+///
+/// Source: proc(5), `/proc/[pid]/comm`.
+pub fn has_process(name: &str) -> bool {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes
+        .filter_map(|process| fs::read_to_string(process.path().join("comm")).ok())
+        .any(|comm| comm.trim_end() == name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,26 +1,29 @@
 //! Composes the parts of pm: the tick, the execution of requests, restore and doctor.
 //!
 //! Every operation is a few rounds of the same: read the kernel, account for what was read, save,
-//! plan, apply. [`session`] holds that loop; the others differ in what they do before and after.
+//! plan, apply. [`session`] holds that loop, [`shaping`] what comes after it; the others differ in what they do before and after.
 
 mod clock;
 pub mod doctor;
 mod error;
 mod execute;
+mod history;
 pub mod host;
 mod lifecycle;
 mod session;
+mod shaping;
 pub mod ssh;
 mod tick;
 mod view;
 
 pub use error::EngineError;
 pub use execute::{Executed, Options};
+pub use history::History;
 pub use lifecycle::Moved;
 pub use tick::Ticked;
 pub use view::View;
 
-use pm_core::backend::Netfilter;
+use pm_core::backend::{Netfilter, Shaper};
 use pm_store::paths::Paths;
 
 /// pm on one host.
@@ -28,15 +31,20 @@ use pm_store::paths::Paths;
 /// Every method takes the locks it needs, and leaves configuration and usage as they were where
 /// it fails before its first save.
 #[derive(Debug)]
-pub struct Engine<N> {
+pub struct Engine<N, S> {
     paths: Paths,
     netfilter: N,
+    shaper: S,
 }
 
-impl<N: Netfilter> Engine<N> {
-    /// Returns pm with its files at `paths` and its rules in `netfilter`.
-    pub fn new(paths: Paths, netfilter: N) -> Self {
-        Self { paths, netfilter }
+impl<N: Netfilter, S: Shaper> Engine<N, S> {
+    /// Returns pm with its files at `paths`, its rules in `netfilter` and its classes in `shaper`.
+    pub fn new(paths: Paths, netfilter: N, shaper: S) -> Self {
+        Self {
+            paths,
+            netfilter,
+            shaper,
+        }
     }
 
     /// Returns where its files are.

@@ -1,12 +1,13 @@
 //! Into the kernel at boot, and out of it on request.
 
-use pm_core::backend::Netfilter;
+use pm_core::backend::{Netfilter, Shaper};
 use pm_core::event::Event;
 use pm_store::StoreError;
 use pm_store::locks::Lock;
 use pm_store::state_db::StateDb;
 
 use crate::session::Session;
+use crate::shaping::{Occasion, Shaping};
 use crate::view::LOCK_WAIT;
 use crate::{Engine, EngineError};
 
@@ -19,11 +20,13 @@ pub struct Moved {
     pub events: Vec<Event>,
     /// What could not be tidied up, such as rooms no longer used; the next tick tries again.
     pub leftover: Vec<EngineError>,
+    /// What traffic control refused, while everything else was done.
+    pub problems: Vec<EngineError>,
     /// Why the configuration on disk was not used, but the last good one.
     pub stale_config: Option<StoreError>,
 }
 
-impl<N: Netfilter> Engine<N> {
+impl<N: Netfilter, S: Shaper> Engine<N, S> {
     /// Puts all rules into the kernel, also after a teardown. With `anew`, usage that is gone is
     /// no error: every service begins at nothing used.
     ///
@@ -58,10 +61,13 @@ impl<N: Netfilter> Engine<N> {
         session.observe(&loaded.config)?;
         session.state.torn_down = leave;
         session.converge(&loaded.config, &loaded.text, &mut db)?;
+        let mut shaping = Shaping::new(&mut self.shaper);
+        shaping.finish(&mut session, &loaded.config, Occasion::Change, &mut db);
         Ok(Moved {
             services: loaded.config.services.len(),
             events: session.events,
             leftover: session.leftover,
+            problems: shaping.problems,
             stale_config,
         })
     }

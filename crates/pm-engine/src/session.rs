@@ -1,14 +1,17 @@
 //! One session with the tick lock held: read, account, save, plan, apply, until nothing is left.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use pm_core::backend::{BackendError, Netfilter, Reading};
+use pm_core::calendar::Timestamp;
 use pm_core::config::Config;
 use pm_core::event::Event;
+use pm_core::history::{DayTotal, between};
 use pm_core::ledger::State;
 use pm_core::plan::{difference, plan, withdrawal};
 use pm_core::port::PortList;
-use pm_core::ruleset::{Changes, Epoch, Installed, RoomId};
+use pm_core::ruleset::{Changes, Epoch, Installed, Metering, QuotaId, RoomId};
 use pm_core::tick::{Now, step};
 use pm_store::state_db::StateDb;
 
@@ -30,12 +33,17 @@ pub(crate) struct Session<'a, N> {
     before: Option<(Config, State)>,
     /// Whether the kernel holds all that must be.
     in_force: bool,
+    /// When it began, by both clocks. To all of it, this is now: nothing ends in the middle.
+    pub(crate) time: Timestamp,
+    since_boot: Duration,
     /// What could not be tidied up.
     pub(crate) leftover: Vec<EngineError>,
     /// The services whose totals matter; `None`: all. Those of others may be as last saved.
     scope: Option<PortList>,
     /// The last reading and what the kernel held then, until a batch is applied.
     seen: Option<(Reading, Installed)>,
+    /// Whether that was accounted for under the configuration that is to be in force.
+    is_accounted: bool,
     /// The batch applied since, and what it left.
     applied: Option<Applied>,
     /// What happened, in order.
@@ -49,8 +57,8 @@ struct Applied {
     installed: Installed,
     /// The reading before the batch.
     before: Reading,
-    /// The rooms that the batch concerned; `None`: all of them.
-    rooms: Option<BTreeSet<RoomId>>,
+    /// The rooms and quotas that the batch concerned; `None`: all of them.
+    concerned: Option<(BTreeSet<RoomId>, BTreeSet<QuotaId>)>,
 }
 
 impl<'a, N: Netfilter> Session<'a, N> {
@@ -84,9 +92,12 @@ impl<'a, N: Netfilter> Session<'a, N> {
             state,
             before: None,
             in_force: false,
+            time: clock::now(),
+            since_boot: clock::since_boot(),
             leftover: Vec::new(),
             scope,
             seen: None,
+            is_accounted: false,
             applied: None,
             events: Vec::new(),
         })
@@ -101,16 +112,17 @@ impl<'a, N: Netfilter> Session<'a, N> {
         };
         let zone = clock::zone(config);
         let now = Now {
-            time: clock::now(),
+            time: self.time,
+            since_boot: self.since_boot,
             zone: &zone,
             not_before: clock::built_at(),
             next_epoch: fresh_epoch()?,
         };
         let (state, events) = step(config, &self.state, &reading, &installed, now);
         let last_tick = self.state.last_tick;
+        let reading_is_partial = self.scope.is_some();
         self.state = state;
-        if self.scope.is_some() {
-            // Not all was read.
+        if reading_is_partial {
             self.state.last_tick = last_tick;
         }
         self.events.extend(events);
@@ -125,12 +137,14 @@ impl<'a, N: Netfilter> Session<'a, N> {
             ..reading
         };
         self.seen = Some((reading, installed));
+        self.is_accounted = true;
         Ok(())
     }
 
     /// Notes the usage as it is without the request that will change it now.
     pub(crate) fn begin_request(&mut self, config: &Config) {
         self.before = Some((config.clone(), self.state.clone()));
+        self.is_accounted = false;
     }
 
     /// Saves the usage as it is without the request.
@@ -164,13 +178,13 @@ impl<'a, N: Netfilter> Session<'a, N> {
 
     /// Returns the next batch, and whether some service cannot be where it must be without it.
     fn next_step(&self, config: &Config) -> (Changes, bool) {
-        let Some((_, installed)) = &self.seen else {
+        let Some((reading, installed)) = &self.seen else {
             return (Changes::default(), false);
         };
         if self.state.torn_down {
             return (withdrawal(installed), true);
         }
-        let wanted = plan(config, &self.state, installed);
+        let wanted = plan(config, &self.state, reading, installed);
         let changes = difference(installed, &wanted, &self.state);
         let is_needed = !changes.is_cleanup() || !wanted.waiting.is_empty();
         (changes, is_needed)
@@ -216,7 +230,9 @@ impl<'a, N: Netfilter> Session<'a, N> {
         text: &str,
         db: &mut StateDb,
     ) -> Result<bool, EngineError> {
-        self.observe(config)?;
+        if self.seen.is_none() || !self.is_accounted {
+            self.observe(config)?;
+        }
         let (changes, is_needed) = self.next_step(config);
         if !changes.is_empty() && is_needed {
             self.save_before_batch(&changes, text, db)?;
@@ -271,8 +287,8 @@ impl<'a, N: Netfilter> Session<'a, N> {
         }
     }
 
-    /// Deletes rooms that are no longer used. Returns whether all of them are gone; what somebody
-    /// else holds on to is noted, and left for the next tick.
+    /// Deletes rooms and quotas that are no longer used. Returns whether all of them are gone; what
+    /// somebody else holds on to is noted, and left for the next tick.
     fn clean_up(&mut self, changes: Changes) -> bool {
         let Some((before, installed)) = self.seen.take() else {
             return true;
@@ -282,13 +298,13 @@ impl<'a, N: Netfilter> Session<'a, N> {
                 self.applied = Some(Applied {
                     generation,
                     installed: installed.after(&changes),
-                    rooms: changes.rooms(),
+                    concerned: changes.concerned(),
                     before,
                 });
                 return true;
             }
             Err(BackendError::Raced) => return true,
-            Err(error) if changes.delete_rooms.len() == 1 => {
+            Err(error) if changes.delete_rooms.len() + changes.delete_quotas.len() == 1 => {
                 self.leftover.push(error.into());
                 return false;
             }
@@ -296,17 +312,36 @@ impl<'a, N: Netfilter> Session<'a, N> {
             Err(_) => {}
         }
         let mut generation = before.generation;
+        let mut named = BTreeSet::new();
         for (room, parts) in changes.delete_rooms {
             let one = Changes {
                 delete_rooms: [(room, parts)].into(),
                 ..Changes::default()
             };
-            match self.netfilter.apply(&one, generation) {
-                Ok(next) => generation = next,
-                Err(error) => self.leftover.push(error.into()),
+            if !self.delete(&one, &mut generation) {
+                named.extend(metered_by(&installed, room));
             }
         }
+        for quota in changes.delete_quotas.difference(&named) {
+            let one = Changes {
+                delete_quotas: [quota.clone()].into(),
+                ..Changes::default()
+            };
+            self.delete(&one, &mut generation);
+        }
         false
+    }
+
+    /// Deletes one thing on top of `generation`. Returns whether it is gone.
+    fn delete(&mut self, one: &Changes, generation: &mut u32) -> bool {
+        match self.netfilter.apply(one, *generation) {
+            Ok(next) => *generation = next,
+            Err(error) => {
+                self.leftover.push(error.into());
+                return false;
+            }
+        }
+        true
     }
 
     fn apply(&mut self, changes: &Changes) -> Result<(), EngineError> {
@@ -324,7 +359,7 @@ impl<'a, N: Netfilter> Session<'a, N> {
                     generation,
                     installed: installed.after(changes),
                     before,
-                    rooms: changes.rooms(),
+                    concerned: changes.concerned(),
                 });
                 Ok(())
             }
@@ -334,15 +369,43 @@ impl<'a, N: Netfilter> Session<'a, N> {
         }
     }
 
+    /// Saves `state`, one of the two that this session goes on from.
     fn save(
         &mut self,
         db: &mut StateDb,
-        state: State,
+        mut state: State,
         config: Option<&str>,
     ) -> Result<(), EngineError> {
         db.save(&self.saved, &state, config)?;
+        // Both have seen the same periods end, and each is kept once.
+        let kept = std::mem::take(&mut state.closed);
+        let before = self.before.as_mut().map(|(_, before)| before);
+        for going_on in before.into_iter().chain([&mut self.state]) {
+            going_on.closed.retain(|period| !kept.contains(period));
+        }
         self.saved = state;
         Ok(())
+    }
+
+    /// Returns what was counted since the last save.
+    pub(crate) fn unsaved_days(&self) -> Vec<DayTotal> {
+        between(&self.saved, &self.state)
+    }
+
+    /// Saves what is noted of the interfaces, and nothing else that is new.
+    pub(crate) fn save_interfaces(&mut self, db: &mut StateDb) -> Result<(), EngineError> {
+        let interfaces = self.state.interfaces.clone();
+        if let Some((_, before)) = &mut self.before {
+            before.interfaces.clone_from(&interfaces);
+        }
+        if self.saved.interfaces == interfaces {
+            return Ok(());
+        }
+        let state = State {
+            interfaces,
+            ..self.saved.clone()
+        };
+        self.save(db, state, None)
     }
 
     /// Returns the kernel's totals, and what it holds in the same generation.
@@ -352,8 +415,10 @@ impl<'a, N: Netfilter> Session<'a, N> {
         }
         let mut reading = match self.applied.take() {
             Some(applied) => {
-                let reading = match &applied.rooms {
-                    Some(rooms) => self.netfilter.refresh(applied.before, rooms)?,
+                let reading = match &applied.concerned {
+                    Some((rooms, quotas)) => {
+                        self.netfilter.refresh(applied.before, rooms, quotas)?
+                    }
                     None => self.netfilter.read()?,
                 };
                 if reading.generation == applied.generation {
@@ -390,22 +455,28 @@ impl<'a, N: Netfilter> Session<'a, N> {
             // Ending one takes a reading of its own.
             return Ok(None);
         }
-        let rooms = scope.iter().flat_map(|ports| {
+        let (mut rooms, mut quotas) = (BTreeSet::new(), BTreeSet::new());
+        for ports in scope.iter() {
             let ledger = self.state.ledgers.get(&ports);
-            let rooms = ledger.into_iter().flat_map(|ledger| ledger.rooms.iter());
-            rooms.map(move |(variant, _)| RoomId { ports, variant })
-        });
-        let reading = self.netfilter.refresh(remembered, &rooms.collect())?;
+            for (variant, mark) in ledger.iter().flat_map(|ledger| ledger.rooms.iter()) {
+                rooms.insert(RoomId { ports, variant });
+                quotas.extend(
+                    mark.room
+                        .metering
+                        .iter()
+                        .flat_map(|metering| metering.quotas()),
+                );
+            }
+        }
+        let reading = self.netfilter.refresh(remembered, &rooms, &quotas)?;
         Ok(Some(reading).filter(|reading| self.left_untouched(reading)))
     }
 
     fn is_some_period_over(&self) -> bool {
         let tomorrow = clock::latest_date();
-        let ends = self
-            .state
-            .ledgers
-            .values()
-            .filter_map(|ledger| ledger.period.next());
+        let accounts = self.state.ledgers.values().map(|ledger| &ledger.account);
+        let accounts = accounts.chain(self.state.groups.values());
+        let ends = accounts.filter_map(|account| account.period.next());
         ends.min().is_some_and(|end| end <= tomorrow)
     }
 
@@ -418,6 +489,13 @@ impl<'a, N: Netfilter> Session<'a, N> {
                 _ => false,
             }
     }
+}
+
+/// Returns the quotas that a room's rules name.
+fn metered_by(installed: &Installed, room: RoomId) -> impl Iterator<Item = QuotaId> {
+    let found = installed.rooms.get(&room);
+    let metering = found.and_then(|found| found.intact.as_ref()?.metering.as_ref());
+    metering.into_iter().flat_map(Metering::quotas)
 }
 
 fn fresh_epoch() -> Result<Epoch, EngineError> {

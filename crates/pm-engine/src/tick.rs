@@ -1,6 +1,6 @@
 //! The tick, once a minute: account for what was counted, and keep the kernel as it must be.
 
-use pm_core::backend::Netfilter;
+use pm_core::backend::{Netfilter, Shaper};
 use pm_core::config::Config;
 use pm_core::event::Event;
 use pm_core::ledger::State;
@@ -10,6 +10,7 @@ use pm_store::locks::{Lock, LockKind};
 use pm_store::state_db::StateDb;
 
 use crate::session::Session;
+use crate::shaping::{Occasion, Shaping};
 use crate::{Engine, EngineError};
 
 /// What a tick did.
@@ -21,6 +22,8 @@ pub enum Ticked {
         events: Vec<Event>,
         /// What could not be tidied up, such as rooms no longer used; the next tick tries again.
         leftover: Vec<EngineError>,
+        /// What traffic control refused, while everything else was done.
+        problems: Vec<EngineError>,
         /// Why the configuration on disk was not used, but the last good one.
         stale_config: Option<StoreError>,
     },
@@ -28,7 +31,7 @@ pub enum Ticked {
     Busy,
 }
 
-impl<N: Netfilter> Engine<N> {
+impl<N: Netfilter, S: Shaper> Engine<N, S> {
     /// Does one tick, or leaves at once when another pm is at it.
     ///
     /// # Errors
@@ -44,9 +47,12 @@ impl<N: Netfilter> Engine<N> {
         let saved = self.saved_state(Some(&db), &loaded.config)?;
         let mut session = Session::new(&mut self.netfilter, saved)?;
         session.converge(&loaded.config, &loaded.text, &mut db)?;
+        let mut shaping = Shaping::new(&mut self.shaper);
+        shaping.finish(&mut session, &loaded.config, Occasion::Tick, &mut db);
         Ok(Ticked::Done {
             events: session.events,
             leftover: session.leftover,
+            problems: shaping.problems,
             stale_config,
         })
     }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use pm_core::backend::Netfilter;
+use pm_core::backend::{Netfilter, Shaper};
 use pm_core::config::Config;
 use pm_core::event::Event;
 use pm_core::ledger::State;
 use pm_core::port::PortRange;
-use pm_core::report::{Report, reports};
+use pm_core::report::{GroupReport, Report, group_reports, reports};
 use pm_store::locks::{Lock, LockKind};
 use pm_store::state_db::StateDb;
 use pm_store::{StoreError, config_file};
@@ -27,6 +27,8 @@ pub struct View {
     pub state: State,
     /// Every service.
     pub reports: Vec<Report>,
+    /// Every group.
+    pub groups: Vec<GroupReport>,
     /// Services whose rules another program removed: nothing is counted or cut off there until
     /// the next tick.
     pub lost: Vec<PortRange>,
@@ -34,7 +36,7 @@ pub struct View {
     pub stale_config: Option<StoreError>,
 }
 
-impl<N: Netfilter> Engine<N> {
+impl<N: Netfilter, S: Shaper> Engine<N, S> {
     /// Returns what is, as of a reading made now.
     ///
     /// # Errors
@@ -59,10 +61,12 @@ impl<N: Netfilter> Engine<N> {
         });
         let state = session.state;
         let reports = reports(&config, &state);
+        let groups = group_reports(&config, &state);
         Ok(View {
             config,
             state,
             reports,
+            groups,
             lost: lost.unwrap_or_default(),
             stale_config,
         })

@@ -17,6 +17,15 @@ pub const NFNL_BATCH_GENID: u16 = 1;
 // `include/uapi/linux/netfilter.h`
 pub const NFPROTO_UNSPEC: u8 = 0;
 pub const NFPROTO_INET: u8 = 1;
+pub const NFPROTO_IPV4: u8 = 2;
+pub const NFPROTO_IPV6: u8 = 10;
+
+// `include/uapi/linux/netfilter/nf_conntrack_common.h`, enum ip_conntrack_status
+pub const IPS_DST_NAT: u32 = 1 << 5;
+
+// `include/uapi/linux/netfilter/nf_conntrack_tuple_common.h`, enum ip_conntrack_dir
+pub const IP_CT_DIR_ORIGINAL: u8 = 0;
+pub const IP_CT_DIR_REPLY: u8 = 1;
 
 // `include/uapi/linux/netfilter.h`, enum nf_inet_hooks
 pub const NF_INET_LOCAL_IN: u32 = 1;
@@ -50,6 +59,8 @@ pub const NFT_MSG_GETGEN: u8 = 16;
 pub const NFT_MSG_NEWOBJ: u8 = 18;
 pub const NFT_MSG_GETOBJ: u8 = 19;
 pub const NFT_MSG_DELOBJ: u8 = 20;
+pub const NFT_MSG_NEWFLOWTABLE: u8 = 22;
+pub const NFT_MSG_GETFLOWTABLE: u8 = 23;
 
 // nft_list_attributes
 pub const NFTA_LIST_ELEM: u16 = 1;
@@ -121,6 +132,20 @@ pub const NFTA_IMMEDIATE_DATA: u16 = 2;
 // nft_meta_attributes
 pub const NFTA_META_DREG: u16 = 1;
 pub const NFTA_META_KEY: u16 = 2;
+pub const NFTA_META_SREG: u16 = 3;
+
+// nft_bitwise_attributes
+pub const NFTA_BITWISE_SREG: u16 = 1;
+pub const NFTA_BITWISE_DREG: u16 = 2;
+pub const NFTA_BITWISE_LEN: u16 = 3;
+pub const NFTA_BITWISE_MASK: u16 = 4;
+pub const NFTA_BITWISE_XOR: u16 = 5;
+pub const NFTA_BITWISE_OP: u16 = 6;
+
+// nft_ct_attributes
+pub const NFTA_CT_DREG: u16 = 1;
+pub const NFTA_CT_KEY: u16 = 2;
+pub const NFTA_CT_DIRECTION: u16 = 3;
 
 // nft_cmp_attributes
 pub const NFTA_CMP_SREG: u16 = 1;
@@ -152,6 +177,13 @@ pub const NFTA_QUOTA_BYTES: u16 = 1;
 pub const NFTA_QUOTA_FLAGS: u16 = 2;
 pub const NFTA_QUOTA_CONSUMED: u16 = 4;
 
+// nft_limit_attributes
+pub const NFTA_LIMIT_RATE: u16 = 1;
+pub const NFTA_LIMIT_UNIT: u16 = 2;
+pub const NFTA_LIMIT_BURST: u16 = 3;
+pub const NFTA_LIMIT_TYPE: u16 = 4;
+pub const NFTA_LIMIT_FLAGS: u16 = 5;
+
 // nft_gen_attributes
 pub const NFTA_GEN_ID: u16 = 1;
 
@@ -162,25 +194,38 @@ pub const NFTA_OBJ_TYPE: u16 = 3;
 pub const NFTA_OBJ_DATA: u16 = 4;
 pub const NFTA_OBJ_HANDLE: u16 = 6;
 
-// nft_set_flags, nft_set_elem_flags, nft_quota_flags
+// nft_flowtable_attributes
+pub const NFTA_FLOWTABLE_TABLE: u16 = 1;
+pub const NFTA_FLOWTABLE_NAME: u16 = 2;
+
+// nft_set_flags, nft_set_elem_flags, nft_quota_flags, nft_limit_type, nft_limit_flags
 pub const NFT_SET_ANONYMOUS: u32 = 1;
 pub const NFT_SET_INTERVAL: u32 = 4;
 pub const NFT_SET_MAP: u32 = 8;
 pub const NFT_SET_ELEM_INTERVAL_END: u32 = 1;
 pub const NFT_QUOTA_F_INV: u32 = 1;
 pub const NFT_QUOTA_F_DEPLETED: u32 = 2;
+pub const NFT_LIMIT_PKT_BYTES: u32 = 1;
+pub const NFT_LIMIT_F_INV: u32 = 1;
 
 // `NFT_OBJECT_*`, `NFT_DATA_VERDICT`
 pub const NFT_OBJECT_COUNTER: u32 = 1;
 pub const NFT_OBJECT_QUOTA: u32 = 2;
+pub const NFT_OBJECT_LIMIT: u32 = 4;
 pub const NFT_DATA_VERDICT: u32 = 0xffff_ff00;
 
-// nft_registers, nft_meta_keys, nft_cmp_ops, nft_payload_bases
+// nft_registers, nft_meta_keys, nft_bitwise_ops, nft_ct_keys, nft_cmp_ops, nft_payload_bases
 pub const NFT_REG_VERDICT: u32 = 0;
 pub const NFT_REG_1: u32 = 1;
+pub const NFT_META_PRIORITY: u32 = 2;
+pub const NFT_META_MARK: u32 = 3;
 pub const NFT_META_IIF: u32 = 4;
 pub const NFT_META_OIF: u32 = 5;
 pub const NFT_META_L4PROTO: u32 = 16;
+pub const NFT_BITWISE_MASK_XOR: u32 = 0;
+pub const NFT_CT_DIRECTION: u32 = 1;
+pub const NFT_CT_STATUS: u32 = 2;
+pub const NFT_CT_PROTO_DST: u32 = 12;
 pub const NFT_CMP_EQ: u32 = 0;
 pub const NFT_CMP_NEQ: u32 = 1;
 pub const NFT_PAYLOAD_TRANSPORT_HEADER: u32 = 2;

@@ -4,25 +4,26 @@ use std::collections::BTreeSet;
 use std::thread;
 use std::time::Duration;
 
-use pm_core::backend::{
-    BackendError, CounterReading, HostId, Netfilter, QuotaReading, Reading, TableReading,
-};
-use pm_core::ruleset::{Changes, Direction, Installed, RoomId, TABLE};
+use pm_core::backend::{BackendError, HostId, Netfilter, Reading, TableReading};
+use pm_core::ruleset::{Changes, Direction, Installed, Piece, QuotaId, RoomId, TABLE};
 use pm_netlink::nf_tables::*;
 use pm_netlink::{Batch, Error, Malformed, NlmF, Reply, Request, Socket, wait_for_grace_period};
 
 use crate::changes::{following, scripts};
-use crate::element::Elements;
-use crate::found::{AllRules, Chains, Maps, Objects, PM_SH_SET, is_pm_sh_counter};
+use crate::element::{self, Elements};
+use crate::flowtable;
+use crate::forward;
+use crate::found::{AllRules, Chains, Objects, PM_SH_SET, Sets};
 use crate::frame::map_name;
-use crate::host::host_id;
+use crate::host::{has_legacy_nat, host_id};
 use crate::inspection::Inspection;
-use crate::object::{Object, State, emit_name};
+use crate::object::emit_name;
+use crate::totals::Totals;
 
 // Several dumps must fall between two commits of other programs.
 const ATTEMPTS: usize = 10;
 // From about here on, one dump of everything costs less than asking for each object.
-const FEW_ROOMS: usize = 100;
+const FEW_OBJECTS: usize = 300;
 // Longer than any packet stays in the rules; for where the kernel offers nothing to wait for.
 const LONG_ENOUGH: Duration = Duration::from_millis(100);
 
@@ -130,17 +131,16 @@ impl Nftables {
         };
         let mut totals: Totals = self.dump(NFT_MSG_GETOBJ, NFTA_OBJ_TABLE, Totals::add)?;
         totals.reading.handle = table.handle;
-        let ours = !totals.reading.counters.is_empty() || !totals.reading.quotas.is_empty();
-        let foreign = !ours && (totals.pm_sh || self.has_set(PM_SH_SET)?);
+        let foreign = totals.is_empty() && (totals.pm_sh || self.has_set(PM_SH_SET)?);
         Ok(Some((totals.reading, foreign)))
     }
 
-    /// Reads the objects of some rooms one by one; `None` when the table is not the one with
-    /// this handle.
-    fn read_rooms(
+    /// Reads some objects one by one; `None` when the table is not the one with this handle.
+    fn read_some(
         &mut self,
         handle: u64,
         rooms: &BTreeSet<RoomId>,
+        quotas: &BTreeSet<QuotaId>,
     ) -> Result<Option<TableReading>, Error> {
         if self
             .find_table()?
@@ -148,50 +148,64 @@ impl Nftables {
         {
             return Ok(None);
         }
+        let counters = rooms
+            .iter()
+            .flat_map(|room| Direction::BOTH.map(|way| (NFT_OBJECT_COUNTER, room.chain(way))));
+        let quotas = quotas.iter().map(|id| (NFT_OBJECT_QUOTA, id.to_string()));
         let mut totals = Totals::default();
-        for room in rooms {
-            let counters = Direction::BOTH.map(|way| (NFT_OBJECT_COUNTER, room.chain(way)));
-            for (kind, name) in counters
-                .into_iter()
-                .chain([(NFT_OBJECT_QUOTA, room.quota())])
-            {
-                let request = Request::new(NFT_MSG_GETOBJ, NFPROTO_INET, |a| {
-                    emit_name(a, kind, &name);
-                });
-                match self.socket.get(&request, |reply| totals.add(reply)) {
-                    Ok(()) | Err(Error::NotFound) => {}
-                    Err(error) => return Err(error),
-                }
+        for (kind, name) in counters.chain(quotas) {
+            let request = Request::new(NFT_MSG_GETOBJ, NFPROTO_INET, |a| {
+                emit_name(a, kind, &name);
+            });
+            match self.socket.get(&request, |reply| totals.add(reply)) {
+                Ok(()) | Err(Error::NotFound) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(Some(totals.reading))
     }
 
-    fn inspect_table(&mut self) -> Result<Option<Inspection>, Error> {
+    fn inspect_tables(&mut self) -> Result<Inspection, Error> {
+        // Of all families and tables: somebody's may translate addresses.
+        let all = Request::new(NFT_MSG_GETCHAIN, NFPROTO_UNSPEC, |_| {});
+        let chains = self.socket.dump(&all, Chains::add)?;
         let Some(table) = self.find_table()? else {
-            return Ok(None);
+            return Ok(Inspection {
+                chains,
+                ..Inspection::default()
+            });
         };
         let mut found = Inspection {
-            dormant: table.dormant,
-            chains: self.dump(NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE, Chains::add)?,
-            maps: self.dump(NFT_MSG_GETSET, NFTA_SET_TABLE, Maps::add)?,
+            table: if table.dormant {
+                Piece::Damaged
+            } else {
+                Piece::Intact
+            },
+            chains,
+            sets: self.dump(NFT_MSG_GETSET, NFTA_SET_TABLE, Sets::add)?,
             rules: self.dump(NFT_MSG_GETRULE, NFTA_RULE_TABLE, AllRules::add)?,
             objects: self.dump(NFT_MSG_GETOBJ, NFTA_OBJ_TABLE, Objects::add)?,
             ..Inspection::default()
         };
         for direction in Direction::BOTH {
-            if found.maps.is_intact(direction) {
-                let request = Request::new(NFT_MSG_GETSETELEM, NFPROTO_INET, |a| {
-                    a.string(NFTA_SET_ELEM_LIST_TABLE, TABLE);
-                    a.string(NFTA_SET_ELEM_LIST_SET, map_name(direction));
-                });
+            if *found.sets.maps.of(direction) == Piece::Intact {
                 *found.elements.of_mut(direction) =
-                    self.socket.dump(&request, |all: &mut Elements, reply| {
-                        all.add(reply, direction)
-                    })?;
+                    self.dump_elements(map_name(direction), direction)?;
             }
         }
-        Ok(Some(found))
+        if found.sets.routed == Piece::Intact {
+            found.routed = self.dump_elements(forward::SET, Direction::In)?;
+        }
+        Ok(found)
+    }
+
+    fn dump_elements(&mut self, set: &str, direction: Direction) -> Result<Elements, Error> {
+        let request = Request::new(NFT_MSG_GETSETELEM, NFPROTO_INET, |a| {
+            element::emit_set_name(a, set);
+        });
+        self.socket.dump(&request, |all: &mut Elements, reply| {
+            all.add(reply, direction)
+        })
     }
 
     /// Waits through a transaction that fails: aborting one, the kernel waits for the same grace
@@ -225,6 +239,7 @@ impl Netfilter for Nftables {
         Ok(Reading {
             host,
             generation,
+            has_legacy_nat: has_legacy_nat(),
             table,
             fresh: None,
         })
@@ -234,8 +249,10 @@ impl Netfilter for Nftables {
         &mut self,
         mut reading: Reading,
         rooms: &BTreeSet<RoomId>,
+        quotas: &BTreeSet<QuotaId>,
     ) -> Result<Reading, BackendError> {
-        let Some(table) = reading.table.as_ref().filter(|_| rooms.len() <= FEW_ROOMS) else {
+        let objects = 2 * rooms.len() + quotas.len();
+        let Some(table) = reading.table.as_ref().filter(|_| objects <= FEW_OBJECTS) else {
             return self.read();
         };
         let handle = table.handle;
@@ -243,7 +260,7 @@ impl Netfilter for Nftables {
             return self.read();
         }
         let (generation, totals) = self
-            .steadily(|nftables| nftables.read_rooms(handle, rooms))
+            .steadily(|nftables| nftables.read_some(handle, rooms, quotas))
             .map_err(|error| failure(&format!("read table inet {TABLE}"), error))?;
         let (Some(mut totals), Some(table)) = (totals, &mut reading.table) else {
             return self.read();
@@ -252,24 +269,26 @@ impl Netfilter for Nftables {
             for direction in Direction::BOTH {
                 table.counters.remove(&(room, direction));
             }
-            table.quotas.remove(&room);
+        }
+        for quota in quotas {
+            table.quotas.remove(quota);
         }
         table.counters.append(&mut totals.counters);
         table.quotas.append(&mut totals.quotas);
         reading.generation = generation;
+        reading.has_legacy_nat = has_legacy_nat();
         reading.fresh = Some(rooms.clone());
         Ok(reading)
     }
 
     fn inspect(&mut self) -> Result<(u32, Installed), BackendError> {
         let (generation, found) = self
-            .steadily(Self::inspect_table)
+            .steadily(Self::inspect_tables)
             .map_err(|error| failure(&format!("inspect table inet {TABLE}"), error))?;
-        match found {
-            Some(found) if found.is_pm_sh() => Err(BackendError::ForeignTable),
-            Some(found) => Ok((generation, found.installed())),
-            None => Ok((generation, Installed::default())),
+        if found.is_pm_sh() {
+            return Err(BackendError::ForeignTable);
         }
+        Ok((generation, found.installed()))
     }
 
     fn apply(&mut self, changes: &Changes, generation: u32) -> Result<u32, BackendError> {
@@ -292,6 +311,15 @@ impl Netfilter for Nftables {
         Ok(generation)
     }
 
+    fn flowtables(&mut self) -> Result<Vec<String>, BackendError> {
+        let request = Request::new(NFT_MSG_GETFLOWTABLE, NFPROTO_UNSPEC, |_| {});
+        let found = self.socket.dump(&request, |all: &mut Vec<_>, reply| {
+            all.extend(flowtable::describe(reply)?);
+            Ok(())
+        });
+        found.map_err(|error| failure("list the flowtables", error))
+    }
+
     fn settle(&mut self) {
         if wait_for_grace_period().is_err() && self.abort_a_batch().is_err() {
             thread::sleep(LONG_ENOUGH);
@@ -304,46 +332,6 @@ impl Netfilter for Nftables {
 struct Table {
     handle: u64,
     dormant: bool,
-}
-
-/// The totals of a table.
-#[derive(Debug, Default)]
-struct Totals {
-    reading: TableReading,
-    pm_sh: bool,
-}
-
-impl Totals {
-    fn add(&mut self, reply: &Reply<'_>) -> Result<(), Malformed> {
-        let Some(object) = Object::parse(reply)? else {
-            return Ok(());
-        };
-        let handle = object.handle;
-        match object.state {
-            State::Counter { bytes } => {
-                self.pm_sh |= is_pm_sh_counter(object.name);
-                if let Some(key) = RoomId::parse_chain(object.name) {
-                    self.reading
-                        .counters
-                        .insert(key, CounterReading { handle, bytes });
-                }
-            }
-            State::Quota { limit, used, .. } => {
-                if let Some(room) = RoomId::parse_quota(object.name) {
-                    self.reading.quotas.insert(
-                        room,
-                        QuotaReading {
-                            handle,
-                            limit,
-                            used,
-                        },
-                    );
-                }
-            }
-            State::Foreign => {}
-        }
-        Ok(())
-    }
 }
 
 fn failure(what: &str, error: Error) -> BackendError {

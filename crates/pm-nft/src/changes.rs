@@ -5,15 +5,19 @@
 //! - Base chains come last where their map is made anew, so that packets meet it filled.
 //! - Each batch is pinned to the generation that the one before it makes.
 
+mod forward;
+mod frame;
+mod links;
+mod room;
+
+use pm_core::holder::Holder;
 use pm_core::port::PortRange;
 use pm_core::ruleset::{
-    Changes, Direction, EpochChange, Frame, Parts, Piece, Relink, Room, RoomId,
+    Changes, EpochChange, ForwardingChange, Frame, Metering, Parts, QuotaId, Refit, Relink, Room,
+    RoomId,
 };
-use pm_netlink::NlmF;
-use pm_netlink::nf_tables::*;
 
-use crate::script::{ADD, CHANGE, DELETE, Label, Script, What};
-use crate::{frame, links, object, room};
+use crate::script::Script;
 
 /// Returns the batches that make `changes` on top of `generation`, each at most `max_bytes`
 /// unless a single unit is larger.
@@ -53,13 +57,59 @@ pub(crate) fn following(generation: u32) -> u32 {
 enum Unit<'a> {
     DeleteTable,
     Unhook,
+    FreeMaps(&'a ForwardingChange),
     FrameFirst(Frame),
     Epoch(&'a EpochChange),
-    DeleteRoom(RoomId, Parts),
-    CreateRoom(RoomId, &'a Room),
-    MoveLimit(RoomId, u64),
+    DeleteRoom(RoomId, &'a Parts),
+    DeleteQuota(&'a QuotaId),
+    CreateQuota(&'a QuotaId, u64),
+    CreateRoom(NewRoom<'a>),
+    Refit(RoomId, &'a Refit),
+    MoveLimit(&'a QuotaId, u64),
     Relink(Vec<(PortRange, Relink)>),
     FrameLast(Frame),
+    Forwarding(forward::Step<'a>),
+}
+
+/// A room to make, with the quotas that are made for it alone.
+struct NewRoom<'a> {
+    id: RoomId,
+    room: &'a Room,
+    quotas: Vec<(QuotaId, u64)>,
+}
+
+impl<'a> NewRoom<'a> {
+    fn of(changes: &Changes, id: RoomId, room: &'a Room) -> Self {
+        let own = room.metering.iter().filter(|metering| is_own(metering, id));
+        let quotas = own.flat_map(Metering::quotas).filter_map(|quota| {
+            let limit = *changes.create_quotas.get(&quota)?;
+            Some((quota, limit))
+        });
+        Self {
+            id,
+            room,
+            quotas: quotas.collect(),
+        }
+    }
+}
+
+fn is_own(metering: &Metering, room: RoomId) -> bool {
+    (&metering.holder, metering.variant) == (&Holder::Service(room.ports), room.variant)
+}
+
+/// Whether a quota is made together with the room that it is for.
+fn comes_with_its_room(changes: &Changes, quota: &QuotaId) -> bool {
+    let Holder::Service(ports) = quota.holder else {
+        return false;
+    };
+    let id = RoomId {
+        ports,
+        variant: quota.variant,
+    };
+    let room = changes.create_rooms.get(&id);
+    let metering = room.and_then(|room| room.metering.as_ref());
+    metering
+        .is_some_and(|metering| is_own(metering, id) && metering.quotas().any(|own| own == *quota))
 }
 
 fn units(changes: &Changes) -> Vec<Unit<'_>> {
@@ -70,266 +120,55 @@ fn units(changes: &Changes) -> Vec<Unit<'_>> {
     if changes.unhook {
         units.push(Unit::Unhook);
     }
+    // Its rules name the maps that are made anew.
+    let bound = changes.forwarding.as_ref().filter(|change| change.anew);
+    units.extend(bound.map(Unit::FreeMaps));
     units.extend(changes.repair.map(Unit::FrameFirst));
     units.extend(changes.epoch.as_ref().map(Unit::Epoch));
-    units.extend(
-        changes
-            .delete_rooms
-            .iter()
-            .map(|(&room, &p)| Unit::DeleteRoom(room, p)),
-    );
-    units.extend(
-        changes
-            .create_rooms
-            .iter()
-            .map(|(&id, room)| Unit::CreateRoom(id, room)),
-    );
-    units.extend(
-        changes
-            .move_limits
-            .iter()
-            .map(|(&room, &l)| Unit::MoveLimit(room, l)),
-    );
+    let deleted = changes.delete_rooms.iter();
+    units.extend(deleted.map(|(&id, parts)| Unit::DeleteRoom(id, parts)));
+    units.extend(changes.delete_quotas.iter().map(Unit::DeleteQuota));
+    let shared = changes.create_quotas.iter();
+    let shared = shared.filter(|(quota, _)| !comes_with_its_room(changes, quota));
+    units.extend(shared.map(|(quota, &limit)| Unit::CreateQuota(quota, limit)));
+    let created = changes.create_rooms.iter();
+    units.extend(created.map(|(&id, room)| Unit::CreateRoom(NewRoom::of(changes, id, room))));
+    let refitted = changes.refit.iter();
+    units.extend(refitted.map(|(&id, refit)| Unit::Refit(id, refit)));
+    let moved = changes.move_limits.iter();
+    units.extend(moved.map(|(quota, &limit)| Unit::MoveLimit(quota, limit)));
     units.extend(links::groups(&changes.relink).into_iter().map(Unit::Relink));
     units.extend(changes.repair.map(Unit::FrameLast));
+    let forwarding = changes.forwarding.iter();
+    units.extend(forwarding.flat_map(forward::steps).map(Unit::Forwarding));
     units
 }
 
 impl Unit<'_> {
     fn emit(&self, script: &mut Script) {
         match self {
-            Self::DeleteTable => {
-                let label = Label {
-                    verb: DELETE,
-                    what: What::Table,
-                };
-                script.push(NFT_MSG_DELTABLE, NlmF::empty(), label, frame::emit_table);
-            }
+            Self::DeleteTable => frame::delete_table(script),
             Self::Unhook => {
-                for direction in Direction::BOTH {
-                    // Which of the two exist is not known here. Added without a hook, one that
-                    // exists stays as it is, and both can then be deleted.
-                    let label = Label {
-                        verb: DELETE,
-                        what: What::BaseChain(direction),
-                    };
-                    script.push(NFT_MSG_NEWCHAIN, NlmF::CREATE, label, |a| {
-                        room::emit_chain(a, frame::chain_name(direction));
-                    });
-                    delete_base_chain(script, direction);
+                frame::unhook(script);
+                forward::unhook(script);
+            }
+            Self::FreeMaps(change) => forward::free_maps(script, change),
+            Self::FrameFirst(found) => frame::emit_first(script, found),
+            Self::Epoch(change) => frame::emit_epoch(script, change),
+            Self::DeleteRoom(id, parts) => room::delete(script, *id, parts),
+            Self::DeleteQuota(quota) => room::delete_quota(script, quota),
+            Self::CreateQuota(quota, limit) => room::create_quota(script, quota, *limit),
+            Self::CreateRoom(new) => {
+                for (quota, limit) in &new.quotas {
+                    room::create_quota(script, quota, *limit);
                 }
+                room::create(script, new.id, new.room);
             }
-            Self::FrameFirst(found) => emit_frame_first(script, found),
-            Self::FrameLast(found) => emit_frame_last(script, found),
-            Self::Epoch(change) => emit_epoch(script, change),
-            Self::DeleteRoom(room, parts) => emit_room_deletion(script, *room, *parts),
-            Self::CreateRoom(id, room) => emit_room(script, *id, room),
-            Self::MoveLimit(room, limit) => {
-                let label = Label {
-                    verb: CHANGE,
-                    what: What::Quota(*room),
-                };
-                script.push(NFT_MSG_NEWOBJ, NlmF::CREATE, label, |a| {
-                    object::emit_quota(a, &room.quota(), *limit);
-                });
-            }
+            Self::Refit(id, refit) => room::refit(script, *id, refit),
+            Self::MoveLimit(quota, limit) => room::move_limit(script, quota, *limit),
             Self::Relink(links) => links::emit(script, links),
+            Self::FrameLast(found) => frame::emit_last(script, found),
+            Self::Forwarding(step) => forward::emit(script, step),
         }
-    }
-}
-
-fn map_piece(found: &Frame, direction: Direction) -> Piece {
-    match direction {
-        Direction::In => found.ingress,
-        Direction::Out => found.egress,
-    }
-}
-
-fn chain_piece(found: &Frame, direction: Direction) -> Piece {
-    match direction {
-        Direction::In => found.input,
-        Direction::Out => found.output,
-    }
-}
-
-/// A base chain names its map in its rules, so it goes and comes with it.
-fn is_chain_due(found: &Frame, direction: Direction) -> bool {
-    [map_piece(found, direction), chain_piece(found, direction)]
-        .iter()
-        .any(|&piece| piece != Piece::Intact)
-}
-
-fn emit_frame_first(script: &mut Script, found: &Frame) {
-    if found.table != Piece::Intact {
-        let label = Label {
-            verb: ADD,
-            what: What::Table,
-        };
-        script.push(NFT_MSG_NEWTABLE, NlmF::CREATE, label, frame::emit_table);
-    }
-    for direction in Direction::BOTH {
-        if is_chain_due(found, direction) && chain_piece(found, direction) != Piece::Missing {
-            delete_base_chain(script, direction);
-        }
-        if map_piece(found, direction) == Piece::Damaged {
-            let label = Label {
-                verb: DELETE,
-                what: What::Map(direction),
-            };
-            script.push(NFT_MSG_DELSET, NlmF::empty(), label, |a| {
-                frame::emit_map_name(a, direction);
-            });
-        }
-        if map_piece(found, direction) != Piece::Intact {
-            let label = Label {
-                verb: ADD,
-                what: What::Map(direction),
-            };
-            script.push(NFT_MSG_NEWSET, NlmF::CREATE | NlmF::EXCL, label, |a| {
-                frame::emit_map(a, direction);
-            });
-        } else if is_chain_due(found, direction) {
-            // The map is filled already: nothing is gained by waiting.
-            emit_base_chain(script, direction);
-        }
-    }
-}
-
-fn emit_frame_last(script: &mut Script, found: &Frame) {
-    for direction in Direction::BOTH {
-        if map_piece(found, direction) != Piece::Intact {
-            emit_base_chain(script, direction);
-        }
-    }
-}
-
-fn delete_base_chain(script: &mut Script, direction: Direction) {
-    let label = Label {
-        verb: DELETE,
-        what: What::BaseChain(direction),
-    };
-    script.push(NFT_MSG_DELCHAIN, NlmF::empty(), label, |a| {
-        room::emit_chain(a, frame::chain_name(direction));
-    });
-}
-
-fn emit_base_chain(script: &mut Script, direction: Direction) {
-    let label = Label {
-        verb: ADD,
-        what: What::BaseChain(direction),
-    };
-    script.push(NFT_MSG_NEWCHAIN, NlmF::CREATE | NlmF::EXCL, label, |a| {
-        frame::emit_chain(a, direction);
-    });
-    for rule in frame::rules(direction) {
-        let label = Label {
-            verb: "add a rule to",
-            what: What::BaseChain(direction),
-        };
-        emit_rule(script, label, frame::chain_name(direction), &rule);
-    }
-}
-
-fn emit_rule(script: &mut Script, label: Label, chain: &str, rule: &[crate::expr::Expr<'_>]) {
-    script.push(NFT_MSG_NEWRULE, NlmF::CREATE | NlmF::APPEND, label, |a| {
-        frame::emit_rule(a, chain, rule);
-    });
-}
-
-fn emit_epoch(script: &mut Script, change: &EpochChange) {
-    for &epoch in change.remove.iter().filter(|&&epoch| epoch != change.add) {
-        let label = Label {
-            verb: DELETE,
-            what: What::Epoch(epoch),
-        };
-        script.push(NFT_MSG_DELCHAIN, NlmF::empty(), label, |a| {
-            room::emit_chain(a, &epoch.chain());
-        });
-    }
-    let label = Label {
-        verb: ADD,
-        what: What::Epoch(change.add),
-    };
-    script.push(NFT_MSG_NEWCHAIN, NlmF::CREATE, label, |a| {
-        room::emit_chain(a, &change.add.chain());
-    });
-}
-
-fn emit_room_deletion(script: &mut Script, id: RoomId, parts: Parts) {
-    let exists = |direction| match direction {
-        Direction::In => (parts.in_chain, parts.in_counter),
-        Direction::Out => (parts.out_chain, parts.out_counter),
-    };
-    // A chain takes its rules along, and they name the objects: so it goes first.
-    for (direction, name) in room::chains(id) {
-        if exists(direction).0 {
-            let label = Label {
-                verb: DELETE,
-                what: What::Chain(id, direction),
-            };
-            script.push(NFT_MSG_DELCHAIN, NlmF::empty(), label, |a| {
-                room::emit_chain(a, &name)
-            });
-        }
-    }
-    for (direction, name) in room::chains(id) {
-        if exists(direction).1 {
-            let label = Label {
-                verb: DELETE,
-                what: What::Counter(id, direction),
-            };
-            script.push(NFT_MSG_DELOBJ, NlmF::empty(), label, |a| {
-                object::emit_name(a, NFT_OBJECT_COUNTER, &name);
-            });
-        }
-    }
-    if parts.quota {
-        let label = Label {
-            verb: DELETE,
-            what: What::Quota(id),
-        };
-        script.push(NFT_MSG_DELOBJ, NlmF::empty(), label, |a| {
-            object::emit_name(a, NFT_OBJECT_QUOTA, &id.quota());
-        });
-    }
-}
-
-fn emit_room(script: &mut Script, id: RoomId, wanted: &Room) {
-    // EXCL: a room that is there already would be mistaken for one that counts from zero.
-    let new = NlmF::CREATE | NlmF::EXCL;
-    let quota = id.quota();
-    if let Some(wanted) = wanted.quota {
-        let label = Label {
-            verb: ADD,
-            what: What::Quota(id),
-        };
-        script.push(NFT_MSG_NEWOBJ, new, label, |a| {
-            object::emit_quota(a, &quota, wanted.limit)
-        });
-    }
-    for (direction, name) in room::chains(id) {
-        let label = Label {
-            verb: ADD,
-            what: What::Counter(id, direction),
-        };
-        script.push(NFT_MSG_NEWOBJ, new, label, |a| {
-            object::emit_counter(a, &name)
-        });
-        let label = Label {
-            verb: ADD,
-            what: What::Chain(id, direction),
-        };
-        script.push(NFT_MSG_NEWCHAIN, new, label, |a| room::emit_chain(a, &name));
-        let label = Label {
-            verb: "add a rule to",
-            what: What::Chain(id, direction),
-        };
-        if wanted
-            .quota
-            .is_some_and(|quota| quota.metered.covers(direction))
-        {
-            emit_rule(script, label, &name, &room::quota_rule(&quota));
-        }
-        emit_rule(script, label, &name, &room::counter_rule(&name));
     }
 }

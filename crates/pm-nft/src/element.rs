@@ -1,4 +1,4 @@
-//! Elements of the two interval verdict maps.
+//! Elements of the two interval verdict maps, and of the set of routed ports.
 //!
 //! - An interval is two elements: its first port with the verdict, and the port after its last
 //!   flagged as an end. One that reaches port 65535 has no end element.
@@ -13,10 +13,10 @@ use pm_core::ruleset::{Direction, RoomId, TABLE, Target};
 use pm_netlink::nf_tables::*;
 use pm_netlink::{Attribute, Attributes, Malformed, Reply};
 
-use crate::expr::{Verdict, nested};
-use crate::frame::map_name;
+use crate::expr::Verdict;
+use crate::fields::Fields;
 
-/// One interval to add, with the verdict, or to delete, without.
+/// One interval: to add to a map, with the verdict, or without, to a set or to delete.
 #[derive(Clone, Debug)]
 pub(crate) struct Interval {
     pub(crate) ports: PortRange,
@@ -26,20 +26,25 @@ pub(crate) struct Interval {
 /// Where an interval leads.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Goal {
-    Room(RoomId),
+    Room(RoomId, Direction),
     Drop,
 }
 
-/// Appends a message's worth of elements of the map for `direction`.
-pub(crate) fn emit(a: &mut Attributes<'_>, direction: Direction, intervals: &[Interval]) {
+/// Appends what names a set whose elements are meant.
+pub(crate) fn emit_set_name(a: &mut Attributes<'_>, set: &str) {
     a.string(NFTA_SET_ELEM_LIST_TABLE, TABLE);
-    a.string(NFTA_SET_ELEM_LIST_SET, map_name(direction));
+    a.string(NFTA_SET_ELEM_LIST_SET, set);
+}
+
+/// Appends a message's worth of elements of a map or set.
+pub(crate) fn emit(a: &mut Attributes<'_>, set: &str, intervals: &[Interval]) {
+    emit_set_name(a, set);
     a.nest(NFTA_SET_ELEM_LIST_ELEMENTS, |list| {
         for interval in intervals {
             list.nest(NFTA_LIST_ELEM, |element| {
                 emit_key(element, interval.ports.first());
                 match interval.target {
-                    Some(Goal::Room(room)) => {
+                    Some(Goal::Room(room, direction)) => {
                         let chain = room.chain(direction);
                         element.nest(NFTA_SET_ELEM_DATA, |data| Verdict::Goto(&chain).emit(data));
                     }
@@ -63,7 +68,7 @@ fn emit_key(element: &mut Attributes<'_>, port: u16) {
     element.nest(NFTA_SET_ELEM_KEY, |key| key.be16(NFTA_DATA_VALUE, port));
 }
 
-/// The elements of one map, as a dump brings them.
+/// The elements of one map or set, as a dump brings them.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Elements {
     starts: BTreeMap<u16, Found>,
@@ -78,7 +83,7 @@ enum Found {
 }
 
 impl Elements {
-    /// Takes in one message of a dump of the map for `direction`.
+    /// Takes in one message of a dump of the map for `direction`; of a set, for any.
     pub(crate) fn add(&mut self, reply: &Reply<'_>, direction: Direction) -> Result<(), Malformed> {
         for attribute in reply.attributes() {
             let attribute = attribute?;
@@ -92,35 +97,30 @@ impl Elements {
     }
 
     fn add_one(&mut self, element: &Attribute<'_>, direction: Direction) -> Result<(), Malformed> {
-        let (mut key, mut flags, mut found) = (None, 0, Found::Foreign);
-        for attribute in element.nested() {
-            let attribute = attribute?;
-            match attribute.kind {
-                NFTA_SET_ELEM_KEY => {
-                    // A map with keys of another length is damaged, and its elements unread.
-                    key = nested(&attribute, NFTA_DATA_VALUE)?.and_then(|key| key.be16().ok());
-                }
-                NFTA_SET_ELEM_FLAGS => flags = attribute.be32()?,
-                NFTA_SET_ELEM_DATA => {
-                    found = match Verdict::parse(&attribute)? {
-                        Some(Verdict::Drop) => Found::Drop,
-                        Some(Verdict::Goto(chain)) => match RoomId::parse_chain(chain) {
-                            Some((room, way)) if way == direction => Found::Chain(room),
-                            _ => Found::Foreign,
-                        },
-                        _ => Found::Foreign,
-                    };
-                }
-                _ => {}
-            }
+        let fields = Fields::of(element)?;
+        let key = fields.data(NFTA_SET_ELEM_KEY)?;
+        // A map with keys of another length is damaged, and its elements unread.
+        let Some(key) = key.and_then(|key| Some(u16::from_be_bytes(key.try_into().ok()?))) else {
+            return Ok(());
+        };
+        if fields.be32(NFTA_SET_ELEM_FLAGS)?.unwrap_or_default() & NFT_SET_ELEM_INTERVAL_END != 0 {
+            self.ends.insert(key);
+            return Ok(());
         }
-        if let Some(key) = key {
-            if flags & NFT_SET_ELEM_INTERVAL_END != 0 {
-                self.ends.insert(key);
-            } else {
-                self.starts.insert(key, found);
-            }
-        }
+        let data = fields.find(NFTA_SET_ELEM_DATA);
+        let verdict = data
+            .map(|data| Verdict::parse(&data))
+            .transpose()?
+            .flatten();
+        let found = match verdict {
+            Some(Verdict::Drop) => Found::Drop,
+            Some(Verdict::Goto(chain)) => match RoomId::parse_chain(chain) {
+                Some((room, way)) if way == direction => Found::Chain(room),
+                _ => Found::Foreign,
+            },
+            _ => Found::Foreign,
+        };
+        self.starts.insert(key, found);
         Ok(())
     }
 
@@ -143,5 +143,11 @@ impl Elements {
                 Some((ports, target))
             })
             .collect()
+    }
+
+    /// Returns the intervals of a set; `None` when one is not a range of ports.
+    pub(crate) fn ranges(&self) -> Option<BTreeSet<PortRange>> {
+        let intervals = self.intervals()?;
+        Some(intervals.into_iter().map(|(ports, _)| ports).collect())
     }
 }

@@ -1,15 +1,17 @@
 //! Dumps, taken in message by message.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use pm_core::ruleset::{Direction, Epoch, Piece, RoomId, TABLE};
+use pm_core::ruleset::{Direction, Epoch, LimitId, Piece, QuotaId, RoomId, TABLE};
 use pm_netlink::nf_tables::*;
 use pm_netlink::{Malformed, Reply};
 
 use crate::expr::Expr;
-use crate::frame::{self, Chain, Map};
+use crate::forward;
+use crate::frame::{self, Chain, Set};
+use crate::limit::Limit;
 use crate::object::{Object, State};
-use crate::room::Rules;
+use crate::room::{QuotaNames, RoomChain, Rules};
 
 /// One value a direction.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -34,24 +36,27 @@ impl<T> Both<T> {
     }
 }
 
-/// The chains of the table.
+/// The chains of the table, and whether any chain of any table translates addresses.
 #[derive(Debug, Default)]
 pub(crate) struct Chains {
     pub(crate) rooms: BTreeMap<RoomId, Both<Piece>>,
     pub(crate) based: Both<Piece>,
+    pub(crate) forward: Piece,
     pub(crate) epochs: Vec<Epoch>,
+    pub(crate) has_nat: bool,
 }
 
 impl Chains {
     pub(crate) fn add(&mut self, reply: &Reply<'_>) -> Result<(), Malformed> {
-        let Some(chain) = Chain::parse(reply)? else {
+        let chain = Chain::parse(reply)?;
+        self.has_nat |= chain.is_nat;
+        if !chain.is_ours {
             return Ok(());
-        };
-        if let Some(direction) = Direction::BOTH
-            .into_iter()
-            .find(|&way| frame::chain_name(way) == chain.name)
-        {
-            *self.based.of_mut(direction) = judged(chain.is_based(direction));
+        }
+        if let Some(direction) = based(chain.name) {
+            *self.based.of_mut(direction) = judged(chain.is_based(frame::hook(direction)));
+        } else if chain.name == forward::CHAIN {
+            self.forward = judged(chain.is_based(NF_INET_FORWARD));
         } else if let Some((room, direction)) = RoomId::parse_chain(chain.name) {
             // A hook would lead every packet of the host into one service's room.
             *self.rooms.entry(room).or_default().of_mut(direction) = judged(!chain.is_base);
@@ -60,6 +65,12 @@ impl Chains {
         }
         Ok(())
     }
+}
+
+/// Returns the direction whose base chain has this name.
+fn based(name: &str) -> Option<Direction> {
+    let mut all = Direction::BOTH.into_iter();
+    all.find(|&direction| frame::chain_name(direction) == name)
 }
 
 fn judged(intact: bool) -> Piece {
@@ -72,29 +83,27 @@ fn judged(intact: bool) -> Piece {
 
 /// The sets and maps of the table.
 #[derive(Debug, Default)]
-pub(crate) struct Maps {
-    pub(crate) ours: Both<Piece>,
+pub(crate) struct Sets {
+    pub(crate) maps: Both<Piece>,
+    pub(crate) routed: Piece,
     pub(crate) blocked_ports: bool,
 }
 
-impl Maps {
+impl Sets {
     pub(crate) fn add(&mut self, reply: &Reply<'_>) -> Result<(), Malformed> {
-        let Some(map) = Map::parse(reply)? else {
+        let Some(set) = Set::parse(reply)? else {
             return Ok(());
         };
-        self.blocked_ports |= map.name == PM_SH_SET;
-        if let Some(direction) = Direction::BOTH
+        self.blocked_ports |= set.name == PM_SH_SET;
+        let direction = Direction::BOTH
             .into_iter()
-            .find(|&way| frame::map_name(way) == map.name)
-        {
-            *self.ours.of_mut(direction) = map.piece;
+            .find(|&direction| frame::map_name(direction) == set.name);
+        if let Some(direction) = direction {
+            *self.maps.of_mut(direction) = judged(set.is_port_map());
+        } else if set.name == forward::SET {
+            self.routed = judged(set.is_port_set());
         }
         Ok(())
-    }
-
-    /// Whether the map for `direction` can be dumped for its elements.
-    pub(crate) fn is_intact(&self, direction: Direction) -> bool {
-        *self.ours.of(direction) == Piece::Intact
     }
 }
 
@@ -105,9 +114,11 @@ pub(crate) struct AllRules {
     // How many of the base chain's own rules have come, in order; `None` after any other.
     base: Both<Option<usize>>,
     base_seen: Both<bool>,
+    forward: Vec<Option<forward::Rule>>,
+    quotas: QuotaNames,
     // The chain of the last rule, which is the chain of the next one too.
     chain: String,
-    of: Option<(RoomId, Direction)>,
+    of: Option<RoomChain>,
 }
 
 impl AllRules {
@@ -127,24 +138,23 @@ impl AllRules {
         }
         if self.chain != chain {
             chain.clone_into(&mut self.chain);
-            self.of = RoomId::parse_chain(chain);
+            self.of = RoomChain::parse(chain);
         }
         let rule = match &expressions {
             Some(list) => Expr::parse_list(list)?,
             None => Vec::new(),
         };
-        if let Some((room, direction)) = self.of {
-            let rules = self.rooms.entry(room).or_default().of_mut(direction);
-            *rules = rules.then(chain, &rule);
-        } else if let Some(direction) = Direction::BOTH
-            .into_iter()
-            .find(|&way| frame::chain_name(way) == chain)
-        {
+        if let Some(of) = &self.of {
+            let rules = self.rooms.entry(of.room).or_default();
+            rules.of_mut(of.direction).add(of, &rule, &mut self.quotas);
+        } else if let Some(direction) = based(chain) {
             let first = !std::mem::replace(self.base_seen.of_mut(direction), true);
             let seen = self.base.of_mut(direction);
             let position = if first { Some(0) } else { *seen };
             *seen = position.filter(|&position| frame::is_rule(direction, position, &rule));
             *seen = seen.map(|position| position + 1);
+        } else if chain == forward::CHAIN {
+            self.forward.push(forward::Rule::parse(&rule));
         }
         Ok(())
     }
@@ -153,20 +163,28 @@ impl AllRules {
     pub(crate) fn is_base_complete(&self, direction: Direction) -> bool {
         *self.base.of(direction) == Some(frame::rules(direction).len())
     }
+
+    /// Returns the rules of the forward chain; `None` where one is not pm's.
+    pub(crate) fn forward(&self) -> Option<Vec<forward::Rule>> {
+        self.forward.iter().copied().collect()
+    }
 }
 
 /// The objects of the table.
 #[derive(Debug, Default)]
 pub(crate) struct Objects {
     pub(crate) rooms: BTreeMap<RoomId, RoomObjects>,
+    // `None` is a quota that pm would not make.
+    pub(crate) quotas: BTreeMap<QuotaId, Option<u64>>,
     pub(crate) pm_sh: bool,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct RoomObjects {
     pub(crate) counters: Both<bool>,
-    // `Some(None)` is a quota that pm would not make.
-    pub(crate) quota: Option<Option<u64>>,
+    pub(crate) limits: BTreeSet<(Direction, u64)>,
+    // A limit that does not do what it is named for.
+    pub(crate) has_odd_limit: bool,
 }
 
 impl Objects {
@@ -178,18 +196,21 @@ impl Objects {
             State::Counter { .. } => {
                 self.pm_sh |= is_pm_sh_counter(object.name);
                 if let Some((room, direction)) = RoomId::parse_chain(object.name) {
-                    *self
-                        .rooms
-                        .entry(room)
-                        .or_default()
-                        .counters
-                        .of_mut(direction) = true;
+                    let room = self.rooms.entry(room).or_default();
+                    *room.counters.of_mut(direction) = true;
                 }
             }
             State::Quota { limit, over, .. } => {
-                if let Some(room) = RoomId::parse_quota(object.name) {
+                if let Some(quota) = QuotaId::parse(object.name) {
                     let limit = (over && limit > 0).then_some(limit);
-                    self.rooms.entry(room).or_default().quota = Some(limit);
+                    self.quotas.insert(quota, limit);
+                }
+            }
+            State::Limit(limit) => {
+                if let Some(id) = LimitId::parse(object.name) {
+                    let room = self.rooms.entry(id.room).or_default();
+                    room.limits.insert((id.direction, id.rate));
+                    room.has_odd_limit |= limit != Limit::of(id);
                 }
             }
             State::Foreign => {}

@@ -1,4 +1,4 @@
-//! Where a reading was taken: the boot and the network namespace.
+//! Where a reading was taken: the boot and the network namespace, and what else is there.
 
 use std::fs;
 use std::io;
@@ -10,6 +10,11 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 // The thread's own, which is where its sockets are.
 const NETNS: &str = "/proc/thread-self/ns/net";
 const INIT_STAT: &str = "/proc/1/stat";
+// The tables of iptables-legacy that are in use in the thread's namespace, one a line.
+const LEGACY_TABLES: [&str; 2] = [
+    "/proc/thread-self/net/ip_tables_names",
+    "/proc/thread-self/net/ip6_tables_names",
+];
 
 /// Returns the marks of this boot and namespace.
 ///
@@ -30,6 +35,20 @@ pub(crate) fn host_id(cookie: Option<u64>) -> io::Result<HostId> {
     Ok(HostId { boot, netns })
 }
 
+/// Whether iptables-legacy has a table that translates addresses, of which nf_tables knows
+/// nothing.
+///
+/// A kernel without it has no such file; where a sandbox hides it, there is nothing to find out.
+pub(crate) fn has_legacy_nat() -> bool {
+    LEGACY_TABLES
+        .iter()
+        .any(|path| fs::read_to_string(path).is_ok_and(|tables| lists_nat(&tables)))
+}
+
+fn lists_nat(tables: &str) -> bool {
+    tables.lines().any(|table| table == "nat")
+}
+
 /// Returns the start time in clock ticks, as text: the 22nd field, of which the second, the name
 /// in parentheses, may hold anything.
 ///
@@ -44,7 +63,7 @@ fn start_time(stat: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{host_id, start_time};
+    use super::{host_id, lists_nat, start_time};
 
     #[test]
     fn a_namespace_without_a_cookie_is_told_by_its_inode() {
@@ -52,6 +71,13 @@ mod tests {
         assert_eq!(with.boot, without.boot);
         assert_eq!(with.netns, "cookie 7");
         assert!(without.netns.starts_with("inode "), "{}", without.netns);
+    }
+
+    #[test]
+    fn a_legacy_table_is_told_by_its_whole_name() {
+        assert!(lists_nat("filter\nnat\n"));
+        assert!(!lists_nat("filter\nmangle\n"));
+        assert!(!lists_nat("natural\n"));
     }
 
     #[test]

@@ -8,8 +8,12 @@
 
 mod backend;
 mod changes;
+mod class;
 mod element;
 mod expr;
+mod fields;
+mod flowtable;
+mod forward;
 mod found;
 mod frame;
 // Headers are in the machine's byte order, and the captures are from x86.
@@ -18,9 +22,10 @@ mod frame;
 mod golden;
 mod host;
 mod inspection;
-mod links;
+mod limit;
 mod object;
 mod room;
 mod script;
+mod totals;
 
 pub use backend::Nftables;

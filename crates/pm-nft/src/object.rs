@@ -1,11 +1,14 @@
-//! Named counters and quotas.
+//! Named counters, quotas and limits.
 //!
 //! Source: `include/uapi/linux/netfilter/nf_tables.h`, `enum nft_object_attributes`,
 //! `enum nft_counter_attributes`, `enum nft_quota_attributes`.
 
-use pm_core::ruleset::TABLE;
+use pm_core::ruleset::{LimitId, TABLE};
 use pm_netlink::nf_tables::*;
-use pm_netlink::{Attributes, Malformed, Reply};
+use pm_netlink::{Attribute, Attributes, Malformed, Reply};
+
+use crate::fields::Fields;
+use crate::limit::Limit;
 
 /// An object of pm's table.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -15,11 +18,12 @@ pub(crate) struct Object<'a> {
     pub(crate) state: State,
 }
 
-/// What an object has counted.
+/// What an object has counted, or what it is like.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum State {
     Counter { bytes: u64 },
     Quota { limit: u64, used: u64, over: bool },
+    Limit(Limit),
     Foreign,
 }
 
@@ -41,35 +45,33 @@ impl<'a> Object<'a> {
         if reply.kind != NFT_MSG_NEWOBJ || reply.family != NFPROTO_INET || table != TABLE {
             return Ok(None);
         }
-        let mut numbers = [0_u64; 5];
-        for attribute in data.iter().flat_map(|data| data.nested()) {
-            let attribute = attribute?;
-            // Both kinds have 64-bit numbers under small keys; a quota's flags are the exception.
-            if let Some(slot) = numbers.get_mut(usize::from(attribute.kind)) {
-                *slot = match (kind, attribute.kind) {
-                    (NFT_OBJECT_QUOTA, NFTA_QUOTA_FLAGS) => u64::from(attribute.be32()?),
-                    (NFT_OBJECT_QUOTA | NFT_OBJECT_COUNTER, 1 | 2 | 4) => attribute.be64()?,
-                    _ => 0,
-                };
-            }
-        }
-        let number = |key: u16| numbers.get(usize::from(key)).copied().unwrap_or(0);
-        let state = match kind {
-            NFT_OBJECT_COUNTER => State::Counter {
-                bytes: number(NFTA_COUNTER_BYTES),
-            },
-            NFT_OBJECT_QUOTA => State::Quota {
-                limit: number(NFTA_QUOTA_BYTES),
-                used: number(NFTA_QUOTA_CONSUMED),
-                over: number(NFTA_QUOTA_FLAGS) & u64::from(NFT_QUOTA_F_INV) != 0,
-            },
-            _ => State::Foreign,
+        let state = match data {
+            Some(data) => State::parse(kind, &data)?,
+            None => State::Foreign,
         };
         Ok(Some(Self {
             name,
             handle,
             state,
         }))
+    }
+}
+
+impl State {
+    fn parse(kind: u32, data: &Attribute<'_>) -> Result<Self, Malformed> {
+        let fields = Fields::of(data)?;
+        Ok(match kind {
+            NFT_OBJECT_COUNTER => Self::Counter {
+                bytes: fields.be64(NFTA_COUNTER_BYTES)?.unwrap_or_default(),
+            },
+            NFT_OBJECT_QUOTA => Self::Quota {
+                limit: fields.be64(NFTA_QUOTA_BYTES)?.unwrap_or_default(),
+                used: fields.be64(NFTA_QUOTA_CONSUMED)?.unwrap_or_default(),
+                over: fields.be32(NFTA_QUOTA_FLAGS)?.unwrap_or_default() & NFT_QUOTA_F_INV != 0,
+            },
+            NFT_OBJECT_LIMIT => Self::Limit(Limit::parse(&fields)?),
+            _ => Self::Foreign,
+        })
     }
 }
 
@@ -99,4 +101,10 @@ pub(crate) fn emit_quota(a: &mut Attributes<'_>, name: &str, limit: u64) {
         data.be64(NFTA_QUOTA_BYTES, limit);
         data.be32(NFTA_QUOTA_FLAGS, NFT_QUOTA_F_INV);
     });
+}
+
+/// Appends a limit. The kernel changes none that exists.
+pub(crate) fn emit_limit(a: &mut Attributes<'_>, id: LimitId) {
+    emit_name(a, NFT_OBJECT_LIMIT, &id.to_string());
+    a.nest(NFTA_OBJ_DATA, |data| Limit::of(id).emit(data));
 }

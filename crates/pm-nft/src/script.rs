@@ -3,16 +3,19 @@
 use std::fmt;
 
 use pm_core::port::PortRange;
-use pm_core::ruleset::{Direction, Epoch, RoomId, TABLE};
+use pm_core::ruleset::{Direction, Epoch, LimitId, QuotaId, RoomId, TABLE};
 use pm_netlink::nf_tables::*;
 use pm_netlink::{Attributes, Batch, Mark, NlmF};
 
+use crate::forward;
 use crate::frame::{chain_name, map_name};
 
 /// Verbs of [`Label`].
 pub(crate) const ADD: &str = "add";
 pub(crate) const CHANGE: &str = "change";
 pub(crate) const DELETE: &str = "delete";
+pub(crate) const EMPTY: &str = "empty";
+pub(crate) const ADD_RULE: &str = "add a rule to";
 
 /// A batch, and what its messages are for.
 #[derive(Clone, Debug)]
@@ -22,14 +25,14 @@ pub(crate) struct Script {
 }
 
 /// What a message does, and to what.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Label {
     pub(crate) verb: &'static str,
     pub(crate) what: What,
 }
 
 /// An object of the kernel's.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum What {
     Table,
     Map(Direction),
@@ -37,8 +40,12 @@ pub(crate) enum What {
     Epoch(Epoch),
     Chain(RoomId, Direction),
     Counter(RoomId, Direction),
-    Quota(RoomId),
+    Limit(LimitId),
+    Quota(QuotaId),
     Elements(Direction, PortRange),
+    ForwardChain,
+    RoutedSet,
+    RoutedElements(PortRange),
 }
 
 impl Script {
@@ -49,16 +56,17 @@ impl Script {
         }
     }
 
-    /// Appends a message.
+    /// Appends a message that does `verb` to `what`.
     pub(crate) fn push(
         &mut self,
         kind: u8,
         flags: NlmF,
-        label: Label,
+        verb: &'static str,
+        what: What,
         fill: impl FnOnce(&mut Attributes<'_>),
     ) {
         self.batch.push(kind, NFPROTO_INET, flags, fill);
-        self.labels.push(label);
+        self.labels.push(Label { verb, what });
     }
 
     pub(crate) fn mark(&self) -> Mark {
@@ -80,8 +88,8 @@ impl Script {
 pub(crate) struct Labels(Vec<Label>);
 
 impl Labels {
-    pub(crate) fn get(&self, index: usize) -> Option<Label> {
-        self.0.get(index).copied()
+    pub(crate) fn get(&self, index: usize) -> Option<&Label> {
+        self.0.get(index)
     }
 }
 
@@ -93,16 +101,23 @@ impl fmt::Display for Label {
 
 impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
+        match self {
             Self::Table => write!(f, "table inet {TABLE}"),
-            Self::Map(direction) => write!(f, "map {}", map_name(direction)),
-            Self::BaseChain(direction) => write!(f, "chain {}", chain_name(direction)),
+            Self::Map(direction) => write!(f, "map {}", map_name(*direction)),
+            Self::BaseChain(direction) => write!(f, "chain {}", chain_name(*direction)),
             Self::Epoch(epoch) => write!(f, "chain {}", epoch.chain()),
-            Self::Chain(room, direction) => write!(f, "chain {}", room.chain(direction)),
-            Self::Counter(room, direction) => write!(f, "counter {}", room.chain(direction)),
-            Self::Quota(room) => write!(f, "quota {}", room.quota()),
+            Self::Chain(room, direction) => write!(f, "chain {}", room.chain(*direction)),
+            Self::Counter(room, direction) => write!(f, "counter {}", room.chain(*direction)),
+            Self::Limit(limit) => write!(f, "limit {limit}"),
+            Self::Quota(quota) => write!(f, "quota {quota}"),
             Self::Elements(direction, ports) => {
-                write!(f, "elements of map {} from {ports} on", map_name(direction))
+                let map = map_name(*direction);
+                write!(f, "elements of map {map} from {ports} on")
+            }
+            Self::ForwardChain => write!(f, "chain {}", forward::CHAIN),
+            Self::RoutedSet => write!(f, "set {}", forward::SET),
+            Self::RoutedElements(ports) => {
+                write!(f, "elements of set {} from {ports} on", forward::SET)
             }
         }
     }

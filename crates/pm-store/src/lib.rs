@@ -2,6 +2,7 @@
 //!
 //! - [`config_file`]: what the operator wants, replaced whole and with its last versions kept.
 //! - [`state_db`]: what happened, saved in one transaction a tick.
+//! - [`history`]: what was used by day and by period, saved in the same transaction.
 //! - [`locks`]: who may change what.
 //!
 //! Nothing here knows the kernel, the clock or what the numbers mean.
@@ -9,6 +10,7 @@
 pub mod config_file;
 pub mod error;
 mod files;
+pub mod history;
 pub mod locks;
 mod migrations;
 pub mod paths;

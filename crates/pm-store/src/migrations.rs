@@ -17,7 +17,10 @@ pub(crate) const SCHEMA: i64 = MIGRATIONS.len() as i64;
 const MIGRATIONS: [&str; 1] = [
     // `id` keeps both tables of settings at one row.
     //
-    // 64-bit numbers without a sign are stored as the same 64 bits with one: see `rows`.
+    // 64-bit numbers without a sign are stored as the same 64 bits with one: see `rows`. Instants
+    // are seconds since 1970, durations nanoseconds, dates `YYYY-MM-DD`.
+    //
+    // `day` is in the order of its key, so the rows that one tick adds to lie side by side.
     "
     CREATE TABLE tick (
         id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -29,7 +32,11 @@ const MIGRATIONS: [&str; 1] = [
         next_epoch TEXT NOT NULL,
         settled_at INTEGER,
         torn_down INTEGER NOT NULL,
-        last_tick INTEGER
+        last_tick INTEGER,
+        today TEXT,
+        judged_at INTEGER,
+        dnat INTEGER NOT NULL,
+        has_nat INTEGER NOT NULL
     ) STRICT;
 
     CREATE TABLE last_good_config (
@@ -37,17 +44,33 @@ const MIGRATIONS: [&str; 1] = [
         text TEXT NOT NULL
     ) STRICT;
 
+    CREATE TABLE routed (
+        first_port INTEGER NOT NULL,
+        last_port INTEGER NOT NULL,
+        PRIMARY KEY (first_port, last_port)
+    ) STRICT, WITHOUT ROWID;
+
     CREATE TABLE ledger (
         first_port INTEGER NOT NULL,
         last_port INTEGER NOT NULL,
-        incoming INTEGER NOT NULL,
-        outgoing INTEGER NOT NULL,
+        total_in INTEGER NOT NULL,
+        total_out INTEGER NOT NULL,
+        used_in INTEGER NOT NULL,
+        used_out INTEGER NOT NULL,
         adjust INTEGER NOT NULL,
-        mode TEXT,
+        mode TEXT NOT NULL,
+        factor_thousandths INTEGER NOT NULL,
         spent_mode TEXT,
         spent_allowance INTEGER,
         reset_policy TEXT NOT NULL,
         next_reset TEXT,
+        began INTEGER,
+        group_name TEXT,
+        hog_sample INTEGER NOT NULL,
+        hog_above INTEGER NOT NULL,
+        hog_punished INTEGER,
+        expired INTEGER NOT NULL,
+        deleted INTEGER NOT NULL,
         PRIMARY KEY (first_port, last_port)
     ) STRICT, WITHOUT ROWID;
 
@@ -59,14 +82,70 @@ const MIGRATIONS: [&str; 1] = [
         in_bytes INTEGER,
         out_handle INTEGER,
         out_bytes INTEGER,
-        quota_handle INTEGER,
-        quota_limit INTEGER,
-        quota_used INTEGER,
-        meters_in INTEGER,
-        meters_out INTEGER,
+        in_policed INTEGER,
+        out_policed INTEGER,
+        quota_holder TEXT,
+        quota_variant TEXT,
+        quota_mode TEXT,
+        class_priority INTEGER,
+        class_mark INTEGER,
+        class_mask INTEGER,
         sound INTEGER NOT NULL,
         PRIMARY KEY (first_port, last_port, variant)
     ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE group_account (
+        name TEXT PRIMARY KEY,
+        used_in INTEGER NOT NULL,
+        used_out INTEGER NOT NULL,
+        adjust INTEGER NOT NULL,
+        mode TEXT NOT NULL,
+        factor_thousandths INTEGER NOT NULL,
+        spent_mode TEXT,
+        spent_allowance INTEGER,
+        reset_policy TEXT NOT NULL,
+        next_reset TEXT,
+        began INTEGER
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE quota (
+        name TEXT PRIMARY KEY,
+        handle INTEGER,
+        limit_bytes INTEGER,
+        used_bytes INTEGER,
+        counted INTEGER NOT NULL,
+        sound INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE interface (
+        name TEXT PRIMARY KEY,
+        host TEXT NOT NULL,
+        idle_ticks INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE day (
+        date TEXT NOT NULL,
+        first_port INTEGER NOT NULL,
+        last_port INTEGER NOT NULL,
+        used_in INTEGER NOT NULL,
+        used_out INTEGER NOT NULL,
+        PRIMARY KEY (date, first_port, last_port)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE closed_period (
+        id INTEGER PRIMARY KEY,
+        holder TEXT NOT NULL,
+        began INTEGER,
+        ended INTEGER NOT NULL,
+        why TEXT NOT NULL,
+        used_in INTEGER NOT NULL,
+        used_out INTEGER NOT NULL,
+        mode TEXT NOT NULL,
+        factor_thousandths INTEGER NOT NULL,
+        adjust INTEGER NOT NULL
+    ) STRICT;
+
+    CREATE INDEX closed_period_holder ON closed_period (holder);
     ",
 ];
 

@@ -2,6 +2,7 @@
 //!
 //! - A save is one transaction, on the disk when it returns: whoever loads finds all of it or
 //!   nothing of it, whatever happens to pm or to the host.
+//! - The same transaction adds to the [history](crate::history).
 //! - Who saves holds the *tick* lock ([`crate::locks`]) since before he loaded. Where that went
 //!   wrong, a save onto somebody else's is refused, since it writes only what differs.
 //! - It is in WAL mode; the last to close it moves the `-wal` file's content into it and removes
@@ -28,6 +29,9 @@ use crate::rows;
 
 /// How long to wait for another process's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How many statements are kept prepared: more than there are.
+const STATEMENTS: usize = 64;
 
 /// The open database.
 #[derive(Debug)]
@@ -70,6 +74,8 @@ impl StateDb {
         if before != Identity::Pm(SCHEMA) {
             bring_up_to_date(&mut connection, &path)?;
         }
+        // Two saves of one session are to find what they need prepared.
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
         let seen = rows::saves(&connection).map_err(failed)?;
         Ok(Self {
             connection,
@@ -132,7 +138,8 @@ impl StateDb {
         }))
     }
 
-    /// Returns the state as it was last saved; `None` if it never was.
+    /// Returns the state as it was last saved, without the periods it closed, which are history;
+    /// `None` if it never was.
     ///
     /// # Errors
     ///
@@ -158,8 +165,10 @@ impl StateDb {
     /// Saves `new` in one transaction. It is on the disk when this returns.
     ///
     /// `old` is what was last loaded or saved through this handle, or what was begun with where
-    /// there was nothing to load: only what differs from it is written. The configuration is
-    /// written if one is given and it is another one.
+    /// there was nothing to load: only what differs from it is written, and what was used since
+    /// is added to the history, with the periods in [`State::closed`]. Those belong in one save
+    /// only: the caller removes them from what he goes on with. The configuration is written if
+    /// one is given and it is another one.
     ///
     /// # Errors
     ///
@@ -195,7 +204,7 @@ impl StateDb {
         Ok(())
     }
 
-    /// Looks through the whole file for damage, without changing it.
+    /// Looks through the whole file for damage, the history too, without changing it.
     ///
     /// # Errors
     ///
@@ -212,11 +221,14 @@ impl StateDb {
                 why: found.join("; "),
             });
         }
-        self.read("check", rows::load).map(drop)
+        self.read("check", |connection| {
+            rows::load(connection)?;
+            rows::history::check(connection)
+        })
     }
 
     /// Runs `read` on one state of the database.
-    fn read<T>(
+    pub(crate) fn read<T>(
         &self,
         action: &'static str,
         read: impl Fn(&Connection) -> rusqlite::Result<T>,

@@ -7,7 +7,8 @@ mod common;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-use common::{paths, state, state_at};
+use common::strategies::state;
+use common::{kept, paths, state_at};
 use pm_core::ledger::State;
 use pm_core::ruleset::Epoch;
 use pm_store::state_db::StateDb;
@@ -33,9 +34,10 @@ proptest! {
         let mut old = first();
         for new in states {
             db.save(&old, &new, None).unwrap();
-            prop_assert_eq!(db.load().unwrap(), Some(new.clone()));
-            prop_assert_eq!(read_only(&paths).load().unwrap(), Some(new.clone()));
-            old = new;
+            old = kept(&new);
+            prop_assert_eq!(db.load().unwrap(), Some(old.clone()));
+            prop_assert_eq!(read_only(&paths).load().unwrap(), Some(old.clone()));
+            read_only(&paths).check().unwrap();
         }
         drop(db);
         prop_assert_eq!(read_only(&paths).load().unwrap(), Some(old.clone()));
@@ -53,6 +55,7 @@ proptest! {
         fs::write(paths.state_db(), file).unwrap();
         if let Ok(Some(db)) = StateDb::open_read_only(&paths) {
             let _ = (db.load(), db.last_good_config(), db.check());
+            let _ = (db.days(None), db.closed_periods(None));
         }
         if let Ok(mut db) = StateDb::open(&paths) {
             let _ = (db.load(), db.check());
@@ -89,16 +92,13 @@ fn a_file_restored_by_cp_becomes_private_again() {
 #[test]
 fn a_save_without_commit_leaves_the_state_before() {
     let (_dir, paths) = paths();
-    let (one, two) = (state_at(1, 100), state_at(2, 100));
+    let (one, two) = (kept(&state_at(1, 100)), kept(&state_at(2, 100)));
     let mut db = StateDb::open(&paths).unwrap();
     db.save(&first(), &one, None).unwrap();
     let mut raw = Connection::open(paths.state_db()).unwrap();
     let transaction = raw.transaction().unwrap();
     transaction
-        .execute(
-            "UPDATE ledger SET incoming = 5 WHERE first_port < 10050",
-            [],
-        )
+        .execute("UPDATE ledger SET used_in = 5 WHERE first_port < 10050", [])
         .unwrap();
     assert_eq!(db.load().unwrap().as_ref(), Some(&one));
     drop(transaction);
@@ -107,25 +107,67 @@ fn a_save_without_commit_leaves_the_state_before() {
     assert_eq!(db.load().unwrap(), Some(two));
 }
 
+/// Fails after each row of a save in turn.
 #[test]
 fn a_save_that_fails_in_the_middle_changes_nothing() {
     let (_dir, paths) = paths();
-    let (one, two) = (state_at(1, 100), state_at(2, 100));
+    let (one, mut two) = (kept(&state_at(3, 3)), state_at(4, 3));
+    // A row that goes, and one that comes.
+    two.interfaces.clear();
+    two.ledgers.extend(state_at(4, 4).ledgers);
+    assert_eq!(two.closed.len(), 1);
     let mut db = StateDb::open(&paths).unwrap();
     db.save(&first(), &one, Some("one")).unwrap();
+    let everything = |db: &StateDb| {
+        (
+            db.load().unwrap(),
+            db.last_good_config().unwrap(),
+            db.days(None).unwrap(),
+            db.closed_periods(None).unwrap(),
+        )
+    };
+    let before = everything(&db);
     let raw = Connection::open(paths.state_db()).unwrap();
-    raw.execute_batch(
-        "CREATE TRIGGER stop BEFORE INSERT ON room WHEN NEW.first_port = 10050
-         BEGIN SELECT raise(ABORT, 'stop'); END",
-    )
-    .unwrap();
-    let error = db.save(&one, &two, Some("two")).unwrap_err();
-    assert!(error.to_string().ends_with(": stop"), "{error}");
-    assert_eq!(db.load().unwrap().as_ref(), Some(&one));
-    assert_eq!(db.last_good_config().unwrap().as_deref(), Some("one"));
-    raw.execute_batch("DROP TRIGGER stop").unwrap();
-    db.save(&one, &two, None).unwrap();
-    assert_eq!(db.load().unwrap(), Some(two));
+    let tables: Vec<String> = raw
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    raw.execute_batch("CREATE TABLE rest (rows INTEGER)")
+        .unwrap();
+    for (table, deed) in tables
+        .iter()
+        .flat_map(|table| ["INSERT", "UPDATE", "DELETE"].map(|deed| (table, deed)))
+    {
+        raw.execute_batch(&format!(
+            "CREATE TRIGGER {table}_{deed} AFTER {deed} ON {table} BEGIN
+                 UPDATE rest SET rows = rows - 1;
+                 SELECT raise(ABORT, 'stop') FROM rest WHERE rows < 0;
+             END"
+        ))
+        .unwrap();
+    }
+    for rows in 0.. {
+        raw.execute_batch(&format!(
+            "DELETE FROM rest; INSERT INTO rest VALUES ({rows})"
+        ))
+        .unwrap();
+        match db.save(&one, &two, Some("two")) {
+            Ok(()) => {
+                assert!(rows > tables.len(), "it stopped in every table");
+                break;
+            }
+            Err(error) => assert!(error.to_string().ends_with(": stop"), "{error}"),
+        }
+        assert_eq!(everything(&db), before, "after {rows} rows");
+    }
+    let after = everything(&db);
+    assert_eq!(after.0, Some(kept(&two)));
+    assert_eq!(after.1.as_deref(), Some("two"));
+    let days = before.2.len() + 1;
+    assert_eq!((after.2.len(), after.3), (days, two.closed));
 }
 
 #[test]
@@ -279,13 +321,25 @@ fn a_row_that_makes_no_sense_is_damage() {
         "UPDATE ledger SET next_reset = 'soon'",
         "UPDATE ledger SET reset_policy = '32'",
         "UPDATE ledger SET spent_mode = 'both'",
+        "UPDATE ledger SET factor_thousandths = 0",
+        "UPDATE ledger SET group_name = 'none'",
         "UPDATE ledger SET first_port = 0",
+        "UPDATE group_account SET mode = 'in'",
+        "UPDATE group_account SET name = ''",
         "UPDATE room SET in_bytes = NULL",
         "UPDATE room SET variant = 'c'",
-        "UPDATE room SET meters_in = NULL",
+        "UPDATE room SET quota_variant = NULL",
+        "UPDATE room SET quota_holder = 'group '",
+        "UPDATE room SET class_mark = 1",
+        "UPDATE room SET class_priority = -1",
+        "UPDATE quota SET used_bytes = NULL",
+        "UPDATE quota SET name = 'in_10000'",
+        "UPDATE interface SET idle_ticks = -1",
+        "UPDATE routed SET last_port = 65536",
         "UPDATE tick SET next_epoch = 'epoch_1'",
         "UPDATE tick SET settled_at = -1",
         "UPDATE tick SET netns = NULL",
+        "UPDATE tick SET today = '2026-02-30'",
         "DELETE FROM ledger",
     ] {
         let (_dir, paths) = paths();
@@ -345,89 +399,4 @@ fn a_link_is_not_followed() {
     let error = StateDb::open(&paths).unwrap_err();
     assert!(matches!(error, StoreError::Linked { .. }), "{error}");
     assert!(!dir.path().join("elsewhere").exists());
-}
-
-/// Not a test of speed, which a busy machine decides: it prints the figures.
-#[test]
-#[ignore = "prints figures: cargo test --release -p pm-store --test state_db -- --ignored --nocapture"]
-fn figures() {
-    let (_dir, paths) = paths();
-    let (one, two) = (state_at(1, 10_000), state_at(2, 10_000));
-    let mut few = two.clone();
-    for (ports, ledger) in state_at(3, 100).ledgers {
-        few.ledgers.insert(ports, ledger);
-    }
-    let measure = |what: &str, run: &mut dyn FnMut()| {
-        let (cpu, wall) = (cpu_ms(), std::time::Instant::now());
-        run();
-        eprintln!("{what}: {} ms CPU, {:?}", cpu_ms() - cpu, wall.elapsed());
-    };
-    let mut db = None;
-    measure("open, new", &mut || {
-        db = Some(StateDb::open(&paths).unwrap())
-    });
-    let mut db = db.unwrap();
-    let text = "x".repeat(1 << 20);
-    measure("save all, new", &mut || {
-        db.save(&first(), &one, Some(&text)).unwrap()
-    });
-    let (mut from, mut to) = (one, two.clone());
-    measure("save all, changed, 10 times", &mut || {
-        for _ in 0..10 {
-            db.save(&from, &to, Some(&text)).unwrap();
-            std::mem::swap(&mut from, &mut to);
-        }
-    });
-    db.save(&from, &two, None).unwrap();
-    let (mut from, mut to) = (two, few);
-    measure("save 100 changed, 10 times", &mut || {
-        for _ in 0..10 {
-            db.save(&from, &to, None).unwrap();
-            std::mem::swap(&mut from, &mut to);
-        }
-    });
-    measure("load, 10 times", &mut || {
-        for _ in 0..10 {
-            db.load().unwrap();
-        }
-    });
-    measure("check", &mut || db.check().unwrap());
-    measure("close", &mut || {
-        drop(std::mem::replace(&mut db, read_only(&paths)))
-    });
-    drop(db);
-    measure(
-        "a tick with 100 changed: open, load, save, close",
-        &mut || {
-            let mut db = StateDb::open(&paths).unwrap();
-            let _ = db.load().unwrap();
-            db.save(&from, &to, Some(&text)).unwrap();
-        },
-    );
-    measure(
-        "a tick with all changed: open, load, save, close",
-        &mut || {
-            let mut db = StateDb::open(&paths).unwrap();
-            let old = db.load().unwrap().unwrap();
-            db.save(&old, &state_at(9, 10_000), Some(&text)).unwrap();
-        },
-    );
-    measure("read-only: open, load", &mut || {
-        drop(read_only(&paths).load().unwrap())
-    });
-    eprintln!(
-        "file: {} bytes",
-        fs::metadata(paths.state_db()).unwrap().len()
-    );
-}
-
-fn cpu_ms() -> u64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<&str> = stat
-        .rsplit(')')
-        .next()
-        .unwrap()
-        .split_whitespace()
-        .collect();
-    10 * (fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap())
 }

@@ -8,50 +8,12 @@
 use pm_netlink::rtnetlink::*;
 use pm_netlink::{Attributes, Malformed, attributes};
 
-use crate::ROOT_MAJOR;
+use crate::CLASS_MAJOR;
 use crate::qdisc::Place;
 use crate::{class_id, installed::InstalledFilter};
 
 /// The preference of pm's filters, its own number again.
-pub(crate) const PREFERENCE: u16 = ROOT_MAJOR;
-
-/// The bits of a packet's mark that are pm's.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct MarkField {
-    mask: u32,
-}
-
-impl MarkField {
-    /// Returns the field of the bits in `mask`; `None` unless they are one unbroken run.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use pm_tc::MarkField;
-    ///
-    /// let field = MarkField::new(0x0fff_0000).unwrap();
-    /// assert_eq!(field.mark(0x10), Some(0x0010_0000));
-    /// assert_eq!(field.mark(0x1000), None);
-    /// assert_eq!(MarkField::new(0b101), None);
-    /// ```
-    pub fn new(mask: u32) -> Option<Self> {
-        let run = mask.checked_shr(mask.trailing_zeros())?;
-        (run & run.wrapping_add(1) == 0).then_some(Self { mask })
-    }
-
-    /// Returns the mask.
-    pub fn mask(self) -> u32 {
-        self.mask
-    }
-
-    /// Returns the mark of the class `minor`; `None` where the field is too narrow.
-    pub fn mark(self, minor: u16) -> Option<u32> {
-        let shift = self.mask.trailing_zeros();
-        let mark = u32::from(minor).checked_shl(shift)?;
-        let fits = mark & self.mask == mark && mark >> shift == u32::from(minor);
-        fits.then_some(mark)
-    }
-}
+pub(crate) const PREFERENCE: u16 = CLASS_MAJOR;
 
 /// The place of one of pm's filters.
 pub(crate) fn place(interface: u32, mark: u32) -> Place {
@@ -92,7 +54,7 @@ pub(crate) fn parse(options: &[u8]) -> Result<InstalledFilter, Malformed> {
         match attribute.kind {
             TCA_FW_CLASSID => {
                 let [high, low] = [attribute.ne32()? >> 16, attribute.ne32()? & TC_H_MIN_MASK];
-                let ours = high == u32::from(ROOT_MAJOR);
+                let ours = high == u32::from(CLASS_MAJOR);
                 filter.minor = u16::try_from(low).ok().filter(|_| ours).unwrap_or(0);
             }
             TCA_FW_MASK => filter.mask = attribute.ne32()?,

@@ -9,7 +9,7 @@ use crate::class::ClassShape;
 use crate::filter::{self, PREFERENCE};
 use crate::host::HostQdisc;
 use crate::qdisc::{Found, Qdisc};
-use crate::{DEFAULT_MINOR, ROOT_MAJOR, class_id};
+use crate::{CLASS_MAJOR, DEFAULT_MINOR, class_id};
 
 /// A network interface.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -185,7 +185,7 @@ impl Filters {
 
 /// Returns the minor number of a class id in pm's tree.
 fn minor(id: u32) -> Option<u16> {
-    let ours = id & TC_H_MAJ_MASK == u32::from(ROOT_MAJOR) << 16;
+    let ours = id & TC_H_MAJ_MASK == u32::from(CLASS_MAJOR) << 16;
     u16::try_from(id & TC_H_MIN_MASK)
         .ok()
         .filter(|&minor| ours && minor != 0)

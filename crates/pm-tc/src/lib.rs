@@ -28,23 +28,17 @@ mod plan;
 mod qdisc;
 mod rate;
 mod route;
+mod shaper;
 
 pub use backend::TrafficControl;
 pub use class::ClassShape;
 pub use error::Error;
-pub use filter::MarkField;
 pub use host::{HostChild, HostQdisc};
 pub use installed::{Installed, InstalledClass, InstalledFilter, Interface, Root, Tree};
-pub use plan::{Classifier, Kernel, Request, Shape, ShapeError, plan, withdraw};
+pub use plan::{Kernel, Request, Shape, ShapeError, plan, withdraw};
+pub use pm_core::shaping::{CLASS_MAJOR, Classifier, DEFAULT_MINOR, MarkField};
 pub use qdisc::Qdisc;
 pub use rate::Psched;
-
-/// The major number of pm's HTB: `pm` in ASCII. A packet's priority is read by every HTB it
-/// meets, and a number nobody else uses never means a class in somebody else's tree.
-pub const ROOT_MAJOR: u16 = 0x706d;
-
-/// The minor number of the default class; services have 1 to 0xfffe.
-pub const DEFAULT_MINOR: u16 = 0xffff;
 
 /// Returns the class id of `minor` in pm's tree, as in a packet's priority.
 ///
@@ -56,5 +50,5 @@ pub const DEFAULT_MINOR: u16 = 0xffff;
 /// assert_eq!(pm_tc::class_id(0x10), 0x706d_0010);
 /// ```
 pub const fn class_id(minor: u16) -> u32 {
-    (ROOT_MAJOR as u32) << 16 | minor as u32
+    (CLASS_MAJOR as u32) << 16 | minor as u32
 }

@@ -6,7 +6,7 @@ use pm_netlink::{NlmF, RouteMessage};
 use crate::filter;
 use crate::plan::Request;
 use crate::qdisc::{Place, Qdisc, emit_root, leaf, root};
-use crate::{ROOT_MAJOR, class_id};
+use crate::{CLASS_MAJOR, class_id};
 
 /// Returns the message that carries out `request` on `interface`.
 ///
@@ -62,7 +62,7 @@ fn class(interface: u32, minor: u16) -> Place {
     Place {
         interface,
         handle: class_id(minor),
-        parent: u32::from(ROOT_MAJOR) << 16,
+        parent: u32::from(CLASS_MAJOR) << 16,
         info: 0,
     }
 }

@@ -14,12 +14,11 @@ use std::fmt;
 use pm_core::units::BitRate;
 
 use crate::class::ClassShape;
-use crate::filter::MarkField;
 use crate::host::{HostChild, HostQdisc};
 use crate::installed::{Installed, Root, Tree};
 use crate::qdisc::Qdisc;
 use crate::rate::{Psched, leaf};
-use crate::{DEFAULT_MINOR, ROOT_MAJOR};
+use crate::{CLASS_MAJOR, Classifier, DEFAULT_MINOR};
 
 /// What the running kernel offers.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -30,15 +29,6 @@ pub struct Kernel {
     pub fq_codel: bool,
     /// `net.core.default_qdisc`.
     pub default_qdisc: String,
-}
-
-/// How a packet finds its class.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Classifier {
-    /// By its priority, which HTB reads as a class id: no filter is needed.
-    Priority,
-    /// By some bits of its mark, each value with a filter.
-    Fwmark(MarkField),
 }
 
 /// What an interface shall do.
@@ -52,10 +42,10 @@ pub struct Shape {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ShapeError {
     /// 0 is the root's and 0xffff the default class's.
-    #[error("class {ROOT_MAJOR:x}:{0:x} is not among 1 to fffe")]
+    #[error("class {CLASS_MAJOR:x}:{0:x} is not among 1 to fffe")]
     Minor(u16),
     /// The classifier cannot tell so many classes apart.
-    #[error("class {ROOT_MAJOR:x}:{minor:x} does not fit the mark's bits {mask:#010x}")]
+    #[error("class {CLASS_MAJOR:x}:{minor:x} does not fit the mark's bits {mask:#010x}")]
     MarkTooNarrow {
         /// The class's minor number.
         minor: u16,
@@ -163,7 +153,7 @@ pub enum Request {
 
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let root = format_args!("{ROOT_MAJOR:x}:");
+        let root = format_args!("{CLASS_MAJOR:x}:");
         match self {
             Self::CreateRoot { .. } => write!(f, "create qdisc htb {root}"),
             Self::DeleteRoot => write!(f, "delete qdisc htb {root}"),
@@ -199,7 +189,14 @@ pub fn plan(
     let (tree, host) = match &installed.root {
         Root::Ours(tree) if tree.sound => (tree, host),
         Root::Ours(_) => {
-            requests.extend([Request::DeleteRoot, Request::CreateRoot { replace: false }]);
+            // Not by way of the kernel's default where somebody chose another: should it stop
+            // there, that would be recorded as the host's own.
+            let chosen = host.filter(|host| !host.is_default());
+            requests.push(chosen.map_or(Request::DeleteRoot, |host| {
+                Request::RestoreRoot(host.clone())
+            }));
+            let replace = chosen.is_some();
+            requests.push(Request::CreateRoot { replace });
             (&none, host)
         }
         Root::Host(found) => {

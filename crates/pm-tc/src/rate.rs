@@ -16,7 +16,7 @@ const GREATEST_QUANTUM: u64 = 60_000;
 const QUANTA_A_SECOND: u64 = 100;
 // One GSO packet is 64 KiB: with less than two, TCP starves.
 const LEAST_QUEUE: u64 = 128 << 10;
-const QUEUES_A_SECOND: u64 = 10;
+const QUEUES_A_SECOND: u64 = 5;
 
 /// The clock of the packet scheduler: how long its tick is.
 ///
@@ -106,7 +106,7 @@ impl ClassShape {
 }
 
 /// Returns the leaf of a class at `rate`: `fq_codel` where there is one, else a FIFO that holds
-/// 100 ms.
+/// 200 ms: what a flow has underway at one rate, it may have when that is lowered.
 pub(crate) fn leaf(rate: BitRate, fq_codel: bool) -> Qdisc {
     if fq_codel {
         return Qdisc::plain("fq_codel");
@@ -147,10 +147,10 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_holds_100_ms_but_two_gso_packets_at_least() {
+    fn a_queue_holds_200_ms_but_two_gso_packets_at_least() {
         let limit = |rate: &str| leaf(rate.parse().unwrap(), false);
         assert_eq!(limit("5M"), Qdisc::bfifo(128 << 10));
-        assert_eq!(limit("100M"), Qdisc::bfifo(1_250_000));
+        assert_eq!(limit("100M"), Qdisc::bfifo(2_500_000));
         assert_eq!(limit("10T"), Qdisc::bfifo(u32::MAX));
         assert_eq!(leaf("5M".parse().unwrap(), true).kind, "fq_codel");
     }

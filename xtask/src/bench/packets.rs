@@ -8,9 +8,11 @@
 //! process's CPU time depends on how the kernel accounts for interrupts; therefore slices are timed by the clock,
 //! which comes to the same where nobody else had the processor, and a slice in which somebody had is thrown away.
 
+mod forward;
+mod layout;
+
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,10 +21,11 @@ use nix::sched::{CpuSet, sched_getcpu, sched_setaffinity};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::unistd::Pid;
 
+use self::layout::Layout;
 use super::measure::median;
 use super::{Effort, Row};
 use crate::lab::{Family, Lab, PATIENCE};
-use crate::namespace::{Namespace, run};
+use crate::namespace::Namespace;
 use crate::traffic::Way;
 
 /// The datagrams' payload.
@@ -41,79 +44,10 @@ const LAST: u16 = 1999;
 /// Ports that are in every layout, at its ends and in its middle.
 const PROBES: [u16; 3] = [FIRST, FIRST + 4 * 111, LAST];
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Layout {
-    Nothing,
-    Counter,
-    Pm10,
-    Pm1000,
-    RulePerPort,
-}
-
-impl Layout {
-    const ALL: [Self; 5] = [
-        Self::Nothing,
-        Self::Counter,
-        Self::Pm10,
-        Self::Pm1000,
-        Self::RulePerPort,
-    ];
-
-    /// Puts this layout, and nothing else, into the VPS.
-    fn load(self, lab: &Lab) -> Result<()> {
-        lab.vps.nft(&["flush", "ruleset"])?;
-        match self {
-            Self::Nothing => Ok(()),
-            Self::Counter => lab.vps.nft_load(&foreign(|_| "counter\n".to_owned())),
-            Self::RulePerPort => lab.vps.nft_load(&foreign(|key| {
-                let ports = FIRST..=LAST;
-                ports
-                    .map(|port| format!("tcp {key} {port} counter\n udp {key} {port} counter\n"))
-                    .collect()
-            })),
-            Self::Pm10 | Self::Pm1000 => {
-                run(&mut self.pm(lab, &["restore"])?, None)?.success()?;
-                Ok(())
-            }
-        }
-    }
-
-    /// Returns a run of pm that knows this layout's services.
-    fn pm(self, lab: &Lab, args: &[&str]) -> Result<Command> {
-        let mut command = lab.pm_command(args);
-        for (variable, name) in [
-            ("PM_CONFIG_DIR", "config"),
-            ("PM_STATE_DIR", "state"),
-            ("PM_RUN_DIR", "run"),
-        ] {
-            let directory = lab.directory().join(format!("{self:?}-{name}"));
-            std::fs::create_dir_all(&directory)?;
-            command.env(variable, directory);
-        }
-        Ok(command)
-    }
-
-    /// Adds this layout's services to pm's configuration.
-    fn configure(self, lab: &Lab) -> Result<()> {
-        let step = match self {
-            Self::Pm10 => 111,
-            _ => 1,
-        };
-        let ports: Vec<String> = (FIRST..=LAST)
-            .step_by(step)
-            .map(|port| port.to_string())
-            .collect();
-        lab.vps.nft(&["flush", "ruleset"])?;
-        let args = ["add", &ports.join(","), "--quota", "100TB"];
-        run(&mut self.pm(lab, &args)?, None)?.success()?;
-        Ok(())
-    }
-}
-
 /// Measures every layout in turns.
 pub(super) fn measure(pm: &Path, effort: Effort) -> Result<Vec<Row>> {
     let lab = Lab::new(pm, 0)?;
-    for layout in [Layout::Pm10, Layout::Pm1000] {
+    for layout in Layout::PM {
         layout.configure(&lab)?;
     }
     let pairs = PROBES
@@ -136,8 +70,9 @@ pub(super) fn measure(pm: &Path, effort: Effort) -> Result<Vec<Row>> {
     let compare = |layout, base| Comparison::of(&rounds, layout, base, |cost| cost.delivered);
     let against_none = compare(Layout::Pm1000, Layout::Nothing);
     let against_ten = compare(Layout::Pm1000, Layout::Pm10);
+    let classes = compare(Layout::Classes, Layout::Nothing);
     let nothing = rounds.iter().flat_map(|round| round[0]);
-    Ok(vec![
+    let mut rows = vec![
         Row::beside(
             "a 64-byte UDP datagram from `send` to `recv` through a veth pair, no rules",
             format!("{:.0} ns", median(nothing.map(|cost| cost.delivered))),
@@ -153,6 +88,20 @@ pub(super) fn measure(pm: &Path, effort: Effort) -> Result<Vec<Row>> {
             "≤ 1.15×",
             against_ten.shown(),
             against_ten.worst() <= 1.15,
+        ),
+        Row::goal(
+            "… with quota, limit and class assignment, 1,000 services, without HTB and forward, against no rules",
+            "≤ 1.35×",
+            classes.shown(),
+            classes.worst() <= 1.35,
+        ),
+        Row::beside(
+            "… the same with pm's HTB of 1,000 classes, against no rules",
+            compare(Layout::Shaped, Layout::Nothing).shown(),
+        ),
+        Row::beside(
+            "… a bare HTB with one class, no rules, against none",
+            compare(Layout::BareHtb, Layout::Nothing).shown(),
         ),
         Row::beside(
             "… with 10 services, against no rules",
@@ -170,7 +119,9 @@ pub(super) fn measure(pm: &Path, effort: Effort) -> Result<Vec<Row>> {
             "… without `recv`, 1,000 services, against no rules",
             Comparison::of(&rounds, Layout::Pm1000, Layout::Nothing, |cost| cost.sent).shown(),
         ),
-    ])
+    ];
+    rows.push(forward::measure(pm, effort)?);
+    Ok(rows)
 }
 
 /// The costs of one round: per layout, in and out.
@@ -294,16 +245,4 @@ fn slice(pair: &Pair, way: Way) -> Result<Option<Cost>> {
 fn switches() -> Result<i64> {
     let usage = getrusage(UsageWho::RUSAGE_THREAD)?;
     Ok(usage.voluntary_context_switches() + usage.involuntary_context_switches())
-}
-
-/// Writes a table that is not pm's, with `rules` for the port of the service in either direction.
-fn foreign(rules: impl Fn(&str) -> String) -> String {
-    let mut text = String::from("table inet comparison {\n");
-    for (hook, key) in [("input", "dport"), ("output", "sport")] {
-        text += &format!(
-            "chain {hook} {{ type filter hook {hook} priority filter + 20; policy accept;\n{}}}\n",
-            rules(key)
-        );
-    }
-    text + "}\n"
 }

@@ -9,6 +9,8 @@ use anyhow::{Result, anyhow, ensure};
 
 use super::Demo;
 use super::figures::grouped;
+use super::group::shared;
+use super::rates::{limited, slowed_down};
 use crate::lab::{Family, Lab, Service};
 use crate::namespace::run;
 use crate::rng::Rng;
@@ -16,13 +18,24 @@ use crate::traffic::{Flood, Pace, TcpFlood, Udp, Way, tcp_exchange};
 use crate::truth::{Bytes, Place};
 
 /// In order.
-pub(super) const ALL: [fn(&mut Demo) -> Result<()>; 7] =
-    [opened, counted, cut, blocked, reset, healed, killed];
+pub(super) const ALL: [fn(&mut Demo) -> Result<()>; 10] = [
+    opened,
+    counted,
+    limited,
+    slowed_down,
+    cut,
+    shared,
+    blocked,
+    reset,
+    healed,
+    killed,
+];
 
-const MB: u64 = 1_000_000;
+/// One MB.
+pub(super) const MB: u64 = 1_000_000;
 
 /// What is only counted: a TCP service, a UDP service, a range with both.
-const COUNTED: [&str; 3] = ["443", "51820", "3000-3100"];
+const COUNTED: [&str; 3] = ["443", "1194", "3000-3100"];
 
 /// What is cut off.
 const ANNA: (&str, u16, u64) = ("8443", 8443, 400 * MB);
@@ -35,7 +48,7 @@ const ZOE: (&str, u16) = ("5300", 5300);
 const PAYLOAD: usize = 1400;
 
 /// The largest TCP super-packet: GSO's 64 kB and its headers.
-const SUPER_PACKET: u64 = 65_600;
+pub(super) const SUPER_PACKET: u64 = 65_600;
 
 /// How many ticks die.
 const KILLS: u64 = 40;
@@ -51,7 +64,7 @@ fn opened(demo: &mut Demo) -> Result<()> {
     lab.watch_cut(&[ANNA.0, BOB.0, ZOE.0])?;
     for args in [
         &["add", "443", "--note", "web"][..],
-        &["add", "51820", "--note", "vpn"],
+        &["add", "1194", "--note", "vpn"],
         &["add", "3000-3100", "--note", "game"],
         &["add", ANNA.0, "--quota", "400MB", "--note", "anna"],
         &["add", BOB.0, "--quota", "1GB", "--note", "bob"],
@@ -70,7 +83,7 @@ fn counted(demo: &mut Demo) -> Result<()> {
     } = demo;
     screen.act(
         "Counted to the byte",
-        "Real TCP on 443, real UDP on 51820, both on three ports of the range; up and down, IPv4 and IPv6. \
+        "Real TCP on 443, real UDP on 1194, both on three ports of the range; up and down, IPv4 and IPv6. \
          pm must say exactly what the client's counters say.",
     );
     let vpn = screen.live(lab, || {
@@ -89,9 +102,9 @@ fn counted(demo: &mut Demo) -> Result<()> {
     }
     figures
         .equal(
-            "51820, by arithmetic: datagrams x length",
+            "1194, by arithmetic: datagrams x length",
             vpn,
-            lab.service("51820")?.billed_bytes,
+            lab.service("1194")?.billed_bytes,
         )
         .key();
     Ok(())
@@ -352,7 +365,7 @@ fn browse(lab: &Lab, rounds: u64) -> Result<u64> {
 fn tunnel(lab: &Lab, rounds: u64) -> Result<u64> {
     let mut bytes = 0;
     for family in Family::ALL {
-        let udp = Udp::open(lab, family, 51820)?;
+        let udp = Udp::open(lab, family, 1194)?;
         for round in 0..rounds.div_ceil(2) {
             for (way, payload) in [(Way::In, 100), (Way::Out, 1300)] {
                 udp.send(way, 300 + round, payload)?;
@@ -385,7 +398,7 @@ fn repeat_until(done: &AtomicBool, mut work: impl FnMut() -> Result<u64>) -> Res
 }
 
 /// Does several things at once and returns what each returned.
-fn in_parallel<const N: usize>(
+pub(super) fn in_parallel<const N: usize>(
     work: [Box<dyn FnOnce() -> Result<u64> + Send + '_>; N],
 ) -> Result<[u64; N]> {
     thread::scope(|scope| {
@@ -413,15 +426,18 @@ fn at_rest(lab: &Lab, port: &str) -> Result<(Bytes, Bytes)> {
     }
 }
 
-fn tried(lab: &Lab, port: &str) -> Result<u64> {
+/// Returns what was tried, in bytes.
+pub(super) fn tried(lab: &Lab, port: &str) -> Result<u64> {
     Ok(lab.truth(Place::Tried, port)?.sum())
 }
 
-fn passed(lab: &Lab, port: &str) -> Result<u64> {
+/// Returns what passed, in bytes.
+pub(super) fn passed(lab: &Lab, port: &str) -> Result<u64> {
     Ok(lab.truth(Place::Passed, port)?.sum())
 }
 
-fn blocked_by(service: &Service) -> &str {
+/// Returns why a service is blocked.
+pub(super) fn blocked_by(service: &Service) -> &str {
     service.blocked_by.as_deref().unwrap_or("nobody")
 }
 
@@ -430,7 +446,7 @@ fn lines(text: &str) -> u64 {
 }
 
 /// Waits for what must happen, and lets the machine do other things meanwhile.
-fn until(what: &str, mut done: impl FnMut() -> Result<bool>) -> Result<()> {
+pub(super) fn until(what: &str, mut done: impl FnMut() -> Result<bool>) -> Result<()> {
     let started = Instant::now();
     while !done()? {
         ensure!(

@@ -46,6 +46,18 @@ impl Figures {
         self.push(what, expected, grouped(found), found >= bound)
     }
 
+    /// Compares a speed that must be met as well as a busy machine meets it: at least two thirds, at most a tenth more.
+    pub(super) fn about(
+        &mut self,
+        what: impl Into<String>,
+        expected: u64,
+        found: u64,
+    ) -> &mut Figure {
+        let agrees = (expected * 2 / 3..=expected * 11 / 10).contains(&found);
+        let expected = format!("~ {}", grouped(expected));
+        self.push(what, expected, grouped(found), agrees)
+    }
+
     /// Compares words.
     pub(super) fn same(
         &mut self,
@@ -161,6 +173,19 @@ mod tests {
     fn thousands_stand_apart() {
         let written = [0, 999, 1000, 1_234_567].map(grouped);
         assert_eq!(written, ["0", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn a_speed_may_be_low_on_a_busy_machine_and_never_high() {
+        let mut figures = Figures::default();
+        for found in [600, 900, 990] {
+            figures.about("as it may be", 900, found);
+        }
+        for found in [599, 991] {
+            figures.about("as it may not be", 900, found);
+        }
+        let agrees: Vec<bool> = figures.0.iter().map(|figure| figure.agrees).collect();
+        assert_eq!(agrees, [true, true, true, false, false]);
     }
 
     #[test]

@@ -77,7 +77,10 @@ impl Screen {
     /// When it fails, or leaves a ruleset that does not print and load again.
     pub(super) fn pm(&self, lab: &Lab, args: &[&str]) -> Result<()> {
         self.command(&format!("pm {}", args.join(" ")));
-        self.output(&lab.ok(args)?);
+        let output = lab.pm(args)?;
+        let said = output.stderr.clone();
+        self.output(&output.success()?);
+        self.output(&said);
         Ok(())
     }
 

@@ -15,6 +15,7 @@ tests!["guards":
     a_port_where_sshd_listens_is_not_cut_without_force,
     the_port_of_the_present_ssh_session_is_not_cut_without_force,
     a_range_or_all_that_covers_ssh_is_not_cut_without_force,
+    a_port_where_sshd_listens_is_not_slowed_down_or_ended_without_force,
     the_ephemeral_range_is_warned_of_with_the_line_that_cures_it,
     a_table_of_the_old_script_is_left_alone,
     a_configuration_of_the_old_script_is_left_alone,
@@ -144,6 +145,55 @@ fn a_range_or_all_that_covers_ssh_is_not_cut_without_force(lab: &mut Lab) -> Res
     lab.ok(&["add", "2400", "--quota", "1GB"])?;
     drop(other);
     Ok(())
+}
+
+fn a_port_where_sshd_listens_is_not_slowed_down_or_ended_without_force(
+    lab: &mut Lab,
+) -> Result<()> {
+    let _sshd = Impostor::start(lab, "sshd", "0.0.0.0:2222")?;
+    lab.ok(&["group", "add", "vip", "--quota", "1GB"])?;
+    lab.ok(&["group", "add", "free"])?;
+    lab.ok(&["add", "2222"])?;
+    let words = &["2222", "SSH", "--force"];
+    for args in [
+        &["--limit", "5M"][..],
+        &["--limit-in", "5M"],
+        &["--dynqos", "9M/5/5M/60"],
+        &["--expires", "2020-01-31"],
+        &["--expires", "2999-01-31"],
+        &["--group", "vip"],
+    ] {
+        refused_whole(lab, &[&["set", "--all"], args].concat(), words)?;
+    }
+    lab.ok(&["del", "2222"])?;
+    for args in [
+        &["2200-2230", "--limit", "5M"][..],
+        &["100,2222", "--limit-in", "5M"],
+        &["2222", "--dynqos", "9M/5/5M/60"],
+        &["2222", "--expires", "2999-01-31"],
+        &["100,2222", "--group", "vip"],
+    ] {
+        refused_whole(lab, &[&["add"], args].concat(), words)?;
+    }
+    lab.ok(&["add", "2222"])?;
+    // What makes it freer needs no force, and nothing happens behind its back.
+    lab.ok(&["set", "2222", "--group", "free", "--note", "ours"])?;
+    refused_whole(lab, &["group", "set", "free", "--quota", "1GB"], words)?;
+    lab.ok(&["group", "set", "free", "--quota", "1GB", "--force"])?;
+    lab.ok(&["group", "set", "free", "--quota", "2GB"])?;
+    refused_whole(lab, &["group", "set", "free", "--factor", "2"], words)?;
+    refused_whole(lab, &["group", "set", "free", "--used", "2GB"], words)?;
+    lab.ok(&[
+        "set",
+        "2222",
+        "--limit",
+        "5M",
+        "--limit-in",
+        "5M",
+        "--force",
+    ])?;
+    lab.ok(&["set", "2222", "--limit", "6M", "--limit-in", "none"])?;
+    refused_whole(lab, &["set", "2222", "--limit", "5M"], words)
 }
 
 fn the_ephemeral_range_is_warned_of_with_the_line_that_cures_it(lab: &mut Lab) -> Result<()> {

@@ -27,7 +27,7 @@ tests!["requests":
     every_reading_command_prints_json,
 ];
 
-/// Every file of the lab's configuration and state with its content, and the ruleset.
+/// Every file of the lab's configuration and state with its content, and all that the kernel holds.
 pub(super) fn everything(lab: &Lab) -> Result<(BTreeMap<PathBuf, Vec<u8>>, String)> {
     let mut files = BTreeMap::new();
     let mut directories = vec![lab.config_dir(), lab.state_dir()];
@@ -52,7 +52,10 @@ pub(super) fn everything(lab: &Lab) -> Result<(BTreeMap<PathBuf, Vec<u8>>, Strin
             }
         }
     }
-    Ok((files, lab.table()?))
+    let mut kernel = lab.table()?;
+    kernel += &lab.vps.tc(&["qdisc", "show"])?;
+    kernel += &lab.vps.tc(&["class", "show", "dev", "eth0"])?;
+    Ok((files, kernel))
 }
 
 /// Runs pm, which must refuse, and checks that neither a file nor the kernel has changed.

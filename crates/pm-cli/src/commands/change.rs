@@ -1,17 +1,18 @@
-//! Everything that changes services: `add`, `set`, `del`, `reset`, `block`, `unblock`.
+//! Everything that changes services, groups or pm's own settings.
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use pm_core::request::Request;
-use pm_engine::Options;
+use pm_engine::{EngineError, Options};
 
 use crate::cli::{ChangeOptions, Places};
 use crate::output::errors;
 use crate::output::words;
 use crate::output::{say, tell};
 
-/// Carries out `request` and says what changed.
+/// Carries out `request` and says what changed. A limit that was asked for and is not in force
+/// makes it a failure, though the rest was done.
 pub(crate) fn run(places: &Places, request: &Request, options: ChangeOptions) -> Result<ExitCode> {
     let options = Options {
         force: options.force,
@@ -22,10 +23,13 @@ pub(crate) fn run(places: &Places, request: &Request, options: ChangeOptions) ->
         tell!("{}", words::event(event));
     }
     for warning in &executed.warnings {
-        tell!("{}", words::warning(warning));
+        tell!("{}", words::warning(warning, &executed.after));
     }
     for error in &executed.leftover {
         tell!("{}", errors::leftover(error));
+    }
+    for error in &executed.problems {
+        tell!("{}", errors::problem(error));
     }
     if executed.torn_down {
         tell!("{}", words::not_in_force());
@@ -33,8 +37,16 @@ pub(crate) fn run(places: &Places, request: &Request, options: ChangeOptions) ->
     if options.dry_run {
         say!("Nothing was changed. `{request}` would do this:");
     }
-    for line in words::changes(&executed) {
+    for line in words::changes(request, &executed) {
         say!("{line}");
     }
-    Ok(ExitCode::SUCCESS)
+    let is_about_limits = request.needs_shaping() || matches!(request, Request::SetClassifier(_));
+    let is_failure = |problem: &EngineError| !matches!(problem, EngineError::NoUplink);
+    Ok(
+        if is_about_limits && executed.problems.iter().any(is_failure) {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        },
+    )
 }

@@ -13,7 +13,7 @@ use crate::output::say;
 use crate::output::{json, words};
 
 /// The settings that there are, in the order in which they are shown.
-const KEYS: [&str; 1] = ["time_zone"];
+const KEYS: [&str; 2] = ["time_zone", "classifier"];
 
 /// Runs one of the subcommands of `config`.
 pub(crate) fn run(places: &Places, command: Command) -> Result<ExitCode> {
@@ -86,6 +86,7 @@ pub(crate) fn request(key: &str, value: &str) -> Result<Request> {
     match key {
         "time_zone" if value == "system" => Ok(Request::SetTimeZone(None)),
         "time_zone" => Ok(Request::SetTimeZone(Some(value.parse()?))),
+        "classifier" => Ok(Request::SetClassifier(value.parse()?)),
         _ => Err(unknown(key)),
     }
 }
@@ -99,10 +100,14 @@ fn value(config: &Config, key: &str) -> Result<String> {
                 .map_or("system", |zone| zone.as_str());
             Ok(zone.to_owned())
         }
+        "classifier" => Ok(config.classifier.to_string()),
         _ => Err(unknown(key)),
     }
 }
 
 fn unknown(key: &str) -> anyhow::Error {
-    anyhow!("there is no setting `{key}`: there is {}", KEYS.join(", "))
+    anyhow!(
+        "there is no setting `{key}`: there are {}",
+        KEYS.join(" and ")
+    )
 }

@@ -1,4 +1,4 @@
-//! `pm list` and `pm show`: the saved usage plus what the kernel counted since.
+//! `pm list`, `pm show` and `pm group list`: the saved usage plus what the kernel counted since.
 
 use std::process::ExitCode;
 
@@ -7,17 +7,29 @@ use pm_core::request::Selection;
 use pm_engine::View;
 
 use crate::cli::{Places, Reading};
-use crate::output::{errors, json, table, words};
+use crate::output::{errors, json, page, table, words};
 use crate::output::{say, tell};
 
-/// Shows every service.
+/// Shows every service and group.
 pub(crate) fn all(places: &Places, reading: Reading) -> Result<ExitCode> {
     let view = super::engine(places)?.view()?;
     caveats(&view);
     if reading.json {
-        say!("{}", json::services(&view.reports)?);
+        say!("{}", json::services(&view.reports, &view.groups)?);
     } else {
-        say!("{}", table::services(&view.reports, None));
+        say!("{}", table::services(&view.reports, &view.groups, None));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Shows every group.
+pub(crate) fn groups(places: &Places, reading: Reading) -> Result<ExitCode> {
+    let view = super::engine(places)?.view()?;
+    caveats(&view);
+    if reading.json {
+        say!("{}", json::groups(&view.groups)?);
+    } else {
+        say!("{}", table::groups(&view.groups, None));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -35,14 +47,24 @@ pub(crate) fn some(places: &Places, services: &Selection, reading: Reading) -> R
         .filter(|report| selected.contains(&report.ports))
         .collect();
     if reading.json {
-        say!("{}", json::services(&reports)?);
+        let mut groups = view.groups;
+        groups.retain(|group| {
+            reports
+                .iter()
+                .any(|report| report.group.as_ref() == Some(&group.name))
+        });
+        say!("{}", json::services(&reports, &groups)?);
         return Ok(ExitCode::SUCCESS);
     }
     for (index, report) in reports.iter().enumerate() {
         if index > 0 {
             say!("");
         }
-        say!("{}", table::service(report).trim_end());
+        let group = view
+            .groups
+            .iter()
+            .find(|group| report.group.as_ref() == Some(&group.name));
+        say!("{}", page::service(report, group).trim_end());
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use pm_core::event::Event;
-use pm_engine::{EngineError, Ticked};
+use pm_engine::{EngineError, Moved, Ticked};
 use pm_store::StoreError;
 
 use crate::cli::Places;
@@ -18,24 +18,37 @@ pub(crate) fn tick(places: &Places) -> Result<ExitCode> {
         Ticked::Done {
             events,
             leftover,
+            problems,
             stale_config,
-        } => Ok(report(&events, &leftover, stale_config.as_ref())),
+        } => Ok(report(&events, &leftover, &problems, stale_config.as_ref())),
     }
 }
 
 /// Puts all rules into the kernel.
 pub(crate) fn restore(places: &Places, anew: bool) -> Result<ExitCode> {
     let moved = super::engine(places)?.restore(anew)?;
-    let code = report(&moved.events, &moved.leftover, moved.stale_config.as_ref());
+    let code = report_move(&moved);
     say!("In the kernel: {}.", words::services(moved.services));
     Ok(code)
 }
 
-/// Logs what happened. A configuration that cannot be used makes the run a failed one, although
-/// everything was done by the last good one: somebody must mend it.
-pub(crate) fn report(
+/// Logs what happened on the way into the kernel, or out of it.
+pub(crate) fn report_move(moved: &Moved) -> ExitCode {
+    report(
+        &moved.events,
+        &moved.leftover,
+        &moved.problems,
+        moved.stale_config.as_ref(),
+    )
+}
+
+/// Logs what happened. Limits that are not in force make the run a failed one, and so does a
+/// configuration that cannot be used, although everything was done by the last good one: somebody
+/// must mend it.
+fn report(
     events: &[Event],
     leftover: &[EngineError],
+    problems: &[EngineError],
     stale_config: Option<&StoreError>,
 ) -> ExitCode {
     for event in events {
@@ -44,11 +57,17 @@ pub(crate) fn report(
     for error in leftover {
         tell!("{}", errors::leftover(error));
     }
-    match stale_config {
-        Some(error) => {
-            errors::warn_stale_config(error);
-            ExitCode::FAILURE
-        }
-        None => ExitCode::SUCCESS,
+    for error in problems {
+        tell!("{}", errors::problem(error));
+    }
+    if let Some(error) = stale_config {
+        errors::warn_stale_config(error);
+    }
+    // Before the network is up there is no route, and nothing to mend.
+    let is_failure = |problem: &EngineError| !matches!(problem, EngineError::NoUplink);
+    if stale_config.is_some() || problems.iter().any(is_failure) {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
     }
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::cli::Places;
-use crate::commands::monitor::report;
+use crate::commands::monitor::report_move;
 use crate::output::say;
 use crate::output::words;
 
@@ -22,7 +22,7 @@ pub(crate) fn run(places: &Places, dry_run: bool) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let moved = engine.teardown()?;
-    let code = report(&moved.events, &moved.leftover, moved.stale_config.as_ref());
+    let code = report_move(&moved);
     say!(
         "pm is out of the kernel: nothing is counted or cut off any more. All data is kept; \
          `pm restore` puts everything back."

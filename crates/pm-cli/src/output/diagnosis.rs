@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use pm_engine::doctor::{Finding, Severity, TableState};
+use pm_engine::doctor::{Finding, Severity, ShapingProblem, TableState};
 use serde::Serialize;
 
 use crate::output::words::{reserve, services as services_counted};
@@ -111,7 +111,7 @@ fn words(finding: &Finding) -> (&'static str, String, Trouble) {
             "ssh",
             match covered.first() {
                 None if ports.is_empty() => "no SSH server was found".into(),
-                None => format!("no quota or block covers port {}", join(ports)),
+                None => format!("no quota, last day or block covers port {}", join(ports)),
                 Some((ports, port)) => {
                     format!("service {ports} covers port {port} and can be cut off")
                 }
@@ -121,26 +121,103 @@ fn words(finding: &Finding) -> (&'static str, String, Trouble) {
                 "whoever administers this host is locked out then",
                 &covered.first().map_or(String::new(), |(ports, _)| {
                     format!(
-                        "remove its quota (`pm set {ports} --quota none`) or its block \
-                         (`pm unblock {ports}`)"
+                        "take away what can do so: `pm set {ports} --group none --quota none \
+                         --expires never`, or `pm unblock {ports}`"
                     )
                 }),
             ),
         ),
-        Finding::Clock { zone, wrong } => (
+        Finding::Clock { wrong: true, .. } => (
             "clock",
-            if *wrong {
-                "shows a time before this pm was built".into()
-            } else {
-                format!("plausible; dates are those of {zone}")
-            },
+            "shows a time before this pm was built".into(),
             trouble(
-                *wrong,
+                true,
                 "no period ends until the clock is right",
                 "set the clock, or let NTP do it",
             ),
         ),
+        Finding::Clock { zone, unzoned, .. } => (
+            "clock",
+            format!("plausible; dates are those of {zone}"),
+            trouble(
+                *unzoned,
+                "neither the configuration nor the system names a time zone, so days and periods \
+                 begin at midnight UTC",
+                "`pm config set time_zone Asia/Shanghai`, or wherever you are",
+            ),
+        ),
+        Finding::Shaping {
+            uplinks,
+            needed,
+            problem,
+        } => shaping(uplinks, *needed, problem.as_ref()),
+        Finding::Forwarding {
+            counted,
+            flowtables,
+            docker_proxy,
+        } => forwarding(*counted, flowtables, *docker_proxy),
     }
+}
+
+fn shaping(
+    uplinks: &[String],
+    needed: bool,
+    problem: Option<&ShapingProblem>,
+) -> (&'static str, String, Trouble) {
+    let Some(problem) = problem else {
+        return ("limits", format!("possible on {}", join(uplinks)), None);
+    };
+    let why = if needed {
+        "what services send is not limited now; everything else works"
+    } else {
+        "what services send could not be limited; everything else works"
+    };
+    let (what, remedy) = match problem {
+        ShapingProblem::NoHtb => (
+            "this kernel has no HTB".to_owned(),
+            "`modprobe sch_htb`; on Alpine the module comes with the kernel `linux-lts`, not with \
+             `linux-virt`; in a container ask who runs the host"
+                .to_owned(),
+        ),
+        ShapingProblem::ForeignQdisc { interface, kind } => (
+            format!("interface {interface} has a qdisc of somebody else's: {kind}"),
+            format!(
+                "pm does not touch it; once nobody needs it, `tc qdisc del dev {interface} root`"
+            ),
+        ),
+        ShapingProblem::NoUplink => (
+            "no interface has a default route".to_owned(),
+            "limits take effect once one has, at the next tick".to_owned(),
+        ),
+        ShapingProblem::Other(problem) => (problem.clone(), "mend what it names".to_owned()),
+    };
+    ("limits", what, Some((why.to_owned(), Some(remedy))))
+}
+
+fn forwarding(
+    counted: bool,
+    flowtables: &[String],
+    docker_proxy: bool,
+) -> (&'static str, String, Trouble) {
+    let mut what = if counted {
+        "published ports of containers are counted".to_owned()
+    } else {
+        "nothing is forwarded to other addresses".to_owned()
+    };
+    if docker_proxy {
+        what.push_str("; what docker-proxy relays is counted as the host's own");
+    }
+    let bypassed = counted && !flowtables.is_empty();
+    let trouble = bypassed.then(|| {
+        (
+            format!(
+                "packets that flowtable {} takes pass pm by: they are neither counted nor cut off",
+                join(flowtables)
+            ),
+            Some("leave the published ports out of it, or remove it".to_owned()),
+        )
+    });
+    ("forwarding", what, trouble)
 }
 
 fn table(state: TableState) -> (&'static str, String, Trouble) {
@@ -227,6 +304,17 @@ mod tests {
             Finding::Clock {
                 zone: "Asia/Shanghai".into(),
                 wrong: false,
+                unzoned: false,
+            },
+            Finding::Shaping {
+                uplinks: vec!["eth0".into()],
+                needed: true,
+                problem: None,
+            },
+            Finding::Forwarding {
+                counted: true,
+                flowtables: vec![],
+                docker_proxy: true,
             },
         ]
     }
@@ -268,8 +356,36 @@ mod tests {
             Finding::Clock {
                 zone: "UTC".into(),
                 wrong: true,
+                unzoned: false,
+            },
+            Finding::Clock {
+                zone: "UTC".into(),
+                wrong: false,
+                unzoned: true,
+            },
+            limits(true, ShapingProblem::NoHtb),
+            limits(
+                false,
+                ShapingProblem::ForeignQdisc {
+                    interface: "eth0".into(),
+                    kind: "tbf".into(),
+                },
+            ),
+            limits(true, ShapingProblem::NoUplink),
+            Finding::Forwarding {
+                counted: true,
+                flowtables: vec!["inet firewall ft".into()],
+                docker_proxy: false,
             },
         ]
+    }
+
+    fn limits(needed: bool, problem: ShapingProblem) -> Finding {
+        Finding::Shaping {
+            uplinks: vec![],
+            needed,
+            problem: Some(problem),
+        }
     }
 
     fn page(findings: &[Finding]) -> String {

@@ -1,192 +1,254 @@
-//! Services for people: the table of all, and the page of one.
+//! Services and groups for people: a line each.
 
-use std::fmt::Write;
+use std::collections::BTreeMap;
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Row, Table, Width};
-use pm_core::calendar::ResetPolicy;
-use pm_core::config::{Mode, Note};
-use pm_core::report::{BlockedBy, Report};
+use pm_core::config::{GroupName, Limit, Note, QuotaSize, Tariff};
+use pm_core::port::PortRange;
+use pm_core::report::{BlockedBy, GroupReport, Report};
 use pm_core::units::{SizeFamily, approximate};
+use time::Date;
 
-use crate::output::words::when;
+use crate::output::grid::{Column, render};
 
-/// The columns that hold numbers.
-const NUMBERS: [usize; 4] = [1, 2, 3, 4];
-
-/// What is left for the note at least, where the terminal is narrow.
-const NOTE_WIDTH: u16 = 8;
-
-/// Returns the table of all services: a line each, in which a note that does not fit is cut
-/// short.
+/// Returns the table of all services, those of a group below it.
 ///
 /// `width` is in columns; `None`: the terminal's, or as wide as it takes where there is none.
-pub(crate) fn services(reports: &[Report], width: Option<u16>) -> String {
-    if reports.is_empty() {
+pub(crate) fn services(reports: &[Report], groups: &[GroupReport], width: Option<u16>) -> String {
+    if reports.is_empty() && groups.is_empty() {
         return "No port is monitored yet. Begin with `pm add PORT --quota 100GB`.".to_owned();
     }
-    let mut table = Table::new();
-    table
-        .load_style(NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_truncation_indicator("…")
-        .set_header(one_high(Row::from([
-            "PORT", "USED", "QUOTA", "IN", "OUT", "RESET", "STATE", "NOTE",
-        ])));
-    if let Some(width) = width {
-        table.set_width(width);
+    let lines = lines(reports, groups);
+    let cells = |cell| cells(&lines, cell);
+    let has_tariffs = lines.iter().any(|line| line.tariff() != Tariff::default());
+    let mut columns = vec![
+        Column::names("PORT", cells(Line::name)),
+        Column::numbers("USED", cells(Line::used)),
+        Column::numbers("QUOTA", cells(Line::quota)),
+    ];
+    if has_tariffs {
+        columns.push(Column::words("MODE", cells(Line::mode)).rank(1));
     }
+    columns.push(Column::numbers("IN", cells(Line::incoming)).rank(0));
+    columns.push(Column::numbers("OUT", cells(Line::outgoing)).rank(0));
+    if reports.iter().any(|report| report.limit_in.is_some()) {
+        columns.push(Column::words("LIMIT O/I", cells(Line::limits)).rank(3));
+    } else if reports.iter().any(|report| report.limit.is_some()) {
+        columns.push(Column::words("LIMIT", cells(Line::limit)).rank(3));
+    }
+    columns.push(Column::words("RESET", cells(Line::reset)).rank(2));
+    columns.push(Column::words("STATE", cells(Line::state)));
+    columns.push(Column::prose("NOTE", cells(Line::note)).rank(4));
+    render(columns, width)
+}
+
+/// Returns the table of all groups.
+///
+/// `width` is as for [`services`].
+pub(crate) fn groups(groups: &[GroupReport], width: Option<u16>) -> String {
+    if groups.is_empty() {
+        return "There is no group yet. Make one with `pm group add NAME --quota 100GB`, and put \
+                services into it with `pm set PORT --group NAME`."
+            .to_owned();
+    }
+    let lines: Vec<_> = groups.iter().map(Line::Group).collect();
+    let cells = |cell| cells(&lines, cell);
+    let mut columns = vec![
+        Column::names("GROUP", groups.iter().map(|group| group.name.to_string())),
+        Column::numbers("USED", cells(Line::used)),
+        Column::numbers("QUOTA", cells(Line::quota)),
+    ];
+    if lines.iter().any(|line| line.tariff() != Tariff::default()) {
+        columns.push(Column::words("MODE", cells(Line::mode)).rank(1));
+    }
+    columns.extend([
+        Column::numbers("IN", cells(Line::incoming)).rank(0),
+        Column::numbers("OUT", cells(Line::outgoing)).rank(0),
+        Column::words("RESET", cells(Line::reset)).rank(2),
+        Column::words("STATE", cells(Line::state)),
+        Column::prose("SERVICES", groups.iter().map(|group| join(&group.members))).rank(3),
+    ]);
+    render(columns, width)
+}
+
+/// One line of the table.
+enum Line<'a> {
+    /// A service, and the group that it is in.
+    Service(&'a Report, Option<&'a GroupReport>),
+    Group(&'a GroupReport),
+}
+
+/// Returns the lines in the order in which they are shown: services that are in no group, then
+/// each group with its services.
+fn lines<'a>(reports: &'a [Report], groups: &'a [GroupReport]) -> Vec<Line<'a>> {
+    let mut members: BTreeMap<Option<&GroupName>, Vec<&Report>> = BTreeMap::new();
     for report in reports {
-        let family = family(report);
-        let row = Row::from([
-            report.ports.to_string(),
-            approximate(report.billed, family),
-            quota(report),
-            approximate(report.usage.incoming, family),
-            approximate(report.usage.outgoing, family),
-            report
-                .next_reset
-                .map_or("-".to_owned(), |date| date.to_string()),
-            state_word(report).to_owned(),
-            one_line(&report.note),
-        ]);
-        table.add_row(one_high(row));
+        members
+            .entry(report.group.as_ref())
+            .or_default()
+            .push(report);
     }
-    let last = table.column_count() - 1;
-    for (index, column) in table.column_iter_mut().enumerate() {
-        if index == last {
-            column.set_padding((0, 0));
-            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(NOTE_WIDTH)));
+    let mut members = |name| members.remove(&name).unwrap_or_default().into_iter();
+    let alone = members(None).map(|report| Line::Service(report, None));
+    let mut lines: Vec<_> = alone.collect();
+    for group in groups {
+        lines.push(Line::Group(group));
+        let services = members(Some(&group.name));
+        lines.extend(services.map(|report| Line::Service(report, Some(group))));
+    }
+    lines
+}
+
+fn cells<'a>(lines: &[Line<'a>], cell: fn(&Line<'a>) -> String) -> impl Iterator<Item = String> {
+    lines.iter().map(cell)
+}
+
+impl Line<'_> {
+    fn name(&self) -> String {
+        match self {
+            Self::Service(report, None) => report.ports.to_string(),
+            Self::Service(report, Some(_)) => format!("  {}", report.ports),
+            Self::Group(group) => format!("group {}", group.name),
+        }
+    }
+
+    fn used(&self) -> String {
+        self.size(match self {
+            Self::Service(report, _) => report.billed,
+            Self::Group(group) => group.billed,
+        })
+    }
+
+    fn quota(&self) -> String {
+        match self {
+            Self::Service(_, Some(group)) if group.quota.is_some() => "shared".to_owned(),
+            Self::Service(report, _) => quota(report.quota),
+            Self::Group(group) => quota(group.quota),
+        }
+    }
+
+    fn mode(&self) -> String {
+        let Tariff { mode, factor } = self.tariff();
+        if factor.is_one() {
+            mode.to_string()
         } else {
-            column.set_padding((0, 2));
-            column.set_constraint(ColumnConstraint::ContentWidth);
-        }
-        if NUMBERS.contains(&index) {
-            column.set_cell_alignment(CellAlignment::Right);
+            format!("{mode} x{factor}")
         }
     }
-    table.trim_fmt()
-}
 
-fn one_high(mut row: Row) -> Row {
-    row.max_height(1);
-    row
-}
+    fn incoming(&self) -> String {
+        self.size(match self {
+            Self::Service(report, _) => report.usage.incoming,
+            Self::Group(group) => group.usage.incoming,
+        })
+    }
 
-/// Returns a quota for the table, with what counts against it where that is not everything.
-fn quota(report: &Report) -> String {
-    match (report.quota, report.mode) {
-        (None, _) => "-".to_owned(),
-        (Some(quota), Mode::Both) => quota.size().to_string(),
-        (Some(quota), Mode::Out) => format!("{} out", quota.size()),
+    fn outgoing(&self) -> String {
+        self.size(match self {
+            Self::Service(report, _) => report.usage.outgoing,
+            Self::Group(group) => group.usage.outgoing,
+        })
+    }
+
+    fn limit(&self) -> String {
+        match self {
+            Self::Service(report, _) => rate(report.limit),
+            Self::Group(_) => String::new(),
+        }
+    }
+
+    fn limits(&self) -> String {
+        match self {
+            Self::Service(
+                Report {
+                    limit: None,
+                    limit_in: None,
+                    ..
+                },
+                _,
+            ) => rate(None),
+            Self::Service(report, _) => {
+                format!("{}/{}", rate(report.limit), rate(report.limit_in))
+            }
+            Self::Group(_) => String::new(),
+        }
+    }
+
+    fn reset(&self) -> String {
+        let date: Option<Date> = match self {
+            Self::Service(report, _) => report.next_reset,
+            Self::Group(group) => group.next_reset,
+        };
+        date.map_or("-".to_owned(), |date| date.to_string())
+    }
+
+    fn state(&self) -> String {
+        let state = match self {
+            Self::Service(report, _) => match report.blocked_by {
+                Some(BlockedBy::Operator) => "blocked",
+                Some(BlockedBy::Expiry) => "expired",
+                Some(BlockedBy::Quota) => "spent",
+                None if report.punished.is_some() => "slowed",
+                None => "ok",
+            },
+            Self::Group(group) if group.is_spent => "spent",
+            Self::Group(_) => "ok",
+        };
+        state.to_owned()
+    }
+
+    fn note(&self) -> String {
+        match self {
+            Self::Service(report, _) => one_line(&report.note),
+            Self::Group(group) if group.members.is_empty() => "(no services)".to_owned(),
+            Self::Group(_) => String::new(),
+        }
+    }
+
+    fn tariff(&self) -> Tariff {
+        match self {
+            Self::Service(report, _) => report.tariff,
+            Self::Group(group) => group.tariff,
+        }
+    }
+
+    fn size(&self, bytes: u64) -> String {
+        let quota = match self {
+            Self::Service(report, group) => report.quota.or(group.and_then(|group| group.quota)),
+            Self::Group(group) => group.quota,
+        };
+        approximate(bytes, family(quota))
     }
 }
 
-fn state_word(report: &Report) -> &'static str {
-    match report.blocked_by {
-        None => "ok",
-        Some(BlockedBy::Quota) => "spent",
-        Some(BlockedBy::Operator) => "blocked",
-    }
+fn quota(quota: Option<QuotaSize>) -> String {
+    quota.map_or("-".to_owned(), |quota| quota.size().to_string())
 }
 
-/// Returns the page of one service.
-pub(crate) fn service(report: &Report) -> String {
-    let mut page = String::new();
-    let mut line = |name: &str, value: String| {
-        // Writing to a String cannot fail.
-        let _ = writeln!(page, "{name:<12} {value}");
-    };
-    line("Port", report.ports.to_string());
-    if !report.note.is_empty() {
-        line("Note", one_line(&report.note));
-    }
-    line("State", state(report).to_owned());
-    let quota = report.quota.map_or("none".to_owned(), |quota| {
-        format!("{} ({} bytes)", quota.size(), quota.bytes())
-    });
-    line("Quota", quota);
-    line("Counts", mode(report.mode).to_owned());
-    line("Used", exact(report.billed, report));
-    line("In", exact(report.usage.incoming, report));
-    line("Out", exact(report.usage.outgoing, report));
-    if report.adjust != 0 {
-        line("Correction", format!("{:+} bytes", report.adjust));
-    }
-    line("Next reset", next_reset(report));
-    page
+/// Returns a limit in as few characters as possible: three digits, rounded down.
+fn rate(limit: Option<Limit>) -> String {
+    limit.map_or("-".to_owned(), |limit| {
+        // The prefixes of bits are those of bytes, in the decimal family.
+        let bits = approximate(limit.rate().bits_per_second(), SizeFamily::Decimal);
+        bits.replace([' ', 'B'], "")
+    })
 }
 
-fn next_reset(report: &Report) -> String {
-    let date = report
-        .next_reset
-        .map_or("never".to_owned(), |date| date.to_string());
-    match report.reset {
-        ResetPolicy::Never => date,
-        policy => format!("{date} ({})", when(policy)),
-    }
-}
-
-fn exact(bytes: u64, report: &Report) -> String {
-    format!("{} ({bytes} bytes)", approximate(bytes, family(report)))
-}
-
-fn family(report: &Report) -> SizeFamily {
-    report
-        .quota
-        .map_or(SizeFamily::Decimal, |quota| quota.size().unit().family())
-}
-
-/// Returns a mode for people.
-pub(crate) fn mode(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Both => "in+out",
-        Mode::Out => "out",
-    }
-}
-
-fn state(report: &Report) -> &'static str {
-    match report.blocked_by {
-        None => "ok",
-        Some(BlockedBy::Quota) => "blocked: quota spent",
-        Some(BlockedBy::Operator) => "blocked by you",
-    }
+/// Returns the units in which sizes beside a quota are shown.
+pub(crate) fn family(quota: Option<QuotaSize>) -> SizeFamily {
+    quota.map_or(SizeFamily::Decimal, |quota| quota.size().unit().family())
 }
 
 /// Returns a note as one line of a table.
-fn one_line(note: &Note) -> String {
-    note.as_str()
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
+pub(crate) fn one_line(note: &Note) -> String {
+    let words: Vec<_> = note.as_str().split_whitespace().collect();
+    words.join(" ")
+}
+
+/// Returns services as they are typed.
+pub(crate) fn join(ports: &[PortRange]) -> String {
+    let ports: Vec<String> = ports.iter().map(PortRange::to_string).collect();
+    ports.join(",")
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::output::samples;
-
-    #[test]
-    fn without_a_service_the_first_step_is_named() {
-        insta::assert_snapshot!(services(&[], Some(80)));
-    }
-
-    #[test]
-    fn the_table_fits_a_terminal() {
-        let table = services(&samples::reports(), Some(80));
-        insta::assert_snapshot!(table);
-    }
-
-    #[test]
-    fn where_there_is_no_terminal_notes_are_whole() {
-        let table = services(&samples::reports(), None);
-        assert!(table.contains(&samples::long_note()));
-        assert!(table.lines().all(|line| line == line.trim()));
-    }
-
-    #[test]
-    fn a_page_says_all_there_is_of_a_service() {
-        let pages: Vec<_> = samples::reports().iter().map(service).collect();
-        insta::assert_snapshot!(pages.join("\n"));
-    }
-}
+mod tests;

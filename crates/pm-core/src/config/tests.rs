@@ -1,5 +1,5 @@
 use super::*;
-use crate::strategies::{config, note, port_range};
+use crate::strategies::{config, factor, group_name, note, port_range};
 use proptest::prelude::*;
 
 fn refusal(text: &str) -> String {
@@ -32,7 +32,7 @@ fn what_is_not_json_is_refused_with_its_place() {
         ),
         (
             "[]",
-            "line 1, column 2: invalid length 0, expected struct Config with 4 elements",
+            "line 1, column 2: invalid length 0, expected struct Config with 6 elements",
         ),
     ] {
         assert_eq!(refusal(text), expected, "{text}");
@@ -61,8 +61,9 @@ fn what_is_not_a_setting_is_refused_with_its_place() {
     for (service, expected) in [
         (
             r#"{"qouta": "5GB"}"#,
-            "line 3, column 14: unknown field `qouta`, expected one of `note`, `mode`, \
-             `quota`, `reset`, `blocked`",
+            "line 3, column 14: unknown field `qouta`, expected one of `note`, \
+             `group`, `mode`, `factor`, `quota`, `reset`, `limit`, `limit_in`, `dynqos`, \
+             `expires`, `routed`, `blocked`",
         ),
         (
             r#"{"quota": "5GB at line 7"}"#,
@@ -85,8 +86,47 @@ fn what_is_not_a_setting_is_refused_with_its_place() {
              such as 100GB",
         ),
         (
-            r#"{"mode": "max"}"#,
-            "line 3, column 20: unknown variant `max`, expected `both` or `out`",
+            r#"{"mode": "in"}"#,
+            "line 3, column 19: unknown variant `in`, expected one of `both`, `out`, `max`",
+        ),
+        (
+            r#"{"factor": "0"}"#,
+            "line 3, column 21: `0` is not a factor: write a number from 0.001 to 1000 with up \
+             to three decimals",
+        ),
+        (
+            r#"{"factor": 2}"#,
+            "line 3, column 18: invalid type: integer `2`, expected a string",
+        ),
+        (
+            r#"{"group": "none"}"#,
+            "line 3, column 23: `none` cannot be a group's name: write 1 to 48 bytes of text \
+             without commas and line breaks, not `none` and not with `-` first",
+        ),
+        (
+            r#"{"limit": "7999"}"#,
+            "line 3, column 23: a limit of 7.999Kbps would let next to nothing through: write at \
+             least 8Kbps, or `M` behind a number of megabits",
+        ),
+        (
+            r#"{"limit_in": "5MB/s"}"#,
+            "line 3, column 27: `5MB/s` may mean bytes: rates are in bits; write 100Mbps for \
+             bits, or 8Mbps for each megabyte a second",
+        ),
+        (
+            r#"{"dynqos": "100M/5/5M"}"#,
+            "line 3, column 29: `100M/5/5M` is not a DynQoS rule: write \
+             TRIGGER/MINUTES/PUNISH/MINUTES, such as 100M/5/5M/60: above 100 Mbps for 5 \
+             minutes, slowed down to 5 Mbps for 60",
+        ),
+        (
+            r#"{"dynqos": "100M/0/5M/60"}"#,
+            "line 3, column 32: `0` is not a number of minutes: write one from 1 to 10080",
+        ),
+        (
+            r#"{"expires": "2027-02-29"}"#,
+            "line 3, column 31: `2027-02-29` is not a date: write one as YYYY-MM-DD, such as \
+             2027-01-31",
         ),
         (
             r#"{"reset": "32"}"#,
@@ -112,6 +152,11 @@ fn what_is_not_a_setting_is_refused_with_its_place() {
     assert!(
         refusal(&with_service("80", &long))
             .ends_with(": the note has 201 characters: the most is 200")
+    );
+    assert_eq!(
+        refusal("{\"schema\": 1,\n\"classifier\": \"fwmark/0xff\"}"),
+        "line 2, column 28: the mask `0xff` cannot tell 65535 ports apart: write 16 or more bits \
+         in a row, such as 0xffff0000"
     );
     assert_eq!(
         refusal(r#"{"schema": 1, "time_zone": "Mars/Olympus"}"#),
@@ -151,6 +196,24 @@ fn a_port_belongs_to_one_service() {
 }
 
 #[test]
+fn a_service_is_in_a_group_that_there_is() {
+    let text = |groups| {
+        format!(r#"{{"schema": 1, "groups": {groups}, "services": {{"80": {{"group": "vip"}}}}}}"#)
+    };
+    for groups in ["{}", r#"{"VIP": {}}"#, r#"{"vip 2": {}}"#] {
+        assert_eq!(
+            refusal(&text(groups)),
+            "service 80 is in group vip, which is not among the groups"
+        );
+    }
+    let config = Config::parse(&text(r#"{"vip": {"quota": "5GB"}}"#)).unwrap();
+    let service = &config.services[&"80".parse().unwrap()];
+    let quota = config.contract(service).quota;
+    assert_eq!(quota.map(|quota| quota.bytes()), Some(5_000_000_000));
+    assert_eq!(service.quota, None);
+}
+
+#[test]
 fn another_schema_is_not_guessed_at() {
     for text in [
         r#"{"schema": 2}"#,
@@ -187,7 +250,10 @@ fn the_file_of_pm_sh_is_recognised() {
 
 #[test]
 fn a_quota_resets_on_day_1_where_nothing_else_is_said() {
-    let policy = |service| parse_service("80", service).reset_policy().to_string();
+    let policy = |service| {
+        let contract = parse_service("80", service).contract();
+        contract.reset_policy().to_string()
+    };
     assert_eq!(policy("{}"), "never");
     assert_eq!(policy(r#"{"quota": "5GB"}"#), "1");
     assert_eq!(policy(r#"{"quota": "5GB", "reset": "never"}"#), "never");
@@ -247,6 +313,81 @@ fn a_note_is_only_text() {
     }
 }
 
+/// Fault 6 of the scripts pm replaces: an empty group, or one with a number for a name, changed
+/// which rule applied.
+#[test]
+fn a_groups_name_is_only_text() {
+    for name in [
+        "0",
+        "80",
+        "80-90",
+        "b",
+        "null",
+        "all",
+        "租户 甲",
+        "🐙",
+        "a'b\"c`$(id)\\",
+        "{}",
+        "=",
+        "a -b",
+        "nothing",
+        &"x".repeat(MAX_GROUP_BYTES),
+    ] {
+        let quoted = serde_json::to_string(name).unwrap();
+        let text = format!(
+            r#"{{"schema": 1, "groups": {{{quoted}: {{"quota": "5GB"}}}},
+            "services": {{"80": {{"group": {quoted}}}, "5": {{}}}}}}"#
+        );
+        let config = Config::parse(&text).unwrap();
+        let group: GroupName = name.parse().unwrap();
+        assert_eq!(group.to_string(), name);
+        assert!(config.members(&group).eq(["80".parse().unwrap()]), "{name}");
+        assert_eq!(Config::parse(&config.emit()).unwrap(), config);
+    }
+    for name in [
+        "",
+        " ",
+        "a ",
+        "\u{3000}a",
+        "none",
+        "None",
+        "-a",
+        "--all",
+        "a,b",
+        "a\nb",
+        "a\tb",
+        "\u{202e}a",
+        &"x".repeat(MAX_GROUP_BYTES + 1),
+        &"量".repeat(17),
+    ] {
+        let refused = ValueError::GroupName(name.escape_debug().to_string());
+        assert_eq!(name.parse::<GroupName>(), Err(refused));
+    }
+}
+
+#[test]
+fn a_factor_has_three_decimals_and_bounds() {
+    for (text, thousandths, shown) in [
+        ("1", 1_000, "1"),
+        ("2.0", 2_000, "2"),
+        ("0.001", 1, "0.001"),
+        ("1.50", 1_500, "1.5"),
+        (" 1000 ", 1_000_000, "1000"),
+        ("0.3330000", 333, "0.333"),
+    ] {
+        let factor: Factor = text.parse().unwrap();
+        assert_eq!(factor.thousandths(), thousandths, "{text}");
+        assert_eq!(factor.to_string(), shown);
+        assert_eq!(factor.is_one(), thousandths == 1_000);
+    }
+    for text in [
+        "", "0", "0.0001", "1000.001", "-1", "+1", "1e3", "1,5", "2x", "x", ".5", "1.", "١",
+    ] {
+        let refused = ValueError::Factor(text.to_owned());
+        assert_eq!(text.parse::<Factor>(), Err(refused));
+    }
+}
+
 #[test]
 fn a_note_has_at_most_200_characters_and_no_control() {
     let longest = "🐙".repeat(MAX_NOTE_CHARS);
@@ -277,6 +418,27 @@ proptest! {
         let found = config.overlapping(range);
         prop_assert_eq!(found.is_some(), !overlaps.is_empty());
         prop_assert!(found.is_none_or(|found| overlaps.contains(&&found)));
+    }
+
+    /// The most bytes that count for at most so much, and not one more.
+    #[test]
+    fn a_factor_divides_as_it_multiplies(factor in factor(), billed in -(1i64 << 50)..1 << 50) {
+        let cost = |bytes: i64| i128::from(bytes) * i128::from(factor.thousandths());
+        let most = factor.within(billed);
+        prop_assert!(cost(most) <= i128::from(billed) * 1_000);
+        prop_assert!(cost(most + 1) > i128::from(billed) * 1_000);
+        if let Ok(bytes) = u64::try_from(most) {
+            prop_assert!(i128::from(factor.of(bytes)) <= i128::from(billed));
+        }
+        prop_assert_eq!(factor.to_string().parse(), Ok(factor));
+    }
+
+    #[test]
+    fn a_groups_name_reads_as_it_is_written(name in group_name(), text in any::<String>()) {
+        prop_assert_eq!(name.as_str().parse(), Ok(name.clone()));
+        if let Ok(name) = text.parse::<GroupName>() {
+            prop_assert_eq!(name.as_str(), text);
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::{Request, Selection, Settings};
+use super::{ContractSettings, Request, Selection, Settings};
+use crate::config::GroupName;
 
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -33,8 +34,35 @@ impl fmt::Display for Request {
             Self::Reset { ports } => write!(f, "pm reset {ports}"),
             Self::Block { ports } => write!(f, "pm block {ports}"),
             Self::Unblock { ports } => write!(f, "pm unblock {ports}"),
+            Self::AddGroup {
+                name,
+                settings,
+                or_set,
+            } => {
+                write!(f, "pm group add {}{settings}", word(name))?;
+                if *or_set {
+                    f.write_str(" --or-set")?;
+                }
+                Ok(())
+            }
+            Self::SetGroup {
+                name,
+                settings,
+                used,
+            } => {
+                write!(f, "pm group set {}{settings}", word(name))?;
+                match used {
+                    Some(used) => write!(f, " --used {used}"),
+                    None => Ok(()),
+                }
+            }
+            Self::DeleteGroup { name } => write!(f, "pm group del {}", word(name)),
+            Self::ResetGroup { name } => write!(f, "pm group reset {}", word(name)),
             Self::SetTimeZone(Some(zone)) => write!(f, "pm config set time_zone {}", zone.as_str()),
             Self::SetTimeZone(None) => f.write_str("pm config set time_zone system"),
+            Self::SetClassifier(classifier) => {
+                write!(f, "pm config set classifier {classifier}")
+            }
         }
     }
 }
@@ -48,7 +76,7 @@ impl fmt::Display for Selection {
     }
 }
 
-impl fmt::Display for Settings {
+impl fmt::Display for ContractSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.quota {
             Some(Some(quota)) => write!(f, " --quota {}", quota.size())?,
@@ -58,16 +86,63 @@ impl fmt::Display for Settings {
         if let Some(mode) = self.mode {
             write!(f, " --mode {mode}")?;
         }
+        if let Some(factor) = self.factor {
+            write!(f, " --factor {factor}")?;
+        }
         if let Some(reset) = self.reset {
             match reset.to_string() {
                 words if words.contains(' ') => write!(f, " --reset {}", quoted(&words))?,
                 word => write!(f, " --reset {word}")?,
             }
         }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.group {
+            Some(Some(group)) => write!(f, " --group={}", quoted(group.as_str()))?,
+            Some(None) => f.write_str(" --group none")?,
+            None => {}
+        }
+        self.contract.fmt(f)?;
+        write_or(f, "limit", self.limit, "none")?;
+        write_or(f, "limit-in", self.limit_in, "none")?;
+        write_or(f, "dynqos", self.dynqos, "none")?;
+        write_or(f, "expires", self.expires, "never")?;
+        match self.routed {
+            Some(true) => f.write_str(" --routed yes")?,
+            Some(false) => f.write_str(" --routed no")?,
+            None => {}
+        }
         if let Some(note) = &self.note {
             write!(f, " --note={}", quoted(note.as_str()))?;
         }
         Ok(())
+    }
+}
+
+fn write_or(
+    f: &mut fmt::Formatter<'_>,
+    flag: &str,
+    value: Option<Option<impl fmt::Display>>,
+    nothing: &str,
+) -> fmt::Result {
+    match value {
+        Some(Some(value)) => write!(f, " --{flag} {value}"),
+        Some(None) => write!(f, " --{flag} {nothing}"),
+        None => Ok(()),
+    }
+}
+
+/// Returns a name as one word of a POSIX shell.
+fn word(name: &GroupName) -> String {
+    let text = name.as_str();
+    if text.chars().all(|c| c.is_ascii_alphanumeric()) {
+        text.to_owned()
+    } else {
+        quoted(text)
     }
 }
 

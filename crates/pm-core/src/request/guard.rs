@@ -3,14 +3,16 @@
 use std::ops::RangeInclusive;
 
 use super::{Context, Refusal};
-use crate::config::{Config, Service};
+use crate::config::{Config, Contract, Limit, QuotaSize, Service};
+use crate::holder::Holder;
 use crate::port::PortRange;
 
-/// Refuses what could newly cut off a port through which the operator reaches the host.
+/// Refuses what could newly cut off, or slow down, a port through which the operator reaches the
+/// host.
 pub(super) fn guard_ssh(
     before: &Config,
     after: &Config,
-    corrected: Option<PortRange>,
+    corrected: Option<&Holder>,
     context: &Context,
 ) -> Result<(), Refusal> {
     if context.force {
@@ -21,17 +23,54 @@ pub(super) fn guard_ssh(
             continue;
         };
         let old = before.services.get(&ports);
-        let no_less = old.is_some_and(|old| {
-            let bytes = |service: &Service| service.quota.map(|quota| quota.bytes());
-            old.mode == service.mode && old.quota.is_some() && bytes(old) <= bytes(service)
+        let old_contract = old.map(|old| before.contract(old));
+        let contract = after.contract(service);
+        let is_corrected = corrected.is_some_and(|holder| match holder {
+            Holder::Service(corrected) => *corrected == ports,
+            Holder::Group(name) => service.group.as_ref() == Some(name),
         });
+        let same_holder = old.is_some_and(|old| old.group == service.group);
+        let gives_no_less = same_holder
+            && !is_corrected
+            && old_contract.is_some_and(|old| gives_no_less(old, contract));
         let newly_blocked = service.blocked && old.is_none_or(|old| !old.blocked);
-        let nearer_its_end = !no_less || corrected == Some(ports);
-        if newly_blocked || (service.quota.is_some() && nearer_its_end) {
+        if newly_blocked
+            || (contract.quota.is_some() && !gives_no_less)
+            || old.map_or_else(|| is_slowed(service), |old| is_slower(old, service))
+        {
             return Err(Refusal::Ssh { ports, ssh_port });
         }
     }
     Ok(())
+}
+
+/// Whether a quota under `new` ends no sooner than under `old`.
+fn gives_no_less(old: Contract, new: Contract) -> bool {
+    let quotas = (
+        old.quota.map(QuotaSize::bytes),
+        new.quota.map(QuotaSize::bytes),
+    );
+    matches!(quotas, (Some(old), Some(new)) if old <= new)
+        && old.tariff.mode == new.tariff.mode
+        && old.tariff.factor.thousandths() >= new.tariff.factor.thousandths()
+}
+
+fn is_slowed(service: &Service) -> bool {
+    is_slower(&Service::default(), service)
+}
+
+/// Whether `new` has a limit, a punishment or a last day that is harder than that of `old`.
+fn is_slower(old: &Service, new: &Service) -> bool {
+    let lower = |old: Option<Limit>, new: Option<Limit>| {
+        new.is_some_and(|new| old.is_none_or(|old| new < old))
+    };
+    let ends_sooner = new
+        .expires
+        .is_some_and(|new| old.expires.is_none_or(|old| new < old));
+    lower(old.limit, new.limit)
+        || lower(old.limit_in, new.limit_in)
+        || (new.dynqos.is_some() && new.dynqos != old.dynqos)
+        || ends_sooner
 }
 
 /// Returns the part of `ports` that the host may take for its own connections.

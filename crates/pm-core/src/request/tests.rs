@@ -1,12 +1,18 @@
 //! Every request: what it changes, what it refuses.
 
+mod groups;
+mod guards;
+
 use super::*;
-use crate::calendar::Period;
-use crate::ledger::Usage;
+use crate::calendar::{Period, ResetPolicy, Timestamp};
+use crate::config::{Mode, Service, Tariff};
+use crate::ledger::{Account, Ledger, State, Usage};
 use crate::ruleset::Epoch;
 use crate::strategies::{config, date, request};
 use proptest::prelude::*;
 use time::macros::date;
+
+const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 
 fn ports(text: &str) -> PortRange {
     text.parse().unwrap()
@@ -17,18 +23,42 @@ fn these(text: &str) -> Selection {
 }
 
 fn quota(text: &str) -> Settings {
-    let size: Size = text.parse().unwrap();
-    Settings {
+    contract(text).into()
+}
+
+fn contract(quota: &str) -> ContractSettings {
+    let size: Size = quota.parse().unwrap();
+    ContractSettings {
         quota: Some(Some(size.try_into().unwrap())),
-        ..Settings::default()
+        ..ContractSettings::default()
     }
 }
 
-fn reset(text: &str) -> Settings {
-    Settings {
-        reset: Some(text.parse().unwrap()),
-        ..Settings::default()
+fn no_quota() -> Settings {
+    let quota = Some(None);
+    ContractSettings {
+        quota,
+        ..ContractSettings::default()
     }
+    .into()
+}
+
+fn mode(mode: Mode) -> Settings {
+    let mode = Some(mode);
+    ContractSettings {
+        mode,
+        ..ContractSettings::default()
+    }
+    .into()
+}
+
+fn reset(text: &str) -> Settings {
+    let reset = Some(text.parse().unwrap());
+    ContractSettings {
+        reset,
+        ..ContractSettings::default()
+    }
+    .into()
 }
 
 fn note(text: &str) -> Settings {
@@ -242,20 +272,22 @@ fn touching_one_port_leaves_those_that_begin_alike() {
         assert_eq!(touched, [ports("80")], "{request}");
     }
     let mut state = used_state(&config, 1_000);
-    Request::Reset { ports: these("80") }.apply_to_usage(&config, &mut state);
+    Request::Reset { ports: these("80") }.apply_to_usage(&config, &mut state, NOW);
     for (&range, ledger) in &state.ledgers {
         let left = if range == ports("80") { 0 } else { 1_000 };
-        assert_eq!(ledger.billed(Mode::Both), left, "{range}");
+        assert_eq!(ledger.account.billed(), left, "{range}");
     }
 }
 
 #[test]
 fn what_is_set_changes_and_the_rest_stays() {
     let all = Settings {
-        mode: Some(Mode::Out),
-        reset: Some(ResetPolicy::Never.into()),
-        note: Some("a note".parse().unwrap()),
-        ..quota("5GB")
+        contract: ContractSettings {
+            mode: Some(Mode::Out),
+            reset: Some(ResetPolicy::Never.into()),
+            ..contract("5GB")
+        },
+        ..note("a note")
     };
     let config = apply(&set(Selection::All, all), &monitoring("80,90")).unwrap();
     let service = &config.services[&ports("80")];
@@ -264,11 +296,7 @@ fn what_is_set_changes_and_the_rest_stays() {
         (service.mode, service.reset, service.note.as_str()),
         (Mode::Out, Some(ResetPolicy::Never), "a note")
     );
-    let none = Settings {
-        quota: Some(None),
-        ..Settings::default()
-    };
-    let next = apply(&set(these("90"), none), &config).unwrap();
+    let next = apply(&set(these("90"), no_quota()), &config).unwrap();
     assert_eq!(&next.services[&ports("80")], service);
     let expected = Service {
         quota: None,
@@ -347,10 +375,6 @@ fn what_could_cut_off_ssh_needs_force() {
         &forced(ssh_on(22)),
     )
     .unwrap();
-    let mode_out = Settings {
-        mode: Some(Mode::Out),
-        ..Settings::default()
-    };
     for (config, request) in [
         (&Config::default(), add("22", quota("5GB"))),
         (&Config::default(), add("1-25", quota("5GB"))),
@@ -364,7 +388,7 @@ fn what_could_cut_off_ssh_needs_force() {
             },
         ),
         (&limited, set(these("20-25"), quota("4GB"))),
-        (&limited, set(these("20-25"), mode_out)),
+        (&limited, set(these("20-25"), mode(Mode::Out))),
         (&limited, used(these("20-25"), "5GB")),
         (&limited, used(these("20-25"), "1B")),
         (
@@ -402,10 +426,6 @@ fn what_cannot_newly_cut_off_ssh_is_free() {
         &forced(ssh_on(22)),
     )
     .unwrap();
-    let no_quota = Settings {
-        quota: Some(None),
-        ..Settings::default()
-    };
     for (config, request) in [
         (&Config::default(), add("22", note("counted"))),
         (&counting, set(these("80"), quota("5GB"))),
@@ -413,7 +433,7 @@ fn what_cannot_newly_cut_off_ssh_is_free() {
         (&counting, used(these("22"), "5GB")),
         (&limited, set(these("22"), note("x"))),
         (&limited, set(these("22"), quota("5GB"))),
-        (&limited, set(these("22"), no_quota)),
+        (&limited, set(these("22"), no_quota())),
         (&limited, used(these("22"), "0")),
         (&limited, Request::Reset { ports: these("22") }),
         (&limited, Request::Delete { ports: these("22") }),
@@ -587,17 +607,16 @@ fn a_reset_that_cannot_come_is_warned_about_once() {
 #[test]
 fn a_request_reads_like_the_command_line() {
     let settings = Settings {
-        mode: Some(Mode::Out),
-        reset: Some("31".parse().unwrap()),
-        note: Some("it's 5 o'clock".parse().unwrap()),
-        ..quota("1.5GiB")
+        contract: ContractSettings {
+            mode: Some(Mode::Out),
+            reset: Some("31".parse().unwrap()),
+            ..contract("1.5GiB")
+        },
+        ..note("it's 5 o'clock")
     };
     let corrected = Request::Set {
         ports: Selection::All,
-        settings: Settings {
-            quota: Some(None),
-            ..Settings::default()
-        },
+        settings: no_quota(),
         used: Some("12MB".parse().unwrap()),
     };
     for (request, expected) in [
@@ -642,12 +661,12 @@ fn used_state(config: &Config, bytes: u64) -> State {
     let mut state = State::new(Epoch(1));
     let period = Period::restore(ResetPolicy::Never, None);
     for &range in config.services.keys() {
-        let mut ledger = Ledger::new(period);
-        ledger.usage = Usage {
+        let mut account = Account::new(Tariff::default(), period, None);
+        account.usage = Usage {
             incoming: bytes,
             outgoing: 0,
         };
-        state.ledgers.insert(range, ledger);
+        state.ledgers.insert(range, Ledger::new(None, account));
     }
     state
 }
@@ -657,15 +676,15 @@ fn what_was_used_is_set_to_the_byte() {
     let config = monitoring("80,90");
     let mut state = used_state(&config, 1_000);
     for (text, billed) in [("1500B", 1_500), ("400B", 400), ("0", 0)] {
-        used(these("80"), text).apply_to_usage(&config, &mut state);
-        let ledger = &state.ledgers[&ports("80")];
-        assert_eq!(ledger.billed(Mode::Both), billed);
+        used(these("80"), text).apply_to_usage(&config, &mut state, NOW);
+        let account = &state.ledgers[&ports("80")].account;
+        assert_eq!(account.billed(), billed);
         assert_eq!(
-            ledger.usage.incoming, 1_000,
+            account.usage.incoming, 1_000,
             "what was counted stays visible"
         );
     }
-    assert_eq!(state.ledgers[&ports("90")].adjust, 0);
+    assert_eq!(state.ledgers[&ports("90")].account.adjust, 0);
 }
 
 proptest! {
@@ -691,24 +710,6 @@ proptest! {
             let same = Config { revision: config.revision, ..next.clone() } == config;
             prop_assert_eq!(next.revision, config.revision.saturating_add(u64::from(!same)));
             prop_assert_eq!(Config::parse(&next.emit()).unwrap(), next);
-        }
-    }
-
-    /// Whatever is asked for, without `--force` a port of SSH is cut off by nothing that did
-    /// not cut it off before, or later.
-    #[test]
-    fn nobody_locks_himself_out(config in config(), request in request(), ssh_port in 1u16..300) {
-        let done = request.apply(&config, &ssh_on(ssh_port));
-        // Where it cannot, nobody asks which ports those are.
-        let refused = matches!(done, Err(Refusal::Ssh { .. }));
-        prop_assert!(!refused || request.can_cut_off());
-        let Ok(next) = done else { return Ok(()) };
-        for (range, service) in next.services.iter().filter(|(range, _)| range.contains(ssh_port)) {
-            let old = config.services.get(range).cloned().unwrap_or_default();
-            prop_assert!(!service.blocked || old.blocked);
-            let bytes = |service: &Service| service.quota.map(|quota| quota.bytes());
-            let raised = old.quota.is_some() && bytes(&old) <= bytes(service);
-            prop_assert!(service.quota.is_none() || raised);
         }
     }
 }

@@ -69,6 +69,12 @@ impl<'a> Number<'a> {
     }
 }
 
+/// Returns the thousandths that a number without a unit has, if they are a whole number.
+pub(crate) fn thousandths(text: &str) -> Option<u64> {
+    let number = Number::read(text).ok()?;
+    number.times(1_000).ok().filter(|_| number.unit.is_empty())
+}
+
 fn split_digits(text: &str) -> (&str, &str) {
     let end = text
         .find(|c: char| !c.is_ascii_digit())
@@ -87,7 +93,7 @@ pub(super) fn exact_decimal(value: u64, unit: u64) -> String {
 }
 
 /// Returns `value / unit`, cut after `decimals` decimals, without zeros at its end.
-pub(super) fn decimal(value: u64, unit: u64, decimals: usize) -> String {
+pub(crate) fn decimal(value: u64, unit: u64, decimals: usize) -> String {
     let mut text = (value / unit).to_string();
     let mut fraction = String::new();
     let mut rest = value % unit;

@@ -2,23 +2,29 @@
 
 use std::collections::BTreeMap;
 
-use pm_core::config::Mode;
+use pm_core::config::{Config, Mode, Service};
 use pm_core::event::Event;
 use pm_core::ledger::Usage;
 use pm_core::port::PortRange;
-use pm_core::request::Request;
+use pm_core::request::{ContractSettings, Request, Settings};
 use pm_core::ruleset::Direction;
-use pm_engine::{Engine, EngineError, Ticked};
+use pm_engine::{EngineError, Ticked};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::backend::{Act, Fate, Handle, Script};
+use crate::backend::{Act, Fate, Script, TcCall};
+use crate::books::Books;
 use crate::events::is_alarm;
-use crate::host::{End, Host};
+use crate::host::{End, Host, Pm};
 use crate::kernel::{Packet, Table};
-use crate::requests::{FORCE, add, is_open, mode, no_quota, ports, quota, set, set_used, some};
+use crate::requests::{
+    FORCE, add, add_group, alone, dynqos, group, in_group, is_open, limit, limit_in, mode,
+    no_limit, no_quota, ports, quota, reset_group, set, set_group, set_group_used, set_used, some,
+};
+use crate::shaping::{assert_recorded, assert_shaped};
 
 const SERVICES: [&str; 3] = ["20000", "20001", "30000-30100"];
+const GROUPS: [&str; 2] = ["vip", "free"];
 
 /// What somebody does to the host, or asks of pm.
 #[derive(Clone, Debug)]
@@ -37,6 +43,10 @@ enum Op {
 
 fn services() -> impl Strategy<Value = &'static str> {
     prop::sample::select(&SERVICES[..])
+}
+
+fn groups() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(&GROUPS[..])
 }
 
 fn packets() -> impl Strategy<Value = Packet> {
@@ -63,6 +73,8 @@ fn scripts() -> impl Strategy<Value = Script> {
         2 => (0usize..24).prop_map(Fate::Fail),
         2 => (0usize..5).prop_map(Fate::Refuse),
         1 => (0usize..5, 1usize..4).prop_map(|(first, times)| Fate::Race { first, times }),
+        1 => (0usize..5).prop_map(Fate::RefuseShaping),
+        1 => prop::sample::select(&TcCall::ALL[..]).prop_map(Fate::NoShaping),
     ];
     (fate, vec(act, 0..20), any::<bool>()).prop_map(|(fate, acts, quotas_first)| Script {
         fate,
@@ -72,15 +84,44 @@ fn scripts() -> impl Strategy<Value = Script> {
     })
 }
 
-fn requests() -> impl Strategy<Value = Request> {
-    let change = prop_oneof![
+fn changes() -> impl Strategy<Value = ContractSettings> {
+    prop_oneof![
         3 => (1u64..2_000_000).prop_map(quota),
         1 => Just(no_quota()),
         2 => Just(mode(Mode::Both)),
         2 => Just(mode(Mode::Out)),
-    ];
+        1 => Just(mode(Mode::Max)),
+    ]
+}
+
+/// Settings that no bill depends on.
+fn rates() -> impl Strategy<Value = Settings> {
     prop_oneof![
-        6 => (services(), change).prop_map(|(name, settings)| set(name, settings)),
+        2 => prop::sample::select(&["5M", "6M"][..]).prop_map(limit),
+        1 => Just(no_limit()),
+        1 => Just(limit_in("5M")),
+        1 => Just(dynqos("10M/5/1M/5")),
+    ]
+}
+
+fn group_requests() -> impl Strategy<Value = Request> {
+    prop_oneof![
+        6 => (services(), groups()).prop_map(|(name, group)| set(name, in_group(group))),
+        2 => services().prop_map(|name| set(name, alone())),
+        4 => (groups(), changes()).prop_map(|(name, settings)| set_group(name, settings)),
+        1 => (groups(), 0u64..2_000_000).prop_map(|(name, bytes)| set_group_used(name, bytes)),
+        1 => groups().prop_map(reset_group),
+        1 => groups().prop_map(|name| Request::DeleteGroup { name: group(name) }),
+        1 => (groups(), changes()).prop_map(|(name, settings)| add_group(name, settings)),
+        1 => (services(), groups()).prop_map(|(name, group)| add(name, in_group(group))),
+    ]
+}
+
+fn requests() -> impl Strategy<Value = Request> {
+    prop_oneof![
+        6 => (services(), changes()).prop_map(|(name, settings)| set(name, settings)),
+        2 => (services(), rates()).prop_map(|(name, settings)| set(name, settings)),
+        8 => group_requests(),
         1 => (services(), 0u64..2_000_000).prop_map(|(name, bytes)| set_used(name, bytes)),
         1 => services().prop_map(|name| Request::Reset { ports: some(name) }),
         1 => services().prop_map(|name| Request::Block { ports: some(name) }),
@@ -142,8 +183,28 @@ fn minus(a: Usage, b: Usage) -> Usage {
     }
 }
 
+/// Returns the services of which a request closes the period.
+fn closes(request: &Request, config: &Config) -> Vec<PortRange> {
+    match request {
+        Request::Reset { ports } => ports.resolve(config).unwrap_or_default(),
+        Request::ResetGroup { name } => config.members(name).collect(),
+        Request::Set {
+            ports, settings, ..
+        } => {
+            let Some(group) = &settings.group else {
+                return Vec::new();
+            };
+            let mut selected = ports.resolve(config).unwrap_or_default();
+            selected.retain(|ports| config.services[ports].group != *group);
+            selected
+        }
+        _ => Vec::new(),
+    }
+}
+
 struct Model {
     host: Host,
+    books: Books,
     bounds: BTreeMap<PortRange, Bounds>,
     /// Somebody loaded counters, and pm has not saved them as its base line.
     foreign: bool,
@@ -155,10 +216,19 @@ struct Model {
 
 impl Model {
     fn new() -> Self {
-        let settings = no_quota();
-        let host = Host::with(&SERVICES.map(|name| (name, settings.clone())));
+        let mut host = Host::with(&SERVICES.map(|name| (name, no_quota())));
+        host.tc(|tc| {
+            tc.add_interface("eth0");
+            tc.choose("eth0", "mq", &["fq", "sfq"]);
+            tc.uplinks.insert("eth0".to_owned());
+        });
+        for name in GROUPS {
+            host.request(&add_group(name, no_quota()));
+        }
+        let books = Books::of(&host);
         Self {
             host,
+            books,
             bounds: SERVICES.map(|name| (ports(name), Bounds::default())).into(),
             foreign: false,
             meddled: false,
@@ -170,7 +240,7 @@ impl Model {
     fn saved(&self) -> BTreeMap<PortRange, Usage> {
         let ledgers = self.host.saved().unwrap().ledgers.into_iter();
         ledgers
-            .map(|(ports, ledger)| (ports, ledger.usage))
+            .map(|(ports, ledger)| (ports, ledger.account.usage))
             .collect()
     }
 
@@ -214,21 +284,31 @@ impl Model {
         &mut self,
         script: Script,
         request: Option<&Request>,
-        call: impl FnOnce(&mut Engine<Handle>) -> Result<Vec<Event>, EngineError>,
+        call: impl FnOnce(&mut Pm) -> Result<Vec<Event>, EngineError>,
     ) -> End<()> {
         let saved = self.host.saved().unwrap().ledgers;
         let before = self.host.config();
         let flushes = self.host.kernel(|kernel| kernel.flushes);
         let meddles = |act: &Act| matches!(act, Act::Unlink(_) | Act::Flush);
         self.meddled |= script.acts.iter().any(meddles);
+        let groups = self.host.saved().unwrap().groups;
         let end = self.host.run(script, call);
+        let when = format!("{request:?}");
+        self.books.follow(&self.host, &when);
+        assert_recorded(&self.host, &when);
         let after = self.host.config();
         if let (End::Failed(error), Some(request)) = (&end, request) {
             let what = format!("`{request}` failed: {error}");
             assert_eq!(after, before, "{what}");
             for (ports, ledger) in self.host.saved().unwrap().ledgers {
                 if let Some(before) = saved.get(&ports) {
-                    assert_eq!(ledger.adjust, before.adjust, "{what}: service {ports}");
+                    let adjust = before.account.adjust;
+                    assert_eq!(ledger.account.adjust, adjust, "{what}: service {ports}");
+                }
+            }
+            for (name, account) in self.host.saved().unwrap().groups {
+                if let Some(before) = groups.get(&name) {
+                    assert_eq!(account.adjust, before.adjust, "{what}: group {name}");
                 }
             }
         }
@@ -245,7 +325,7 @@ impl Model {
         for (ports, bounds) in &mut self.bounds {
             bounds.high = plus(bounds.high, counted(ports));
             if lost {
-                let saved = saved.get(ports).map(|ledger| ledger.usage);
+                let saved = saved.get(ports).map(|ledger| ledger.account.usage);
                 let saved = saved.unwrap_or_default();
                 bounds.low.incoming = bounds.low.incoming.min(saved.incoming);
                 bounds.low.outgoing = bounds.low.outgoing.min(saved.outgoing);
@@ -253,16 +333,22 @@ impl Model {
                 bounds.low = plus(bounds.low, counted(ports));
             }
         }
-        if let Some(Request::Reset { .. }) = request
-            && !matches!(end, End::Failed(_))
-        {
-            let named = request.and_then(Request::named).into_iter();
-            for ports in named.flat_map(|named| named.iter()) {
-                if let Some(bounds) = self.bounds.get_mut(&ports) {
-                    bounds.low = Usage::default();
-                    if let End::Done(_) = end {
-                        bounds.high = counted(&ports);
-                    }
+        let mut closed = match (&end, request) {
+            (End::Failed(_), _) | (_, None) => Vec::new(),
+            (_, Some(request)) => closes(request, &before),
+        };
+        // The group that a request did not live to see it join.
+        let regroups = |(ports, service): (&PortRange, &Service)| {
+            let ledger = saved.get(ports)?;
+            (ledger.group != service.group).then_some(*ports)
+        };
+        closed.extend(before.services.iter().filter_map(regroups));
+        let is_done = matches!(end, End::Done(_));
+        for ports in closed {
+            if let Some(bounds) = self.bounds.get_mut(&ports) {
+                bounds.low = Usage::default();
+                if is_done {
+                    bounds.high = counted(&ports);
                 }
             }
         }
@@ -296,6 +382,7 @@ impl Model {
             assert!(bounds.hold(usage), "{ports}: {usage:?}, not {bounds:?}");
             *bounds = Bounds::exactly(usage);
         }
+        assert_shaped(&self.host, "two ticks later");
     }
 
     /// Asserts that packets pass where pm says that a service is open, and nowhere else.
@@ -312,7 +399,7 @@ impl Model {
                 bytes: 0,
             };
             let passes = self.host.kernel(|kernel| kernel.send(packet));
-            let open = is_open(&service, &state.ledgers[&ports]);
+            let open = is_open(&service, &state.ledgers[&ports], &state);
             assert_eq!(passes, open, "service {ports}");
         }
     }
@@ -328,7 +415,10 @@ impl Model {
             Op::Tick(script) => drop(self.call(script, None, tick)),
             Op::View => {
                 let foreign = self.foreign;
-                let view = |engine: &mut Engine<Handle>| engine.view().map(|_| Vec::new());
+                let view = |engine: &mut Pm| {
+                    engine.history()?;
+                    engine.view().map(|_| Vec::new())
+                };
                 self.call(Script::default(), None, view).done();
                 // It saves no base line.
                 self.foreign = foreign;
@@ -369,7 +459,7 @@ impl Model {
     }
 }
 
-fn tick(engine: &mut Engine<Handle>) -> Result<Vec<Event>, EngineError> {
+fn tick(engine: &mut Pm) -> Result<Vec<Event>, EngineError> {
     match engine.tick()? {
         Ticked::Done { events, .. } => Ok(events),
         Ticked::Busy => panic!("no other pm is at it"),

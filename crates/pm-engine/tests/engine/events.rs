@@ -6,7 +6,7 @@ use pm_core::request::{Request, Selection};
 use pm_core::ruleset::Direction;
 
 use crate::backend::{Act, Fate, Script};
-use crate::host::{End, Host};
+use crate::host::{End, Host, Pm};
 use crate::requests::{add, mode, no_quota, quota, set, set_used, some};
 
 /// Whether an event says that somebody else did something.
@@ -85,8 +85,7 @@ fn a_first_tick_that_was_cut_short_alarms_nobody() {
     let settled = settled();
     for moment in 0.. {
         let mut host = settled.copy();
-        host.run(Script::default(), pm_engine::Engine::teardown)
-            .done();
+        host.run(Script::default(), Pm::teardown).done();
         let script = Script {
             fate: Fate::Die(moment),
             ..Script::default()

@@ -6,9 +6,11 @@ use std::os::unix::fs::DirBuilderExt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::rc::Rc;
+use std::time::Duration;
 
 use pm_core::config::Config;
 use pm_core::event::Event;
+use pm_core::history::{ClosedPeriod, DayTotal};
 use pm_core::ledger::{Ledger, State, Usage};
 use pm_core::report::Report;
 use pm_core::request::{Request, Settings};
@@ -22,6 +24,10 @@ use tempfile::TempDir;
 use crate::backend::{Backend, Calls, Handle, Killed, Script};
 use crate::kernel::{Kernel, Packet};
 use crate::requests::{FORCE, add, ports};
+use crate::tc::TrafficControl;
+
+/// pm on such a host.
+pub(crate) type Pm = Engine<Handle, Handle>;
 
 /// A host.
 pub(crate) struct Host {
@@ -41,10 +47,10 @@ pub(crate) enum End<T> {
 
 impl Host {
     pub(crate) fn new() -> Self {
-        Self::on(Kernel::default())
+        Self::on(Kernel::default(), TrafficControl::default())
     }
 
-    fn on(kernel: Kernel) -> Self {
+    fn on(kernel: Kernel, tc: TrafficControl) -> Self {
         // In memory where possible: the disk's syncs would take most of the time.
         let dir = match Path::new("/dev/shm").is_dir() {
             true => TempDir::new_in("/dev/shm"),
@@ -58,6 +64,7 @@ impl Host {
             paths,
             backend: Rc::new(RefCell::new(Backend {
                 kernel,
+                tc,
                 ..Backend::default()
             })),
         }
@@ -65,7 +72,10 @@ impl Host {
 
     /// Returns another host that is just like this one.
     pub(crate) fn copy(&self) -> Self {
-        let other = Self::on(self.kernel(|kernel| kernel.clone()));
+        let other = Self::on(
+            self.kernel(|kernel| kernel.clone()),
+            self.tc(|tc| tc.clone()),
+        );
         for (from, to) in [
             (&self.paths.config_dir, &other.paths.config_dir),
             (&self.paths.state_dir, &other.paths.state_dir),
@@ -82,7 +92,7 @@ impl Host {
     }
 
     /// Returns a host on which services are monitored already.
-    pub(crate) fn with(services: &[(&str, Settings)]) -> Self {
+    pub(crate) fn with<S: Clone + Into<Settings>>(services: &[(&str, S)]) -> Self {
         let mut host = Self::new();
         for (ports, settings) in services {
             host.request(&add(ports, settings.clone()));
@@ -94,7 +104,7 @@ impl Host {
     pub(crate) fn run<T>(
         &mut self,
         script: Script,
-        call: impl FnOnce(&mut Engine<Handle>) -> Result<T, EngineError>,
+        call: impl FnOnce(&mut Pm) -> Result<T, EngineError>,
     ) -> End<T> {
         {
             let mut backend = self.backend.borrow_mut();
@@ -102,7 +112,8 @@ impl Host {
             backend.script = script;
             backend.calls = Calls::default();
         }
-        let mut engine = Engine::new(self.paths.clone(), Handle(Rc::clone(&self.backend)));
+        let handle = Handle(Rc::clone(&self.backend));
+        let mut engine = Engine::new(self.paths.clone(), handle.clone(), handle);
         let end = catch_unwind(AssertUnwindSafe(move || call(&mut engine)));
         let mut backend = self.backend.borrow_mut();
         backend.script = Script::default();
@@ -145,6 +156,10 @@ impl Host {
         with(&mut self.backend.borrow_mut().kernel)
     }
 
+    pub(crate) fn tc<T>(&self, with: impl FnOnce(&mut TrafficControl) -> T) -> T {
+        with(&mut self.backend.borrow_mut().tc)
+    }
+
     /// Sends one packet. Returns whether it passed.
     pub(crate) fn send(&self, name: &str, direction: Direction, bytes: u64) -> bool {
         self.kernel(|kernel| {
@@ -172,13 +187,42 @@ impl Host {
         self.saved().unwrap().ledgers[&ports(name)].clone()
     }
 
+    /// Changes what is saved, as time would.
+    pub(crate) fn edit(&mut self, edit: impl FnOnce(&mut State)) {
+        let mut db = StateDb::open(&self.paths).unwrap();
+        let saved = db.load().unwrap().unwrap();
+        let mut edited = saved.clone();
+        edit(&mut edited);
+        db.save(&saved, &edited, None).unwrap();
+    }
+
+    /// Lets a minute pass, as far as rates are judged.
+    pub(crate) fn pass_a_minute(&mut self) {
+        self.edit(|state| {
+            let judged = state.judged_at.unwrap();
+            state.judged_at = Some(judged.saturating_sub(Duration::from_secs(60)));
+        });
+    }
+
+    /// Returns every period that was closed.
+    pub(crate) fn closed(&self) -> Vec<ClosedPeriod> {
+        let db = StateDb::open_read_only(&self.paths).unwrap();
+        db.map_or_else(Vec::new, |db| db.closed_periods(None).unwrap())
+    }
+
+    /// Returns what each service used on each day.
+    pub(crate) fn days(&self) -> Vec<DayTotal> {
+        let db = StateDb::open_read_only(&self.paths).unwrap();
+        db.map_or_else(Vec::new, |db| db.days(None).unwrap())
+    }
+
     pub(crate) fn config(&self) -> Config {
         config_file::load(&self.paths).unwrap().config
     }
 
     /// Returns how a service stands now.
     pub(crate) fn report(&mut self, name: &str) -> Report {
-        let view = self.run(Script::default(), Engine::view).done();
+        let view = self.run(Script::default(), Pm::view).done();
         let mut reports = view.reports.into_iter();
         reports
             .find(|report| report.ports == ports(name))

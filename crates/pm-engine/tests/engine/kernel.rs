@@ -4,9 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pm_core::backend::{CounterReading, HostId, QuotaReading, Reading, TableReading};
+use pm_core::holder::Holder;
 use pm_core::ledger::Usage;
 use pm_core::port::PortRange;
-use pm_core::ruleset::{Changes, Direction, Installed, Piece, Room, RoomId, Target};
+use pm_core::ruleset::{
+    Changes, Direction, Installed, Metering, Piece, QuotaId, Room, RoomId, Target,
+};
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Kernel {
@@ -15,11 +18,17 @@ pub(crate) struct Kernel {
     pub(crate) table: Option<Table>,
     /// What passed each port, whether counted or not.
     pub(crate) passed: BTreeMap<PortRange, Usage>,
+    /// What passed it under no group's quota, in bytes.
+    pub(crate) unshared: BTreeMap<PortRange, u64>,
     /// What was counted of it.
     pub(crate) counted: BTreeMap<PortRange, Usage>,
     /// How often all counters were lost.
     pub(crate) flushes: u32,
-    /// Packets that a quota has seen and a counter has not.
+    /// Whether somebody has a chain that translates addresses.
+    has_nat: bool,
+    /// Whether somebody translates addresses by other means.
+    pub(crate) has_legacy_nat: bool,
+    /// Packets that the quotas have seen and the counter has not.
     in_flight: Vec<InFlight>,
 }
 
@@ -29,7 +38,8 @@ pub(crate) struct Table {
     objects_made: u64,
     pub(crate) installed: Installed,
     counters: BTreeMap<(RoomId, Direction), CounterReading>,
-    quotas: BTreeMap<RoomId, (QuotaReading, u64)>,
+    /// With what each has really counted, which it does not show beyond its limit.
+    quotas: BTreeMap<QuotaId, (QuotaReading, u64)>,
 }
 
 /// A packet to or from a service.
@@ -64,10 +74,12 @@ impl Kernel {
 
     /// Sends one packet that reaches its room's counter some moments after its quota.
     pub(crate) fn launch(&mut self, packet: Packet, moments: u32) -> bool {
+        let mut is_shared = false;
         match self.enter(packet) {
             Way::Dropped => return false,
             Way::Uncounted => {}
             Way::Through(table, room) => {
+                is_shared = self.is_shared(room);
                 let in_flight = InFlight {
                     packet,
                     table,
@@ -83,7 +95,20 @@ impl Kernel {
         }
         let passed = self.passed.entry(packet.ports).or_default();
         passed.add(packet.direction, packet.bytes);
+        if !is_shared {
+            *self.unshared.entry(packet.ports).or_default() += packet.bytes;
+        }
         true
+    }
+
+    /// Whether what passes a room counts under a group's quota.
+    fn is_shared(&self, room: RoomId) -> bool {
+        let found = self
+            .table
+            .as_ref()
+            .map(|table| &table.installed.rooms[&room]);
+        let metering = found.and_then(|found| found.intact.as_ref()?.metering.as_ref());
+        metering.is_some_and(|metering| matches!(metering.holder, Holder::Group(_)))
     }
 
     fn enter(&mut self, packet: Packet) -> Way {
@@ -107,17 +132,13 @@ impl Kernel {
             Some(Target::Foreign) | None => return Way::Uncounted,
         };
         let room = RoomId { ports, variant };
-        let Some(Room { quota }) = table.installed.rooms[&room].intact else {
+        let Some(found) = table.installed.rooms[&room].intact.clone() else {
             return Way::Uncounted;
         };
-        if quota.is_some_and(|quota| quota.metered.covers(direction)) {
-            let (quota, used) = table.quotas.get_mut(&room).unwrap();
-            *used += bytes;
-            if *used > quota.limit {
-                return Way::Dropped;
-            }
+        match table.meter(&found, direction, bytes) {
+            true => Way::Through(table.handle, room),
+            false => Way::Dropped,
         }
-        Way::Through(table.handle, room)
     }
 
     fn count(&mut self, landed: InFlight) {
@@ -165,8 +186,11 @@ impl Kernel {
     }
 
     pub(crate) fn installed(&self) -> Installed {
-        let table = self.table.as_ref();
-        table.map_or_else(Installed::default, |table| table.installed.clone())
+        let installed = self.table.as_ref().map(|table| table.installed.clone());
+        Installed {
+            has_nat: self.has_nat,
+            ..installed.unwrap_or_default()
+        }
     }
 
     /// Returns all counters, without quotas.
@@ -182,18 +206,19 @@ impl Kernel {
                 netns: "netns".to_owned(),
             },
             generation: self.generation,
+            has_legacy_nat: self.has_legacy_nat,
             table,
             fresh: None,
         }
     }
 
     /// Returns all quotas, as they show themselves.
-    pub(crate) fn read_quotas(&self) -> BTreeMap<RoomId, QuotaReading> {
+    pub(crate) fn read_quotas(&self) -> BTreeMap<QuotaId, QuotaReading> {
         let quotas = self.table.iter().flat_map(|table| &table.quotas);
         quotas
-            .map(|(&room, &(quota, used))| {
+            .map(|(id, &(quota, used))| {
                 let used = used.min(quota.limit);
-                (room, QuotaReading { used, ..quota })
+                (id.clone(), QuotaReading { used, ..quota })
             })
             .collect()
     }
@@ -216,21 +241,7 @@ impl Kernel {
                 quotas: BTreeMap::new(),
             }
         });
-        for room in changes.delete_rooms.keys() {
-            let link = table.installed.links.get(&room.ports);
-            let in_use = link.is_some_and(|link| link.leads_to(room.variant));
-            assert!(!in_use, "{room} is in use");
-            table.quotas.remove(room);
-            table.counters.retain(|(of, _), _| of != room);
-        }
-        for (&room, planned) in &changes.create_rooms {
-            table.create(room, planned);
-        }
-        for (room, &limit) in &changes.move_limits {
-            table.quotas.get_mut(room).unwrap().0.limit = limit;
-        }
-        table.installed = table.installed.clone().after(changes);
-        table.check();
+        table.apply(changes);
     }
 
     /// `nft flush ruleset`.
@@ -239,6 +250,7 @@ impl Kernel {
         self.flushes += 1;
         self.in_flight.clear();
         self.table = None;
+        self.has_nat = false;
     }
 
     /// `nft -f` of what `nft list ruleset` printed earlier, after a flush.
@@ -268,6 +280,12 @@ impl Kernel {
         self.generation += 1;
     }
 
+    /// Somebody begins, or ceases, to translate addresses.
+    pub(crate) fn set_nat(&mut self, has_nat: bool) {
+        self.generation += 1;
+        self.has_nat = has_nat;
+    }
+
     /// Somebody deletes a service's elements.
     pub(crate) fn unlink(&mut self, ports: PortRange) {
         if let Some(table) = &mut self.table {
@@ -283,28 +301,73 @@ impl Kernel {
 }
 
 impl Table {
-    fn create(&mut self, room: RoomId, planned: &Room) {
-        for direction in Direction::BOTH {
-            let handle = self.handle();
-            let fresh = CounterReading { handle, bytes: 0 };
-            let old = self.counters.insert((room, direction), fresh);
-            assert!(old.is_none(), "{room} exists already");
-        }
-        if let Some(quota) = planned.quota {
-            let reading = QuotaReading {
-                handle: self.handle(),
-                limit: quota.limit,
-                used: 0,
-            };
-            self.quotas.insert(room, (reading, 0));
-        }
-    }
-
     fn handle(&mut self) -> u64 {
         self.objects_made += 1;
         self.objects_made
     }
 
+    /// Returns whether the quotas of a room let a packet through.
+    fn meter(&mut self, room: &Room, direction: Direction, bytes: u64) -> bool {
+        let quotas = room.metering.iter().flat_map(Metering::quotas);
+        quotas
+            .filter(|quota| quota.metered.covers(direction))
+            .all(|quota| {
+                let (quota, used) = self.quotas.get_mut(&quota).unwrap();
+                *used += bytes;
+                *used <= quota.limit
+            })
+    }
+
+    fn named_quotas(&self) -> BTreeSet<QuotaId> {
+        let rooms = self.installed.rooms.values();
+        let metering = rooms.filter_map(|room| room.intact.as_ref()?.metering.as_ref());
+        metering.flat_map(Metering::quotas).collect()
+    }
+
+    fn apply(&mut self, changes: &Changes) {
+        for room in changes.delete_rooms.keys() {
+            let link = self.installed.links.get(&room.ports);
+            let in_use = link.is_some_and(|link| link.leads_to(room.variant));
+            assert!(!in_use, "{room} is in use");
+            self.counters.retain(|(of, _), _| of != room);
+            self.installed.rooms.remove(room);
+        }
+        let named = self.named_quotas();
+        for quota in &changes.delete_quotas {
+            assert!(!named.contains(quota), "{quota} is in use");
+            assert!(self.quotas.remove(quota).is_some(), "{quota} is not there");
+        }
+        for (quota, &limit) in &changes.create_quotas {
+            let reading = QuotaReading {
+                handle: self.handle(),
+                limit,
+                used: 0,
+            };
+            let old = self.quotas.insert(quota.clone(), (reading, 0));
+            assert!(old.is_none(), "{quota} exists already");
+        }
+        for &room in changes.create_rooms.keys() {
+            for direction in Direction::BOTH {
+                let handle = self.handle();
+                let fresh = CounterReading { handle, bytes: 0 };
+                let old = self.counters.insert((room, direction), fresh);
+                assert!(old.is_none(), "{room} exists already");
+            }
+        }
+        for (room, refit) in &changes.refit {
+            let found = self.installed.rooms[room].intact.as_ref();
+            assert_eq!(found, Some(&refit.from), "{room} is something else");
+            let (from, to) = (&refit.from.metering, &refit.to.metering);
+            assert_eq!(from, to, "{room} changes its quotas");
+        }
+        for (quota, &limit) in &changes.move_limits {
+            self.quotas.get_mut(quota).unwrap().0.limit = limit;
+        }
+        self.installed = self.installed.clone().after(changes);
+        self.check();
+    }
+
+    /// What no batch may leave, or the kernel would refuse it.
     fn check(&self) {
         for (&ports, link) in &self.installed.links {
             for target in [link.ingress, link.egress].into_iter().flatten() {
@@ -315,5 +378,10 @@ impl Table {
                 }
             }
         }
+        for quota in self.named_quotas() {
+            assert!(self.quotas.contains_key(&quota), "{quota} is not there");
+        }
+        let (known, real) = (self.installed.quotas.keys(), self.quotas.keys());
+        assert!(known.eq(real), "quotas differ from those found");
     }
 }

@@ -3,11 +3,11 @@
 use std::fs;
 
 use pm_core::ruleset::Direction;
-use pm_engine::{Engine, EngineError, Options};
+use pm_engine::{EngineError, Options};
 use pm_store::StoreError;
 
 use crate::backend::Script;
-use crate::host::{End, Host};
+use crate::host::{End, Host, Pm};
 use crate::requests::{FORCE, add, no_quota, quota};
 
 fn used_up() -> Host {
@@ -50,7 +50,7 @@ fn without_its_usage_pm_changes_nothing_and_says_so() {
         // Twice: the first must not leave a database that the second takes for pm's.
         for _ in 0..2 {
             assert_says_so(host.run_tick(quiet()), "the tick");
-            assert_says_so(host.run(quiet(), Engine::view), "the view");
+            assert_says_so(host.run(quiet(), Pm::view), "the view");
             let request = add("20002", no_quota());
             assert_says_so(host.run_request(&request, quiet()), "the request");
             let dry = Options {
@@ -61,7 +61,7 @@ fn without_its_usage_pm_changes_nothing_and_says_so() {
             assert_says_so(end, "the dry run");
             let end = host.run(quiet(), |engine| engine.restore(false));
             assert_says_so(end, "the restoration");
-            assert_says_so(host.run(quiet(), Engine::teardown), "the teardown");
+            assert_says_so(host.run(quiet(), Pm::teardown), "the teardown");
         }
         assert_eq!(fs::read(host.paths.config_file()).unwrap(), config);
         assert_eq!(host.kernel(|kernel| format!("{kernel:?}")), kernel);

@@ -1,15 +1,25 @@
 //! The engine on real files and a kernel in memory: what it promises whatever dies, fails or
 //! meddles meanwhile.
 
-#![allow(clippy::panic, clippy::unwrap_used)]
+#![allow(clippy::large_enum_variant, clippy::panic, clippy::unwrap_used)]
 
 mod accounting;
 mod backend;
+mod books;
+mod dry_run;
 mod events;
+mod forwarding;
+mod groups;
+mod history;
 mod host;
 mod kernel;
 mod lost_state;
+mod punishment;
 mod quota;
 mod refusal;
 mod requests;
+mod scope;
+mod shaping;
+mod task;
+mod tc;
 mod used;

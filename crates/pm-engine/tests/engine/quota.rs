@@ -5,22 +5,22 @@ use std::collections::VecDeque;
 use pm_core::config::Mode;
 use pm_core::request::{Request, Settings};
 use pm_core::ruleset::{Direction, Link, Variant};
-use pm_engine::{Engine, Options};
+use pm_engine::Options;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::backend::{Act, Fate, Script};
-use crate::host::Host;
+use crate::host::{Host, Pm};
 use crate::kernel::Packet;
 use crate::requests::{add, is_open, mode, no_quota, ports, quota, set, set_used, some};
 
 /// Services with less left than this are held while they move; pm lets others be used meanwhile,
 /// by less than this.
-const HOLD_BELOW: u64 = 1 << 30;
+pub(crate) const HOLD_BELOW: u64 = 1 << 30;
 
 /// A call of pm's that leaves the terms of the service under test alone.
 #[derive(Clone, Debug)]
-enum Call {
+pub(crate) enum Call {
     Tick,
     View,
     Restore,
@@ -53,20 +53,25 @@ fn calls() -> impl Strategy<Value = Call> {
     ]
 }
 
-fn packets(largest: u64) -> impl Strategy<Value = Packet> {
+/// Packets of some services.
+pub(crate) type Names = &'static [&'static str];
+
+pub(crate) fn packets(of: Names, largest: u64) -> impl Strategy<Value = Packet> {
     let direction = prop_oneof![Just(Direction::In), Just(Direction::Out)];
-    (direction, 1..=largest).prop_map(|(direction, bytes)| Packet {
-        ports: ports("20000"),
+    let name = prop::sample::select(of);
+    (name, direction, 1..=largest).prop_map(|(name, direction, bytes)| Packet {
+        ports: ports(name),
         direction,
         bytes,
     })
 }
 
-fn acts(largest: u64) -> impl Strategy<Value = Vec<Act>> {
+fn acts(of: Names, largest: u64) -> impl Strategy<Value = Vec<Act>> {
     let act = prop_oneof![
         3 => Just(Act::Nothing),
-        2 => packets(largest).prop_map(Act::Send),
-        3 => (packets(largest), 1u32..4).prop_map(|(packet, moments)| Act::Launch(packet, moments)),
+        2 => packets(of, largest).prop_map(Act::Send),
+        3 => (packets(of, largest), 1u32..4)
+            .prop_map(|(packet, moments)| Act::Launch(packet, moments)),
     ];
     vec(act, 0..24)
 }
@@ -81,8 +86,8 @@ fn fates() -> impl Strategy<Value = Fate> {
     ]
 }
 
-fn scripts(largest: u64) -> impl Strategy<Value = Script> {
-    (fates(), acts(largest), any::<bool>()).prop_map(|(fate, acts, quotas_first)| Script {
+fn scripts(of: Names, largest: u64) -> impl Strategy<Value = Script> {
+    (fates(), acts(of, largest), any::<bool>()).prop_map(|(fate, acts, quotas_first)| Script {
         fate,
         acts: acts.into(),
         quotas_first,
@@ -91,9 +96,12 @@ fn scripts(largest: u64) -> impl Strategy<Value = Script> {
 }
 
 /// A quota of some size, calls, and packets of a size to match between and inside them.
-type Case = (u64, Vec<(Vec<Packet>, Call, Script)>);
+pub(crate) type Case<C> = (u64, Vec<(Vec<Packet>, C, Script)>);
 
-fn cases() -> impl Strategy<Value = Case> {
+pub(crate) fn cases<C: std::fmt::Debug>(
+    of: Names,
+    calls: impl Strategy<Value = C> + Clone,
+) -> impl Strategy<Value = Case<C>> {
     let small = (1_000u64..1_000_000, Just(65_536u64), Just(200_000u64));
     // All that is sent in one call is less than what pm reckons with.
     let large = (
@@ -101,8 +109,12 @@ fn cases() -> impl Strategy<Value = Case> {
         Just(HOLD_BELOW / 64),
         Just(HOLD_BELOW / 2),
     );
-    prop_oneof![small, large].prop_flat_map(|(limit, inside, between)| {
-        let step = (vec(packets(between), 0..3), calls(), scripts(inside));
+    prop_oneof![small, large].prop_flat_map(move |(limit, inside, between)| {
+        let step = (
+            vec(packets(of, between), 0..3),
+            calls.clone(),
+            scripts(of, inside),
+        );
         (Just(limit), vec(step, 1..14))
     })
 }
@@ -111,32 +123,25 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_call_about_others_lets_a_byte_too_many_through((limit, steps) in cases()) {
+    fn no_call_about_others_lets_a_byte_too_many_through(
+        (limit, steps) in cases(&["20000"], calls().boxed()),
+    ) {
         let mut host = Host::with(&[("20000", quota(limit)), ("20001", quota(2_000))]);
         for (between, call, script) in steps {
             for packet in between {
                 host.kernel(|kernel| kernel.send(packet));
             }
-            match call {
-                Call::Tick => drop(host.run_tick(script)),
-                Call::View => drop(host.run(script, Engine::view)),
-                Call::Restore => drop(host.run(script, |engine| engine.restore(false))),
-                Call::Ask(request) => drop(host.run_request(&request, script)),
-                Call::DryRun(request) => {
-                    let options = Options { force: true, dry_run: true };
-                    drop(host.run(script, |engine| engine.execute(&request, options)));
-                }
-            }
+            call.run(&mut host, script);
             let passed = host.passed("20000");
             prop_assert!(passed.incoming + passed.outgoing <= limit, "{passed:?} of {limit}");
         }
         host.tick();
         host.tick();
-        prop_assert_eq!(host.ledger("20000").usage, host.passed("20000"));
+        prop_assert_eq!(host.ledger("20000").account.usage, host.passed("20000"));
         // Not a byte too few either.
         let passed = host.passed("20000");
         let left = limit - passed.incoming - passed.outgoing;
-        if host.ledger("20000").spent.is_none() {
+        if host.ledger("20000").account.spent.is_none() {
             prop_assert!(left == 0 || host.send("20000", Direction::In, left));
             prop_assert!(!host.send("20000", Direction::In, 1));
         }
@@ -146,18 +151,11 @@ proptest! {
     /// its quotas, and has what is left of the present one.
     #[test]
     fn no_change_of_its_own_lets_a_byte_too_many_through(
-        (limit, steps) in cases(),
-        changes in vec(prop_oneof![
-            3 => (1_000u64..3 * HOLD_BELOW).prop_map(Change::Quota),
-            1 => Just(Change::Mode(Mode::Out)),
-            1 => Just(Change::Mode(Mode::Both)),
-            1 => Just(Change::Block),
-            1 => Just(Change::Unblock),
-        ], 14),
+        (limit, steps) in cases(&["20000"], changes().boxed()),
     ) {
         let mut host = Host::with(&[("20000", quota(limit)), ("20001", quota(2_000))]);
         let mut largest = limit;
-        for ((between, _, script), change) in steps.into_iter().zip(changes) {
+        for (between, change, script) in steps {
             for packet in between {
                 // What comes in is counted only in one mode.
                 let packet = Packet { direction: Direction::Out, ..packet };
@@ -181,14 +179,43 @@ proptest! {
         host.tick();
         host.tick();
         let passed = host.passed("20000");
-        prop_assert_eq!(host.ledger("20000").usage, passed);
+        prop_assert_eq!(host.ledger("20000").account.usage, passed);
         let service = host.config().services[&ports("20000")].clone();
         let left = service.quota.unwrap().bytes().saturating_sub(passed.outgoing);
-        if is_open(&service, &host.ledger("20000")) {
+        if is_open(&service, &host.ledger("20000"), &host.saved().unwrap()) {
             prop_assert!(host.send("20000", Direction::Out, left));
         }
         prop_assert!(!host.send("20000", Direction::Out, 1));
     }
+}
+
+impl Call {
+    pub(crate) fn run(&self, host: &mut Host, script: Script) {
+        match self {
+            Self::Tick => drop(host.run_tick(script)),
+            Self::View => drop(host.run(script, Pm::view)),
+            Self::Restore => drop(host.run(script, |engine| engine.restore(false))),
+            Self::Ask(request) => drop(host.run_request(request, script)),
+            Self::DryRun(request) => {
+                let options = Options {
+                    force: true,
+                    dry_run: true,
+                };
+                drop(host.run(script, |engine| engine.execute(request, options)));
+            }
+        }
+    }
+}
+
+fn changes() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        3 => (1_000u64..3 * HOLD_BELOW).prop_map(Change::Quota),
+        1 => Just(Change::Mode(Mode::Out)),
+        1 => Just(Change::Mode(Mode::Both)),
+        1 => Just(Change::Mode(Mode::Max)),
+        1 => Just(Change::Block),
+        1 => Just(Change::Unblock),
+    ]
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -199,7 +226,7 @@ enum Change {
     Unblock,
 }
 
-fn outgoing(act: Act) -> Act {
+pub(crate) fn outgoing(act: Act) -> Act {
     let turn = |packet| Packet {
         direction: Direction::Out,
         ..packet
@@ -313,5 +340,5 @@ fn a_room_is_read_at_rest_even_where_leaving_it_failed() {
     drop(raise.failed());
     assert_eq!(host.passed("20000").outgoing, 38_017);
     host.tick();
-    assert_eq!(host.ledger("20000").usage, host.passed("20000"));
+    assert_eq!(host.ledger("20000").account.usage, host.passed("20000"));
 }

@@ -1,23 +1,30 @@
 //! A request that the kernel refuses leaves everything as it was, and nobody cut off.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use pm_core::config::Mode;
+use pm_core::config::{GroupName, Mode, Tariff};
+use pm_core::history::ClosedPeriod;
+use pm_core::holder::Holder;
 use pm_core::ledger::Usage;
 use pm_core::port::PortRange;
-use pm_core::report::Report;
-use pm_core::request::{Request, Selection};
-use pm_core::ruleset::{Direction, RoomId, Variant};
-use pm_engine::Engine;
+use pm_core::report::{GroupReport, Report};
+use pm_core::request::{ContractSettings, Request, Selection, Settings};
+use pm_core::ruleset::{Direction, Metering, QuotaId, RoomId, Variant};
 use pm_store::config_file;
 
 use crate::backend::{Fate, Script};
-use crate::host::{End, Host};
+use crate::books::Books;
+use crate::host::{End, Host, Pm};
 use crate::kernel::Packet;
-use crate::requests::{add, is_open, mode, no_quota, ports, quota, set, set_used, some};
+use crate::requests::{
+    add, add_group, alone, group, in_group, is_open, limit, limit_in, mode, no_limit, no_quota,
+    ports, quota, reset_group, set, set_group, set_group_used, set_used, some,
+};
+use crate::task::Task;
 
-/// One service of each kind: spent, corrected, far from its quota, without one, blocked.
-fn busy() -> Host {
+/// One service of each kind: spent, corrected, far from its quota, without one, blocked; limited
+/// and corrected with its group, in a group alone, in one that is spent, in one without a quota.
+pub(crate) fn busy() -> Host {
     let mut host = Host::with(&[
         ("20000", quota(1_000)),
         ("20001", quota(50_000)),
@@ -25,20 +32,44 @@ fn busy() -> Host {
         ("20003", no_quota()),
         ("20004", quota(9_000)),
     ]);
-    for name in ["20000", "20001", "20002", "20003", "20004"] {
-        host.send(name, Direction::In, 700);
-        host.send(name, Direction::Out, 300);
+    host.tc(|tc| {
+        tc.add_interface("eth0");
+        tc.choose("eth0", "mq", &["fq", "sfq"]);
+        tc.uplinks.insert("eth0".to_owned());
+    });
+    let max = ContractSettings {
+        mode: Some(Mode::Max),
+        ..quota(1 << 31)
+    };
+    for (name, settings) in [
+        ("vip", quota(60_000)),
+        ("duo", max),
+        ("dry", quota(1_000)),
+        ("free", no_quota()),
+    ] {
+        host.request(&add_group(name, settings));
+    }
+    host.request(&add("20005,20006", in_group("vip")));
+    host.request(&add("20007", in_group("duo")));
+    host.request(&add("20008", in_group("dry")));
+    host.request(&add("20009", in_group("free")));
+    host.request(&set("20005", limit("5M")));
+    for service in host.config().services.into_keys() {
+        host.send(&service.to_string(), Direction::In, 700);
+        host.send(&service.to_string(), Direction::Out, 300);
     }
     host.request(&set_used("20001", 4_321));
+    host.request(&set_group_used("vip", 4_321));
     host.request(&Request::Block {
         ports: some("20004"),
     });
     host.tick();
-    assert!(host.ledger("20000").spent.is_some());
+    assert!(host.ledger("20000").account.spent.is_some());
+    assert!(host.saved().unwrap().groups[&group("dry")].spent.is_some());
     host
 }
 
-fn requests() -> Vec<Request> {
+pub(crate) fn requests() -> Vec<Request> {
     let mut requests = vec![
         add("20010", quota(1_000)),
         add("20010,20011", no_quota()),
@@ -59,6 +90,7 @@ fn requests() -> Vec<Request> {
         set_used("20003", 77),
         set_used("20004", 77),
     ];
+    requests.extend(group_requests());
     for ports in ["20000", "20001", "20002", "20003", "20004", "all"] {
         let ports = match ports {
             "all" => Selection::All,
@@ -85,54 +117,144 @@ fn requests() -> Vec<Request> {
     requests
 }
 
+/// What concerns groups and limits.
+fn group_requests() -> Vec<Request> {
+    let factor = ContractSettings {
+        factor: Some("1.5".parse().unwrap()),
+        ..ContractSettings::default()
+    };
+    let both = Settings {
+        limit: limit("6M").limit,
+        ..in_group("duo")
+    };
+    let mut requests = vec![
+        add_group("new", quota(5_000)),
+        set_group("vip", quota(100)),
+        set_group("vip", quota(40_000)),
+        set_group("vip", no_quota()),
+        set_group("vip", mode(Mode::Out)),
+        set_group("vip", mode(Mode::Max)),
+        set_group("vip", factor),
+        set_group("duo", mode(Mode::Both)),
+        set_group("duo", quota(100)),
+        set_group("dry", quota(3_000)),
+        set_group("free", quota(1 << 32)),
+        set_group_used("vip", 0),
+        set_group_used("dry", 0),
+        set_group_used("free", 77),
+        reset_group("vip"),
+        reset_group("dry"),
+        add("20010,20011", in_group("vip")),
+        set("20000", in_group("vip")),
+        set("20002", in_group("vip")),
+        set("20003", in_group("dry")),
+        set("20006", in_group("duo")),
+        set("20005", both),
+        set("20006", alone()),
+        set("20006,20008", alone()),
+        set("20003", limit("4M")),
+        set("20005", limit("4M")),
+        set("20005", no_limit()),
+        set("20001,20006", limit_in("4M")),
+        Request::SetClassifier("fwmark".parse().unwrap()),
+    ];
+    for ports in ["20005", "20008"] {
+        requests.push(Request::Delete { ports: some(ports) });
+        requests.push(Request::Block { ports: some(ports) });
+    }
+    requests
+}
+
+/// The services that are used all the time: one on its own, one in a group.
+const USED: [&str; 2] = ["20002", "20006"];
+
 fn with_traffic(fate: Fate) -> Script {
+    let packets = USED.map(|name| Packet {
+        ports: ports(name),
+        direction: Direction::Out,
+        bytes: 10,
+    });
     Script {
         fate,
-        packet: Some(Packet {
-            ports: ports("20002"),
-            direction: Direction::Out,
-            bytes: 10,
-        }),
+        packets: packets.into(),
         ..Script::default()
     }
 }
 
-fn by_ports(reports: Vec<Report>) -> BTreeMap<PortRange, Report> {
-    let reports = reports.into_iter();
-    reports.map(|report| (report.ports, report)).collect()
+/// What the operator sees, and what passed until he saw it.
+#[derive(Debug)]
+struct Seen {
+    services: BTreeMap<PortRange, Report>,
+    groups: BTreeMap<GroupName, GroupReport>,
+    passed: [Usage; 2],
+    closed: Vec<ClosedPeriod>,
 }
 
-/// Returns a report as it must be after `counted` more bytes.
-fn grown(mut report: Report, counted: Usage) -> Report {
-    report.usage.incoming += counted.incoming;
-    report.usage.outgoing += counted.outgoing;
-    let counted = match report.mode {
-        Mode::Both => counted.incoming + counted.outgoing,
-        Mode::Out => counted.outgoing,
-    };
-    report.billed += counted;
-    report
+impl Seen {
+    fn on(host: &mut Host) -> Self {
+        let view = host.run(Script::default(), Pm::view).done();
+        let services = view.reports.into_iter();
+        let groups = view.groups.into_iter();
+        Self {
+            services: services.map(|report| (report.ports, report)).collect(),
+            groups: groups.map(|report| (report.name.clone(), report)).collect(),
+            passed: USED.map(|name| host.passed(name)),
+            closed: host.closed(),
+        }
+    }
+
+    /// Returns what must be seen when so much has passed.
+    fn grown(mut self, passed: [Usage; 2]) -> Self {
+        for (name, (before, now)) in USED.iter().zip(self.passed.into_iter().zip(passed)) {
+            let report = self.services.get_mut(&ports(name)).unwrap();
+            let counted = now.since(before);
+            grow(
+                &mut report.usage,
+                &mut report.billed,
+                report.tariff,
+                report.adjust,
+                counted,
+            );
+            let group = report
+                .group
+                .as_ref()
+                .and_then(|name| self.groups.get_mut(name));
+            if let Some(group) = group {
+                grow(
+                    &mut group.usage,
+                    &mut group.billed,
+                    group.tariff,
+                    group.adjust,
+                    counted,
+                );
+            }
+        }
+        self.passed = passed;
+        self
+    }
 }
 
-fn assert_as_before(host: &mut Host, before: &[Report], passed: &Usage, when: &str) {
-    let view = host.run(Script::default(), Engine::view).done();
-    let now = by_ports(view.reports);
-    let mut wanted = by_ports(before.to_vec());
-    let counted = host.passed("20002");
-    let counted = Usage {
-        incoming: counted.incoming - passed.incoming,
-        outgoing: counted.outgoing - passed.outgoing,
-    };
-    let busy = wanted.remove(&ports("20002")).unwrap();
-    wanted.insert(ports("20002"), grown(busy, counted));
-    assert_eq!(now, wanted, "{when}");
+/// Makes a report's figures what they must be after `counted` more bytes.
+fn grow(usage: &mut Usage, billed: &mut u64, tariff: Tariff, adjust: i64, counted: Usage) {
+    *usage = usage.plus(counted);
+    let sum = tariff.bill(usage.incoming, usage.outgoing);
+    *billed = sum.saturating_add_signed(adjust);
+}
+
+fn assert_as_before(host: &mut Host, before: Seen, when: &str) -> Seen {
+    let now = Seen::on(host);
+    let wanted = before.grown(now.passed);
+    assert_eq!(now.services, wanted.services, "{when}");
+    assert_eq!(now.groups, wanted.groups, "{when}");
+    assert_eq!(now.closed, wanted.closed, "{when}");
+    now
 }
 
 /// Asserts that packets pass where pm says that a service is open, and nowhere else.
 fn assert_passage(host: &Host, when: &str) {
     let state = host.saved().unwrap();
     for (ports, service) in host.config().services {
-        let open = is_open(&service, &state.ledgers[&ports]);
+        let open = is_open(&service, &state.ledgers[&ports], &state);
         let passes = host.send(&ports.to_string(), Direction::Out, 1);
         assert_eq!(passes, open, "{when}: service {ports}");
     }
@@ -145,8 +267,9 @@ fn a_refused_request_leaves_no_trace() {
         for refused in 0.. {
             let mut host = busy.copy();
             let when = format!("`{request}`, batch {refused} refused");
-            let before = host.run(Script::default(), Engine::view).done().reports;
-            let (config, passed) = (host.config(), host.passed("20002"));
+            let before = Seen::on(&mut host);
+            let mut books = Books::of(&host);
+            let config = host.config();
             let end = host.run_request(&request, with_traffic(Fate::Refuse(refused)));
             let calls = host.calls();
             if !calls.met {
@@ -156,7 +279,8 @@ fn a_refused_request_leaves_no_trace() {
             if calls.batches[refused].is_cleanup() {
                 let done = end.done();
                 // Where several were to be deleted at once, each was tried again on its own.
-                let several = calls.batches[refused].delete_rooms.len() > 1;
+                let cleanup = &calls.batches[refused];
+                let several = cleanup.delete_rooms.len() + cleanup.delete_quotas.len() > 1;
                 assert_eq!(done.leftover.is_empty(), several, "{when}");
                 host.tick();
                 assert_eq!(host.config(), done.after, "{when}");
@@ -165,10 +289,12 @@ fn a_refused_request_leaves_no_trace() {
                 continue;
             }
             end.failed();
+            books.follow(&host, &when);
             assert_eq!(host.config(), config, "{when}");
-            assert_as_before(&mut host, &before, &passed, &when);
+            let before = assert_as_before(&mut host, before, &when);
             host.tick();
-            assert_as_before(&mut host, &before, &passed, &when);
+            books.follow(&host, &when);
+            assert_as_before(&mut host, before, &when);
             assert_no_room_too_many(&host, &when);
             assert_passage(&host, &when);
             // The same again, when nothing hinders it.
@@ -179,15 +305,40 @@ fn a_refused_request_leaves_no_trace() {
     }
 }
 
-/// Asserts that an open service has one room, and another none.
+/// Asserts that an open service has one room, and another none, and that every quota is named, or
+/// a group's whose members are all blocked.
 fn assert_no_room_too_many(host: &Host, when: &str) {
     let state = host.saved().unwrap();
     let services = host.config().services.into_iter();
-    let open = services.filter(|(ports, service)| is_open(service, &state.ledgers[ports]));
+    let open = services.filter(|(ports, service)| is_open(service, &state.ledgers[ports], &state));
     let open: Vec<PortRange> = open.map(|(ports, _)| ports).collect();
     let rooms = host.kernel(|kernel| kernel.rooms()).into_iter();
     let rooms: Vec<PortRange> = rooms.map(|room| room.ports).collect();
     assert_eq!(rooms, open, "{when}");
+    let installed = host.kernel(|kernel| kernel.installed());
+    let rooms = installed
+        .rooms
+        .values()
+        .filter_map(|room| room.intact.as_ref());
+    let named = rooms.flat_map(|room| room.metering.iter().flat_map(Metering::quotas));
+    let named: BTreeSet<QuotaId> = named.collect();
+    for quota in installed
+        .quotas
+        .keys()
+        .filter(|quota| !named.contains(quota))
+    {
+        let Holder::Group(name) = &quota.holder else {
+            panic!("{when}: nothing names {quota}")
+        };
+        let account = &state.groups[name];
+        assert!(account.spent.is_none(), "{when}: nothing names {quota}");
+        let config = host.config();
+        let mut members = config.members(name).map(|ports| &config.services[&ports]);
+        assert!(
+            members.all(|member| member.blocked),
+            "{when}: nothing names {quota}"
+        );
+    }
 }
 
 /// Nor does one that fails at anything else than a batch.
@@ -198,22 +349,26 @@ fn a_request_that_fails_leaves_no_trace() {
         for moment in 0.. {
             let mut host = busy.copy();
             let when = format!("`{request}`, failing in moment {moment}");
-            let before = host.run(Script::default(), Engine::view).done().reports;
-            let (config, passed) = (host.config(), host.passed("20002"));
+            let before = Seen::on(&mut host);
+            let mut books = Books::of(&host);
+            let config = host.config();
             let end = host.run_request(&request, with_traffic(Fate::Fail(moment)));
             if !host.calls().met {
                 end.done();
                 break;
             }
+            books.follow(&host, &when);
             if let End::Failed(_) = end {
                 assert_eq!(host.config(), config, "{when}");
                 host.tick();
+                books.follow(&host, &when);
                 // What passes while its service is unlinked to be deleted is nobody's bill.
                 if !matches!(request, Request::Delete { .. }) {
-                    assert_as_before(&mut host, &before, &passed, &when);
+                    assert_as_before(&mut host, before, &when);
                 }
             }
             host.tick();
+            books.follow(&host, &when);
             assert_no_room_too_many(&host, &when);
             assert_passage(&host, &when);
         }
@@ -227,8 +382,11 @@ fn one_tick_after_any_death_what_is_open_passes() {
         for moment in 0.. {
             let mut host = busy.copy();
             let when = format!("`{request}`, killed in moment {moment}");
+            let mut books = Books::of(&host);
             let end = host.run_request(&request, with_traffic(Fate::Die(moment)));
+            books.follow(&host, &when);
             host.tick();
+            books.follow(&host, &when);
             assert_passage(&host, &when);
             assert_no_room_too_many(&host, &when);
             if let End::Done(_) = end {
@@ -245,18 +403,30 @@ fn a_death_between_two_saves_loses_nothing() {
     for request in requests() {
         let mut host = busy.copy();
         let when = format!("`{request}`");
-        let before = host.run(Script::default(), Engine::view).done().reports;
+        let before = Seen::on(&mut host);
+        let mut books = Books::of(&host);
         let config = host.config();
         let after = request.apply(&config, &Default::default());
         config_file::save(&host.paths, &after.unwrap()).unwrap();
         host.tick();
-        for report in host.run(Script::default(), Engine::view).done().reports {
-            let before = before.iter().find(|before| before.ports == report.ports);
-            if let Some(before) = before {
+        books.follow(&host, &when);
+        let now = Seen::on(&mut host);
+        for (ports, report) in now.services {
+            let before = before.services.get(&ports);
+            // Who changes groups begins anew.
+            if let Some(before) = before.filter(|before| before.group == report.group) {
                 assert_eq!(report.usage.incoming, before.usage.incoming, "{when}");
                 // Without a correction, another mode bills another sum.
-                if report.mode == before.mode || before.adjust != 0 {
-                    assert_eq!(report.billed, before.billed, "{when}: {}", report.ports);
+                if report.tariff == before.tariff || before.adjust != 0 {
+                    assert_eq!(report.billed, before.billed, "{when}: {ports}");
+                }
+            }
+        }
+        for (name, report) in now.groups {
+            if let Some(before) = before.groups.get(&name) {
+                assert_eq!(report.usage.incoming, before.usage.incoming, "{when}");
+                if report.tariff == before.tariff || before.adjust != 0 {
+                    assert_eq!(report.billed, before.billed, "{when}: group {name}");
                 }
             }
         }
@@ -274,19 +444,23 @@ fn one_tick_after_races_what_is_open_passes() {
             for times in [1, 2, 8, 9, 10, 11] {
                 let mut host = busy.copy();
                 let when = format!("`{request}`, {times} races from batch {first} on");
-                let before = host.run(Script::default(), Engine::view).done().reports;
-                let passed = host.passed("20002");
+                let before = Seen::on(&mut host);
+                let mut books = Books::of(&host);
                 let config = host.config();
                 let race = Fate::Race { first, times };
-                if let End::Failed(_) = host.run_request(&request, with_traffic(race)) {
+                let end = host.run_request(&request, with_traffic(race));
+                books.follow(&host, &when);
+                if let End::Failed(_) = end {
                     assert_eq!(host.config(), config, "{when}");
                     host.tick();
+                    books.follow(&host, &when);
                     // What passes while its service is unlinked to be deleted is nobody's bill.
                     if !matches!(request, Request::Delete { .. }) {
-                        assert_as_before(&mut host, &before, &passed, &when);
+                        assert_as_before(&mut host, before, &when);
                     }
                 }
                 host.tick();
+                books.follow(&host, &when);
                 assert_passage(&host, &when);
                 assert_no_room_too_many(&host, &when);
             }
@@ -324,6 +498,52 @@ fn a_room_that_somebody_holds_on_to_hinders_nobody() {
     }
 }
 
+/// Somebody's own rules name quotas, so that these cannot be deleted for as long. Who must have
+/// new ones, and has no other name left for them, is told why he cannot.
+#[test]
+fn a_quota_that_somebody_holds_on_to_hinders_nobody_else() {
+    let busy = busy();
+    let fate = Fate::RefuseDeletingQuotas(Variant::A);
+    let changes = [quota(60_000), no_quota(), mode(Mode::Out), mode(Mode::Max)];
+    let about = |name: &str, settings| match name {
+        "vip" => set_group("vip", settings),
+        name => set(name, settings),
+    };
+    for name in ["20001", "20002", "vip"] {
+        let mut host = busy.copy();
+        let mut books = Books::of(&host);
+        let mut held = 0;
+        for round in 0..3 {
+            for settings in changes {
+                let request = about(name, settings);
+                let when = format!("`{request}` in round {round}");
+                let config = host.config();
+                let end = host.run_request(&request, with_traffic(fate));
+                let is_met = host.calls().met;
+                held += usize::from(is_met);
+                match end {
+                    End::Done(done) => assert_eq!(done.leftover.is_empty(), !is_met, "{when}"),
+                    End::Failed(error) => {
+                        assert!(error.to_string().contains("busy"), "{when}: {error}");
+                        assert_eq!(host.config(), config, "{when}");
+                    }
+                    End::Died => panic!("{when}"),
+                }
+                books.follow(&host, &when);
+                let done = Task::Tick.run(&mut host, with_traffic(fate)).done();
+                assert_eq!(done.leftover.is_empty(), !host.calls().met, "{when}");
+                books.follow(&host, &when);
+                assert_passage(&host, &when);
+            }
+        }
+        assert!(held > 0, "{name}");
+        host.tick();
+        host.tick();
+        assert_no_room_too_many(&host, "afterwards");
+        assert_passage(&host, "afterwards");
+    }
+}
+
 /// While a room is held on to, its service's usage and quota are right all the same.
 #[test]
 fn a_quota_holds_although_a_room_cannot_be_deleted() {
@@ -343,7 +563,7 @@ fn a_quota_holds_although_a_room_cannot_be_deleted() {
     host.run_tick(with_traffic(fate)).done();
     host.tick();
     let passed = host.passed("20003");
-    assert_eq!(host.ledger("20003").usage, passed);
+    assert_eq!(host.ledger("20003").account.usage, passed);
     assert_eq!(passed.incoming + passed.outgoing, 20_000);
 }
 

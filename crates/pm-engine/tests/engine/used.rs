@@ -1,14 +1,14 @@
 //! The figure that the operator said was used.
 
 use pm_core::config::Mode;
-use pm_core::request::Settings;
+use pm_core::request::ContractSettings;
 use pm_core::ruleset::Direction;
 
 use crate::backend::{Fate, Script};
 use crate::host::{End, Host};
 use crate::requests::{mode, no_quota, quota, set, set_used};
 
-fn corrected(settings: Settings) -> Host {
+fn corrected(settings: ContractSettings) -> Host {
     let mut host = Host::with(&[("20000", settings)]);
     host.send("20000", Direction::In, 5_000);
     host.send("20000", Direction::Out, 300);
@@ -18,7 +18,7 @@ fn corrected(settings: Settings) -> Host {
 }
 
 /// Without a quota, held while it moves, and not.
-fn kinds() -> [Settings; 3] {
+fn kinds() -> [ContractSettings; 3] {
     [no_quota(), quota(100_000), quota(1 << 32)]
 }
 
@@ -55,9 +55,9 @@ fn a_figure_that_was_set_survives_a_change_of_mode_that_was_cut_short() {
     }
 }
 
-fn survives_a_change_that_was_cut_short(settings: &Settings) {
+fn survives_a_change_that_was_cut_short(settings: &ContractSettings) {
     for moment in 0.. {
-        let mut host = corrected(settings.clone());
+        let mut host = corrected(*settings);
         let script = Script {
             fate: Fate::Die(moment),
             ..Script::default()
@@ -68,7 +68,7 @@ fn survives_a_change_that_was_cut_short(settings: &Settings) {
         assert_eq!(
             report.billed, 70_020,
             "killed in moment {moment}, mode {}",
-            report.mode
+            report.tariff.mode
         );
         if matches!(end, End::Done(_)) {
             break;

@@ -10,7 +10,13 @@
 
 mod damage;
 mod figures;
+mod forward;
+mod nat;
 mod packets;
+mod policing;
+mod refit;
 mod refusal;
 mod ruleset;
 mod support;
+mod wanted;
+mod wire;

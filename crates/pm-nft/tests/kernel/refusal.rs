@@ -12,7 +12,7 @@ use crate::support::*;
 fn a_change_in_between_is_noticed() {
     in_namespace(|nftables| {
         let (generation, installed) = nftables.inspect().unwrap();
-        let changes = changes(&installed, &sample());
+        let changes = sample().changes(&installed);
         nft("add table inet other\n");
         assert!(matches!(
             nftables.apply(&changes, generation),
@@ -27,15 +27,94 @@ fn a_refusal_names_the_object() {
     in_namespace(|nftables| {
         converge(nftables, &sample());
         let (generation, before) = nftables.inspect().unwrap();
-        let id = room(ports("20000"), Variant::A);
-        let changes = Changes {
-            create_rooms: [(id, Room::default())].into(),
-            ..Changes::default()
+        let id = room("20000", Variant::A);
+        let policed = Room {
+            policing: Policing {
+                incoming: Some(625_000),
+                outgoing: None,
+            },
+            ..Room::default()
         };
-        let error = nftables.apply(&changes, generation).unwrap_err();
-        let text = error.to_string();
-        assert!(text.starts_with("cannot add counter in_20000: "), "{text}");
-        assert!(text.contains("File exists"), "{text}");
+        let forwarding = |to| {
+            let from = InstalledForwarding::default();
+            Some(ForwardingChange {
+                from,
+                to,
+                anew: false,
+            })
+        };
+        let routed = Forwarding {
+            dnat: false,
+            routed: [ports("9")].into(),
+        };
+        let translated = Forwarding {
+            dnat: true,
+            ..Forwarding::default()
+        };
+        let changes = Changes::default;
+        for (what, why, changes) in [
+            (
+                "add counter in_20000",
+                "File exists",
+                Changes {
+                    create_rooms: [(id, Room::default())].into(),
+                    ..changes()
+                },
+            ),
+            (
+                "add limit l_in_20000_625000",
+                "File exists",
+                Changes {
+                    create_rooms: [(id, policed)].into(),
+                    ..changes()
+                },
+            ),
+            (
+                "add quota q_group_vip_201",
+                "File exists",
+                Changes {
+                    create_quotas: [(quota("group vip 1", Metered::Both), 1)].into(),
+                    ..changes()
+                },
+            ),
+            (
+                "delete quota q_20000",
+                "busy",
+                Changes {
+                    delete_quotas: [quota("20000", Metered::Both)].into(),
+                    ..changes()
+                },
+            ),
+            (
+                "change quota q_20000",
+                "too large",
+                Changes {
+                    move_limits: [(quota("20000", Metered::Both), u64::MAX)].into(),
+                    ..changes()
+                },
+            ),
+            (
+                "add set routed",
+                "File exists",
+                Changes {
+                    forwarding: forwarding(routed),
+                    ..changes()
+                },
+            ),
+            (
+                "add chain forward",
+                "File exists",
+                Changes {
+                    forwarding: forwarding(translated),
+                    ..changes()
+                },
+            ),
+        ] {
+            let error = nftables.apply(&changes, generation).unwrap_err();
+            let text = error.to_string();
+            assert!(text.starts_with(&format!("cannot {what}: ")), "{text}");
+            assert!(text.contains(why), "{text}");
+        }
         assert_eq!(nftables.inspect().unwrap(), (generation, before));
     });
 }
@@ -80,7 +159,7 @@ fn commits_of_others_only_delay_a_reading() {
             busy.store(false, std::sync::atomic::Ordering::Relaxed);
         });
         assert_eq!(nftables.read().unwrap().table.unwrap().quotas.len(), 500);
-        assert_eq!(nftables.inspect().unwrap().1, expected(&many(500)));
+        assert_eq!(nftables.inspect().unwrap().1, many(500).expected());
     });
 }
 
@@ -116,7 +195,7 @@ fn unprivileged_half() {
         nftables.inspect(),
         Err(BackendError::Permission(_))
     ));
-    let changes = changes(&Installed::default(), &sample());
+    let changes = sample().changes(&Installed::default());
     assert!(matches!(
         nftables.apply(&changes, 1),
         Err(BackendError::Permission(_))

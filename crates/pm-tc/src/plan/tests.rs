@@ -4,6 +4,7 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
 use super::*;
+use crate::MarkField;
 use crate::installed::{InstalledClass, InstalledFilter, Interface};
 
 fn kernel(fq_codel: bool) -> Kernel {
@@ -245,6 +246,25 @@ proptest! {
             let other = matches!(request, Request::SetClass { minor, .. } if minor != DEFAULT_MINOR);
             prop_assert!(after || !other);
         }
+    }
+
+    /// What the host's owner chose is never exchanged for the kernel's default, which would then
+    /// be recorded as his: wherever it stops, pm's tree stands there or his own root.
+    #[test]
+    fn no_prefix_loses_the_owners_root(
+        host in prop_oneof![any_host(), any_mq()], tree in any_tree(), shape in any_shape(),
+    ) {
+        let mut installed = on(tree);
+        for request in plan(&installed, &shape, Some(&host), &kernel(true)) {
+            step(&mut installed, &request);
+            if let Root::Host(found) = &installed.root && !host.is_default() {
+                prop_assert_eq!((&found.kind, found.handle), (&host.kind, host.handle));
+            }
+        }
+        let requests = withdraw(&installed, Some(&host));
+        run(&mut installed, &requests);
+        let left = if host.is_default() { HostQdisc::default() } else { host };
+        prop_assert_eq!(installed.root, Root::Host(left));
     }
 
     /// So it does when it stops on the way.

@@ -46,7 +46,7 @@ fn classes_come_change_and_go() {
                 "{}",
                 leaf("one", "1")
             );
-            assert!(leaf("one", "10").ends_with(" limit 1250000b"));
+            assert!(leaf("one", "10").ends_with(" limit 2500000b"));
         }
         let before = [
             class("one", "1"),

@@ -1,0 +1,222 @@
+//! What an error is answered with.
+
+use super::*;
+use pm_core::backend::{BackendError, ShapingError};
+use pm_core::config::{Config, ConfigError};
+use pm_core::port::PortRange;
+use pm_core::request::Refusal;
+use pm_store::locks::LockKind;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+fn ports(text: &str) -> PortRange {
+    text.parse().unwrap()
+}
+
+fn refused() -> Box<io::Error> {
+    Box::new(io::Error::from_raw_os_error(1))
+}
+
+fn all(errors: impl IntoIterator<Item = anyhow::Error>) -> String {
+    let texts: Vec<_> = errors.into_iter().map(|error| text(&error)).collect();
+    texts.join("\n\n")
+}
+
+#[test]
+fn a_refusal_says_why_and_what_to_do() {
+    let (port, range) = (ports("80"), ports("30000-30100"));
+    let refusals = [
+        Refusal::Overlap {
+            wanted: port,
+            existing: port,
+        },
+        Refusal::Overlap {
+            wanted: ports("30050"),
+            existing: range,
+        },
+        Refusal::Unknown(port),
+        Refusal::Partial {
+            wanted: ports("30050"),
+            existing: range,
+        },
+        Refusal::Ssh {
+            ports: ports("20-25"),
+            ssh_port: 22,
+        },
+        Refusal::Spent(port),
+        Refusal::NoToday("every 30 days".parse().unwrap()),
+        Refusal::NoToday("every 3 months on 15".parse().unwrap()),
+        Refusal::Nothing,
+        Refusal::UsedOfSeveral,
+        Refusal::UsedWithGroup,
+        Refusal::NoServices,
+        Refusal::NoSuchGroup("vip".parse().unwrap()),
+        Refusal::NoSuchGroup("it's 租户 甲".parse().unwrap()),
+        Refusal::GroupExists("vip".parse().unwrap()),
+        Refusal::HasMembers {
+            group: "vip".parse().unwrap(),
+            members: vec![port, range],
+        },
+        Refusal::HasMembers {
+            group: "vip".parse().unwrap(),
+            members: (80..90).map(|port| ports(&port.to_string())).collect(),
+        },
+        Refusal::Member {
+            ports: port,
+            group: "vip one".parse().unwrap(),
+        },
+        Refusal::NoShaping(ShapingError::Unsupported(refused()).to_string()),
+    ];
+    let errors = refusals.map(|refusal| EngineError::Refused(refusal).into());
+    insta::assert_snapshot!(all(errors));
+}
+
+#[test]
+fn a_refusal_of_the_kernel_says_what_was_tried() {
+    let kernel = || BackendError::Kernel {
+        context: "cannot make chain in_80".into(),
+        source: refused(),
+    };
+    let errors = [
+        BackendError::Permission(refused()).into(),
+        EngineError::Kernel(BackendError::Permission(refused())).into(),
+        EngineError::Kernel(BackendError::Unsupported(refused())).into(),
+        EngineError::Kernel(BackendError::ForeignTable).into(),
+        EngineError::Kernel(BackendError::Raced).into(),
+        EngineError::Kernel(kernel()).into(),
+        EngineError::RolledBack(Box::new(kernel().into())).into(),
+        EngineError::OldKernel {
+            release: "4.19.0-26-amd64".into(),
+        }
+        .into(),
+        EngineError::Unsettled { rounds: 10 }.into(),
+    ];
+    insta::assert_snapshot!(all(errors));
+}
+
+fn shaping() -> [ShapingError; 5] {
+    [
+        ShapingError::Unsupported(refused()),
+        ShapingError::NoFwClassifier(refused()),
+        ShapingError::Permission(refused()),
+        ShapingError::ForeignQdisc {
+            interface: "eth0".into(),
+            kind: "hfsc".into(),
+        },
+        ShapingError::Kernel(refused()),
+    ]
+}
+
+#[test]
+fn a_refusal_of_traffic_control_says_what_to_do() {
+    insta::assert_snapshot!(all(
+        shaping().map(|error| EngineError::Shaping(error).into())
+    ));
+}
+
+#[test]
+fn limits_that_are_not_in_force_are_told_beside_the_rest() {
+    let problems = shaping().map(EngineError::Shaping);
+    let problems = problems.iter().chain([&EngineError::NoUplink]);
+    let texts: Vec<_> = problems.map(problem).collect();
+    insta::assert_snapshot!(texts.join("\n\n"));
+}
+
+#[test]
+fn a_failure_of_the_disk_says_which_file() {
+    let config = || PathBuf::from("/etc/port_monitor/config.json");
+    let state = || PathBuf::from("/var/lib/port_monitor/state.db");
+    let why = || "the system's words".to_owned();
+    let parse = |text: &str| Config::parse(text).unwrap_err();
+    let errors = [
+        StoreError::ConfigUnreadable {
+            path: config(),
+            why: io::Error::from_raw_os_error(13),
+        },
+        StoreError::ConfigNotUtf8 {
+            path: config(),
+            line: 7,
+        },
+        StoreError::ConfigInvalid {
+            path: config(),
+            why: parse("{\"schema\": 1,\n\"services\": {\"80\": {\"quota\": \"5XB\"}}}"),
+        },
+        StoreError::ConfigInvalid {
+            path: config(),
+            why: parse(r#"{"schema":1,"services":{"80":{"group":"vip one"}}}"#),
+        },
+        StoreError::ConfigNewer {
+            path: config(),
+            why: ConfigError::NewerSchema { found: 2 },
+        },
+        StoreError::ConfigOfPmSh {
+            path: config(),
+            why: ConfigError::PmSh,
+        },
+        StoreError::ConfigRefused {
+            path: config(),
+            why: parse(r#"{"schema":1,"services":{"80":{},"80-90":{}}}"#),
+        },
+        StoreError::Linked {
+            path: config(),
+            target: "/srv/pm.json".into(),
+            option: "--config-dir",
+        },
+        StoreError::WrongKind {
+            path: config(),
+            expected: "file",
+        },
+        StoreError::NotPrivate {
+            path: "/tmp/pm".into(),
+        },
+        StoreError::Permission {
+            action: "save",
+            path: config(),
+            why: why(),
+        },
+        StoreError::DiskFull {
+            action: "save",
+            path: state(),
+            why: why(),
+        },
+        StoreError::Io {
+            action: "read",
+            path: state(),
+            why: why(),
+        },
+        StoreError::Locked {
+            action: "open",
+            path: state(),
+        },
+        StoreError::Damaged {
+            path: state(),
+            why: why(),
+        },
+        StoreError::Foreign { path: state() },
+        StoreError::NewerSchema {
+            path: state(),
+            found: 9,
+            known: 1,
+        },
+        StoreError::OlderSchema {
+            path: state(),
+            found: 1,
+        },
+        StoreError::Superseded { path: state() },
+        StoreError::Database {
+            action: "save",
+            path: state(),
+            why: why(),
+        },
+        StoreError::Held {
+            kind: LockKind::Tick,
+            path: "/run/port_monitor/tick.lock".into(),
+            holder: "process 4711 (pm monitor)".into(),
+            waited: Duration::from_secs(10),
+        },
+    ];
+    let stale = stale_config(&errors[2]);
+    let errors = errors.map(|error| EngineError::Store(error).into());
+    insta::assert_snapshot!(all(errors) + "\n\n" + &stale);
+}

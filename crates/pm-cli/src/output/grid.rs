@@ -1,0 +1,164 @@
+//! Tables that fit a terminal: what is least needed is left out, what is longest is cut short.
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Row, Table, Width};
+
+/// What stands between two columns.
+const GAP: u16 = 2;
+
+/// What is left at least of a column whose cells may be cut short.
+const SHORTEST: u16 = 8;
+
+/// What is left of a name before columns are left out.
+const SHORT_NAME: u16 = 16;
+
+/// What is left of it after that: the longest range is never cut short.
+const SHORTEST_NAME: u16 = 13;
+
+/// One column.
+#[derive(Debug)]
+pub(super) struct Column {
+    header: &'static str,
+    cells: Vec<String>,
+    kind: Kind,
+    /// When it is left out of a table that is too wide: the lowest number first; `None`: never.
+    rank: Option<u8>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Kind {
+    /// Whole, to the left.
+    Word,
+    /// Whole, to the right.
+    Number,
+    /// Cut short before columns are left out, and no further than that.
+    Name,
+    /// Takes what is left.
+    Prose,
+}
+
+impl Column {
+    /// Returns a column of words, to the left.
+    pub(super) fn words(header: &'static str, cells: impl Iterator<Item = String>) -> Self {
+        Self::new(header, cells, Kind::Word)
+    }
+
+    /// Returns a column of numbers, to the right.
+    pub(super) fn numbers(header: &'static str, cells: impl Iterator<Item = String>) -> Self {
+        Self::new(header, cells, Kind::Number)
+    }
+
+    /// Returns a column of names, of which long ones may be cut short.
+    pub(super) fn names(header: &'static str, cells: impl Iterator<Item = String>) -> Self {
+        Self::new(header, cells, Kind::Name)
+    }
+
+    /// Returns a column of text, which is cut short to what the others leave.
+    pub(super) fn prose(header: &'static str, cells: impl Iterator<Item = String>) -> Self {
+        Self::new(header, cells, Kind::Prose)
+    }
+
+    fn new(header: &'static str, cells: impl Iterator<Item = String>, kind: Kind) -> Self {
+        Self {
+            header,
+            cells: cells.collect(),
+            kind,
+            rank: None,
+        }
+    }
+
+    /// Lets the column be left out where the table is too wide, those of low rank first.
+    pub(super) fn rank(mut self, rank: u8) -> Self {
+        self.rank = Some(rank);
+        self
+    }
+}
+
+/// Returns the table of `columns`: a line each row.
+///
+/// `width` is in columns of the terminal; `None`: the terminal's, or as wide as it takes where
+/// there is none.
+pub(super) fn render(mut columns: Vec<Column>, width: Option<u16>) -> String {
+    let mut table = filled(&columns, width);
+    let mut widths = table.column_max_content_widths();
+    if let Some(available) = table.width() {
+        while needed(&columns, &widths) > available
+            && let Some(lowest) = columns.iter().filter_map(|column| column.rank).min()
+        {
+            columns.retain(|column| column.rank != Some(lowest));
+            table = filled(&columns, width);
+            widths = table.column_max_content_widths();
+        }
+        constrain(&mut table, &columns, &widths, Some(available));
+    } else {
+        constrain(&mut table, &columns, &widths, None);
+    }
+    table.trim_fmt()
+}
+
+fn filled(columns: &[Column], width: Option<u16>) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_truncation_indicator("…")
+        .set_header(one_high(columns.iter().map(|column| column.header).into()));
+    if let Some(width) = width {
+        table.set_width(width);
+    }
+    let rows = columns.first().map_or(0, |column| column.cells.len());
+    for row in 0..rows {
+        let cells = columns.iter().filter_map(|column| column.cells.get(row));
+        table.add_row(one_high(cells.into()));
+    }
+    table
+}
+
+fn one_high(mut row: Row) -> Row {
+    row.max_height(1);
+    row
+}
+
+/// Returns how wide the table is at least.
+fn needed(columns: &[Column], widths: &[u16]) -> u16 {
+    let shortest = columns
+        .iter()
+        .zip(widths)
+        .map(|(column, &width)| match column.kind {
+            Kind::Word | Kind::Number => width,
+            Kind::Name => width.min(SHORT_NAME),
+            Kind::Prose => width.min(SHORTEST),
+        });
+    let gaps = GAP.saturating_mul(
+        u16::try_from(columns.len())
+            .unwrap_or(u16::MAX)
+            .saturating_sub(1),
+    );
+    shortest.fold(gaps, u16::saturating_add)
+}
+
+fn constrain(table: &mut Table, columns: &[Column], widths: &[u16], available: Option<u16>) {
+    let last = columns.len().saturating_sub(1);
+    let needed = needed(columns, widths);
+    let name_width = |width: u16| match available {
+        None => width,
+        Some(available) => width
+            .min(SHORT_NAME)
+            .saturating_add(available)
+            .saturating_sub(needed)
+            .clamp(width.min(SHORTEST_NAME), width),
+    };
+    let columns = columns.iter().zip(widths).enumerate();
+    for ((index, (column, &width)), shown) in columns.zip(table.column_iter_mut()) {
+        let gap = if index == last { 0 } else { GAP };
+        shown.set_padding((0, gap));
+        shown.set_constraint(match column.kind {
+            Kind::Prose => ColumnConstraint::LowerBoundary(Width::Fixed(SHORTEST + gap)),
+            Kind::Name => ColumnConstraint::Absolute(Width::Fixed(name_width(width) + gap)),
+            Kind::Word | Kind::Number => ColumnConstraint::ContentWidth,
+        });
+        if column.kind == Kind::Number {
+            shown.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+}

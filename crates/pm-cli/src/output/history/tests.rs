@@ -1,0 +1,205 @@
+//! What is said of earlier days and periods.
+
+use super::*;
+use crate::output::json;
+use pm_core::calendar::{Timestamp, Zone};
+use pm_core::config::{Mode, Tariff};
+use pm_core::history::{ClosedPeriod, DayTotal, RunningPeriod, Why};
+use pm_core::ledger::Usage;
+use pm_engine::History;
+use time::macros::date;
+
+/// 2026-09-30, 16:00 in UTC: midnight in Shanghai.
+const OCTOBER: i64 = 1_790_784_000;
+const DAY: i64 = 86_400;
+
+fn holder(text: &str) -> Holder {
+    text.parse().unwrap()
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_unix(seconds)
+}
+
+fn gigabytes(incoming: u64, outgoing: u64) -> Usage {
+    Usage {
+        incoming: incoming * 1_000_000_000,
+        outgoing: outgoing * 1_000_000_000,
+    }
+}
+
+fn closed(text: &str, began: Option<i64>, ended: i64, why: Why, usage: Usage) -> ClosedPeriod {
+    ClosedPeriod {
+        holder: holder(text),
+        began: began.map(at),
+        ended: at(ended),
+        why,
+        usage,
+        tariff: Tariff::default(),
+        adjust: 0,
+    }
+}
+
+fn running(text: &str, began: i64, usage: Usage) -> RunningPeriod {
+    RunningPeriod {
+        holder: holder(text),
+        began: Some(at(began)),
+        usage,
+        billed: usage.incoming + usage.outgoing,
+    }
+}
+
+fn history() -> History {
+    let config = r#"{"schema": 1, "groups": {"租户 甲 的 全部 服务": {"quota": "10GiB"}}, "services": {
+        "20000": {"quota": "100GB"},
+        "30000-30100": {"group": "租户 甲 的 全部 服务"}
+    }}"#;
+    let november = OCTOBER + 31 * DAY;
+    let tenant = "group 租户 甲 的 全部 服务";
+    History {
+        zone: pm_core::calendar::Zone::utc(),
+        config: Config::parse(config).unwrap(),
+        days: vec![
+            DayTotal {
+                date: date!(2026 - 11 - 02),
+                ports: "20000".parse().unwrap(),
+                usage: gigabytes(1, 2),
+            },
+            DayTotal {
+                date: date!(2026 - 11 - 01),
+                ports: "30000-30100".parse().unwrap(),
+                usage: Usage {
+                    incoming: 1 << 30,
+                    outgoing: 3 << 29,
+                },
+            },
+            DayTotal {
+                date: date!(2026 - 11 - 01),
+                ports: "20000".parse().unwrap(),
+                usage: Usage {
+                    incoming: 999,
+                    outgoing: 1,
+                },
+            },
+        ],
+        closed: vec![
+            ClosedPeriod {
+                tariff: Tariff {
+                    mode: Mode::Max,
+                    factor: "1.5".parse().unwrap(),
+                },
+                adjust: -1_000_000_000,
+                ..closed("20000", None, OCTOBER, Why::Calendar, gigabytes(7, 40))
+            },
+            closed(
+                tenant,
+                Some(OCTOBER),
+                november,
+                Why::Calendar,
+                gigabytes(5, 6),
+            ),
+            closed(
+                "30000-30100",
+                Some(OCTOBER),
+                november,
+                Why::Calendar,
+                gigabytes(5, 6),
+            ),
+            closed(
+                "20000",
+                Some(OCTOBER),
+                november,
+                Why::Calendar,
+                gigabytes(50, 49),
+            ),
+            closed(
+                "20000",
+                Some(november),
+                november + DAY,
+                Why::Operator,
+                gigabytes(1, 1),
+            ),
+            closed(
+                "9000",
+                Some(OCTOBER),
+                november,
+                Why::Regrouped,
+                gigabytes(1, 0),
+            ),
+            closed(
+                "9000",
+                Some(november),
+                november + 1,
+                Why::Deleted,
+                gigabytes(0, 1),
+            ),
+        ],
+        running: vec![
+            running("20000", november + DAY, gigabytes(0, 3)),
+            running("30000-30100", november, gigabytes(1, 1)),
+            running(tenant, november, gigabytes(1, 1)),
+        ],
+    }
+}
+
+fn shanghai() -> Zone {
+    Zone::named("Asia/Shanghai").unwrap()
+}
+
+fn periods_of(is_wanted: impl Fn(&Holder) -> bool) -> String {
+    let history = history();
+    let rows = periods::rows(&history, is_wanted);
+    periods::table(&rows, &history.config, &shanghai(), Some(80))
+}
+
+#[test]
+fn periods_are_those_of_each_service_and_group_in_order() {
+    insta::assert_snapshot!(periods_of(|_| true));
+}
+
+#[test]
+fn periods_of_one_service_are_summed_up() {
+    insta::assert_snapshot!(periods_of(|of| *of == holder("20000")));
+}
+
+#[test]
+fn days_are_in_order_and_summed_up() {
+    let history = history();
+    let table = |is_wanted: fn(&Holder) -> bool| {
+        let rows = days::rows(&history, is_wanted);
+        days::table(&rows, &history.config, Some(80))
+    };
+    let of_one = table(|of| *of == holder("30000-30100"));
+    insta::assert_snapshot!([table(|_| true), of_one].join("\n\n"));
+}
+
+#[test]
+fn a_sum_is_one_of_bytes_and_not_of_what_is_shown() {
+    let day = |day: u8, incoming| DayTotal {
+        date: date!(2026 - 11 - 01).replace_day(day).unwrap(),
+        ports: "80".parse().unwrap(),
+        usage: Usage {
+            incoming,
+            outgoing: 0,
+        },
+    };
+    let rows = [day(1, 1_009_999_999), day(2, 1_009_999_999), day(3, 2)];
+    let table = days::table(&rows, &Config::default(), Some(80));
+    assert!(table.contains("1 GB"), "{table}");
+    assert!(table.lines().last().unwrap().contains("2.02 GB"), "{table}");
+}
+
+#[test]
+fn nothing_is_said_to_be_nothing() {
+    let config = Config::default();
+    let periods = periods::table(&[], &config, &shanghai(), Some(80));
+    insta::assert_snapshot!([periods, days::table(&[], &config, Some(80))].join("\n"));
+}
+
+#[test]
+fn programs_read_bytes_and_instants() {
+    let history = history();
+    let periods = json::periods(&periods::rows(&history, |_| true)).unwrap();
+    let days = json::days(&days::rows(&history, |_| true)).unwrap();
+    insta::assert_snapshot!([periods, days].join("\n").replace("},{", "},\n{"));
+}

@@ -1,0 +1,190 @@
+//! What was used, by period and by day.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use time::Date;
+use time::macros::date;
+
+use crate::calendar::Timestamp;
+use crate::config::{Config, Tariff};
+use crate::holder::Holder;
+use crate::ledger::{Ledger, State, Usage};
+use crate::port::PortRange;
+
+/// A period that was closed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ClosedPeriod {
+    /// Whose it was. A service that is in a group has periods of its own too, as long as the
+    /// group's, which say what share of the group's was its.
+    pub holder: Holder,
+    /// When it began; `None`: before anybody noted it.
+    pub began: Option<Timestamp>,
+    /// When it was closed.
+    pub ended: Timestamp,
+    /// Why.
+    pub why: Why,
+    /// What it used.
+    pub usage: Usage,
+    /// How that became what was billed.
+    pub tariff: Tariff,
+    /// The operator's correction of it, in bytes.
+    pub adjust: i64,
+}
+
+/// Why a period was closed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Why {
+    /// The calendar said so.
+    Calendar,
+    /// The operator said so.
+    Operator,
+    /// The service joined a group, or left it.
+    Regrouped,
+    /// The service, or the group, was deleted.
+    Deleted,
+}
+
+impl ClosedPeriod {
+    /// Returns what was billed, in bytes: by the tariff, corrected.
+    pub fn billed(&self) -> u64 {
+        let Usage { incoming, outgoing } = self.usage;
+        self.tariff
+            .bill(incoming, outgoing)
+            .saturating_add_signed(self.adjust)
+    }
+}
+
+/// What one service used on one day.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct DayTotal {
+    /// The day, in the zone that was configured then. What passed around midnight belongs to the
+    /// day of the tick that counted it.
+    pub date: Date,
+    /// The service.
+    pub ports: PortRange,
+    /// The bytes.
+    pub usage: Usage,
+}
+
+/// What a holder has used in a period that is not over.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RunningPeriod {
+    /// Whose it is.
+    pub holder: Holder,
+    /// When it began; `None`: before anybody noted it.
+    pub began: Option<Timestamp>,
+    /// What it used so far.
+    pub usage: Usage,
+    /// What is billed of that, in bytes.
+    pub billed: u64,
+}
+
+/// Returns the running periods of all services and groups, services first.
+///
+/// `state` must come from [`step`](crate::tick::step) with the same `config`.
+pub fn running(config: &Config, state: &State) -> Vec<RunningPeriod> {
+    let services = config.services.keys().map(|&ports| Holder::Service(ports));
+    let groups = config.groups.keys().cloned().map(Holder::Group);
+    let running = |holder: Holder| {
+        let account = state.account(&holder)?;
+        Some(RunningPeriod {
+            holder,
+            began: account.began,
+            usage: account.usage,
+            billed: account.billed(),
+        })
+    };
+    services.chain(groups).filter_map(running).collect()
+}
+
+/// The day of what was counted before the host's clock was right for the first time.
+///
+/// On which day that was, nobody can tell; that it was before all others is true. It stays when
+/// the clock is right, because the day on which that happens need not be the one.
+pub const UNDATED: Date = date!(1970 - 01 - 01);
+
+/// Returns the day to which belongs what was counted between two states.
+pub fn day_of(old: &State, new: &State) -> Date {
+    new.today.or(old.today).unwrap_or(UNDATED)
+}
+
+/// Returns what every service counted between two states, of those that counted something.
+pub fn between(old: &State, new: &State) -> Vec<DayTotal> {
+    let date = day_of(old, new);
+    let mut counted = Counted::until(new);
+    let ports: BTreeSet<PortRange> = old
+        .ledgers
+        .keys()
+        .chain(new.ledgers.keys())
+        .copied()
+        .collect();
+    let mut totals: Vec<_> = ports
+        .into_iter()
+        .map(|ports| {
+            let (before, after) = (old.ledgers.get(&ports), new.ledgers.get(&ports));
+            (ports, counted.between(ports, before, after))
+        })
+        .collect();
+    totals.extend(counted.rest());
+    totals
+        .into_iter()
+        .filter(|(_, usage)| *usage != Usage::default())
+        .map(|(ports, usage)| DayTotal { date, ports, usage })
+        .collect()
+}
+
+/// What services counted between two states, one after the other.
+#[derive(Debug)]
+pub struct Counted {
+    /// Of services that were deleted, what they used in the periods that were closed.
+    ///
+    /// Their totals are gone, or another service's that has taken their ports; what was closed
+    /// since and what is running tell all the same what was used.
+    deleted: BTreeMap<PortRange, Usage>,
+}
+
+impl Counted {
+    /// Begins with the periods that were closed on the way to a state.
+    pub fn until(new: &State) -> Self {
+        let services = || {
+            new.closed.iter().filter_map(|period| match period.holder {
+                Holder::Service(ports) => Some((ports, period)),
+                Holder::Group(_) => None,
+            })
+        };
+        let mut deleted: BTreeMap<PortRange, Usage> = services()
+            .filter(|(_, period)| period.why == Why::Deleted)
+            .map(|(ports, _)| (ports, Usage::default()))
+            .collect();
+        for (ports, period) in services() {
+            if let Some(used) = deleted.get_mut(&ports) {
+                *used = used.plus(period.usage);
+            }
+        }
+        Self { deleted }
+    }
+
+    /// Returns what a service counted from one of its ledgers to the next.
+    pub fn between(
+        &mut self,
+        ports: PortRange,
+        before: Option<&Ledger>,
+        after: Option<&Ledger>,
+    ) -> Usage {
+        let total = |ledger: Option<&Ledger>| ledger.map(|ledger| ledger.total);
+        let running = |ledger: Option<&Ledger>| ledger.map(|ledger| ledger.account.usage);
+        match self.deleted.remove(&ports) {
+            Some(closed) => closed
+                .plus(running(after).unwrap_or_default())
+                .since(running(before).unwrap_or_default()),
+            None => total(after)
+                .unwrap_or_default()
+                .since(total(before).unwrap_or_default()),
+        }
+    }
+
+    /// Returns what those counted that came and went in between.
+    pub fn rest(&mut self) -> BTreeMap<PortRange, Usage> {
+        std::mem::take(&mut self.deleted)
+    }
+}

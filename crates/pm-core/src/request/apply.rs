@@ -1,0 +1,178 @@
+//! From one configuration to the next.
+
+use super::guard::guard_ssh;
+use super::{Context, ContractSettings, Refusal, Request, Selection, Settings};
+use crate::config::{Config, Group, GroupName};
+use crate::holder::Holder;
+use crate::port::PortRange;
+
+impl Request {
+    /// Returns the configuration after the request, its revision one higher where it differs.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`].
+    pub fn apply(&self, config: &Config, context: &Context) -> Result<Config, Refusal> {
+        if let (Some(reason), true) = (&context.no_shaping, self.needs_shaping()) {
+            return Err(Refusal::NoShaping(reason.clone()));
+        }
+        let mut next = config.clone();
+        // The holder of whose quota more may be used up after this than before.
+        let mut corrected = None;
+        match self {
+            Self::Add {
+                ports,
+                settings,
+                or_set,
+            } => {
+                for range in ports.iter() {
+                    add(&mut next, range, settings, *or_set, context)?;
+                }
+            }
+            Self::Set {
+                ports,
+                settings,
+                used,
+            } => {
+                if *settings == Settings::default() && used.is_none() {
+                    return Err(Refusal::Nothing);
+                }
+                let selected = ports.resolve(config)?;
+                for &range in &selected {
+                    set(&mut next, range, settings, context)?;
+                }
+                if let Some(used) = used {
+                    let &[range] = &selected[..] else {
+                        return Err(Refusal::UsedOfSeveral);
+                    };
+                    refuse_member(&next, range)?;
+                    if settings.group.is_some() {
+                        return Err(Refusal::UsedWithGroup);
+                    }
+                    corrected = (used.bytes() > 0).then_some(Holder::Service(range));
+                }
+            }
+            Self::Delete { ports } => {
+                for range in ports.resolve(config)? {
+                    next.services.remove(&range);
+                }
+            }
+            Self::Reset { ports } => {
+                let selected = ports.resolve(config)?;
+                if let Selection::Ports(_) = ports {
+                    for range in selected {
+                        refuse_member(config, range)?;
+                    }
+                }
+            }
+            Self::Block { ports } => {
+                for range in ports.resolve(config)? {
+                    next.services.entry(range).or_default().blocked = true;
+                }
+            }
+            Self::Unblock { ports } => {
+                for range in ports.resolve(config)? {
+                    let service = next.services.entry(range).or_default();
+                    if !service.blocked && context.spent.contains(&range) {
+                        return Err(Refusal::Spent(range));
+                    }
+                    service.blocked = false;
+                }
+            }
+            Self::AddGroup {
+                name,
+                settings,
+                or_set,
+            } => {
+                if config.groups.contains_key(name) && !or_set {
+                    return Err(Refusal::GroupExists(name.clone()));
+                }
+                settings.apply(next.groups.entry(name.clone()).or_default(), context)?;
+            }
+            Self::SetGroup {
+                name,
+                settings,
+                used,
+            } => {
+                if *settings == ContractSettings::default() && used.is_none() {
+                    return Err(Refusal::Nothing);
+                }
+                settings.apply(group(&mut next, name)?, context)?;
+                let is_used = used.is_some_and(|used| used.bytes() > 0);
+                corrected = is_used.then(|| Holder::Group(name.clone()));
+            }
+            Self::DeleteGroup { name } => delete_group(&mut next, name)?,
+            Self::ResetGroup { name } => {
+                group(&mut next, name)?;
+            }
+            Self::SetTimeZone(zone) => next.time_zone.clone_from(zone),
+            Self::SetClassifier(classifier) => next.classifier = *classifier,
+        }
+        guard_ssh(config, &next, corrected.as_ref(), context)?;
+        if next != *config {
+            next.revision = config.revision.saturating_add(1);
+        }
+        Ok(next)
+    }
+}
+
+fn add(
+    next: &mut Config,
+    range: PortRange,
+    settings: &Settings,
+    or_set: bool,
+    context: &Context,
+) -> Result<(), Refusal> {
+    match next.overlapping(range) {
+        Some(existing) if existing == range && or_set => {}
+        Some(existing) => {
+            return Err(Refusal::Overlap {
+                wanted: range,
+                existing,
+            });
+        }
+        None => {}
+    }
+    set(next, range, settings, context)
+}
+
+/// Changes a service, or makes it.
+fn set(
+    next: &mut Config,
+    range: PortRange,
+    settings: &Settings,
+    context: &Context,
+) -> Result<(), Refusal> {
+    let mut service = next.services.get(&range).cloned().unwrap_or_default();
+    settings.apply(range, &mut service, next, context)?;
+    next.services.insert(range, service);
+    Ok(())
+}
+
+fn refuse_member(config: &Config, ports: PortRange) -> Result<(), Refusal> {
+    match config
+        .services
+        .get(&ports)
+        .and_then(|service| service.group.clone())
+    {
+        Some(group) => Err(Refusal::Member { ports, group }),
+        None => Ok(()),
+    }
+}
+
+fn group<'a>(config: &'a mut Config, name: &GroupName) -> Result<&'a mut Group, Refusal> {
+    let group = config.groups.get_mut(name);
+    group.ok_or_else(|| Refusal::NoSuchGroup(name.clone()))
+}
+
+fn delete_group(config: &mut Config, name: &GroupName) -> Result<(), Refusal> {
+    let members: Vec<_> = config.members(name).collect();
+    if !members.is_empty() {
+        let group = name.clone();
+        return Err(Refusal::HasMembers { group, members });
+    }
+    match config.groups.remove(name) {
+        Some(_) => Ok(()),
+        None => Err(Refusal::NoSuchGroup(name.clone())),
+    }
+}

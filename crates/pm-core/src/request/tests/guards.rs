@@ -1,0 +1,330 @@
+//! What could cut the operator off, by a service's own settings or by its group's; what the host
+//! cannot do; what the operator should know.
+
+use super::*;
+use crate::config::{Limit, Tariff};
+use crate::units::BitRate;
+
+fn limit(text: &str) -> Option<Option<Limit>> {
+    Some(Some(text.parse::<BitRate>().unwrap().try_into().unwrap()))
+}
+
+fn rule(text: &str) -> Settings {
+    Settings {
+        dynqos: Some(Some(text.parse().unwrap())),
+        ..Settings::default()
+    }
+}
+
+fn expires(day: Date) -> Settings {
+    Settings {
+        expires: Some(Some(day)),
+        ..Settings::default()
+    }
+}
+
+fn limits(out: Option<Option<Limit>>, into: Option<Option<Limit>>) -> Settings {
+    Settings {
+        limit: out,
+        limit_in: into,
+        ..Settings::default()
+    }
+}
+
+fn join(name: &str) -> Settings {
+    Settings {
+        group: Some(Some(name.parse().unwrap())),
+        ..Settings::default()
+    }
+}
+
+fn group_request(settings: ContractSettings, used: Option<&str>) -> Request {
+    Request::SetGroup {
+        name: "vip".parse().unwrap(),
+        settings,
+        used: used.map(|used| used.parse().unwrap()),
+    }
+}
+
+fn add_group(quota: Option<&str>, or_set: bool) -> Request {
+    Request::AddGroup {
+        name: "vip".parse().unwrap(),
+        settings: quota.map(contract).unwrap_or_default(),
+        or_set,
+    }
+}
+
+fn done(config: &Config, requests: &[Request]) -> Config {
+    requests.iter().fold(config.clone(), |config, request| {
+        request.apply(&config, &forced(ssh_on(22))).unwrap()
+    })
+}
+
+/// What the engine does: it asks which ports those are only where a request could matter.
+fn judged(request: &Request, config: &Config) -> Result<Config, Refusal> {
+    let context = match request.can_cut_off() {
+        true => ssh_on(22),
+        false => Context::default(),
+    };
+    request.apply(config, &context)
+}
+
+#[test]
+fn what_slows_down_or_ends_ssh_needs_force() {
+    let counting = monitoring("20-25");
+    let slow = Settings {
+        expires: Some(Some(date!(2027 - 01 - 31))),
+        ..rule("100M/5/5M/60")
+    };
+    let slow = done(
+        &counting,
+        &[
+            set(these("20-25"), slow),
+            set(these("20-25"), limits(limit("5M"), limit("6M"))),
+        ],
+    );
+    for (config, request) in [
+        (&counting, set(these("20-25"), limits(limit("5M"), None))),
+        (&counting, set(these("20-25"), limits(None, limit("10T")))),
+        (&counting, set(Selection::All, rule("10T/10080/10T/1"))),
+        (
+            &counting,
+            set(these("20-25"), expires(date!(9999 - 12 - 31))),
+        ),
+        (&Config::default(), add("22", limits(None, limit("1G")))),
+        (&slow, set(these("20-25"), limits(limit("4999K"), None))),
+        (&slow, set(these("20-25"), limits(None, limit("5M")))),
+        (&slow, set(these("20-25"), rule("100M/5/6M/60"))),
+        (&slow, add_or_set("20-25", expires(date!(2027 - 01 - 30)))),
+    ] {
+        let refused = judged(&request, config);
+        assert!(
+            matches!(refused, Err(Refusal::Ssh { .. })),
+            "{request}: {refused:?}"
+        );
+        assert!(
+            request.apply(config, &forced(ssh_on(22))).is_ok(),
+            "{request}"
+        );
+        assert!(request.apply(config, &ssh_on(26)).is_ok(), "{request}");
+    }
+    let none = Settings {
+        dynqos: Some(None),
+        expires: Some(None),
+        ..limits(Some(None), Some(None))
+    };
+    for request in [
+        set(these("20-25"), limits(limit("5M"), limit("6001K"))),
+        set(these("20-25"), limits(limit("6M"), None)),
+        set(these("20-25"), rule("100M/5/5M/60")),
+        set(these("20-25"), expires(date!(2027 - 02 - 01))),
+        set(these("20-25"), none),
+    ] {
+        assert!(judged(&request, &slow).is_ok(), "{request}");
+    }
+}
+
+#[test]
+fn what_a_group_does_to_ssh_needs_force() {
+    let in_group = |quota| {
+        done(
+            &monitoring("22,80"),
+            &[add_group(quota, false), set(these("22"), join("vip"))],
+        )
+    };
+    let (free, limited) = (in_group(None), in_group(Some("5GB")));
+    let alone = done(&monitoring("22,80"), &[add_group(Some("5GB"), false)]);
+    let factor = |text: &str| ContractSettings {
+        factor: Some(text.parse().unwrap()),
+        ..ContractSettings::default()
+    };
+    let by_mode = |mode| ContractSettings {
+        mode: Some(mode),
+        ..ContractSettings::default()
+    };
+    for (config, request) in [
+        (&alone, set(these("22"), join("vip"))),
+        (&alone, set(Selection::All, join("vip"))),
+        (&alone, add_or_set("22", join("vip"))),
+        (&free, group_request(contract("5GB"), None)),
+        (&free, add_group(Some("5GB"), true)),
+        (&limited, group_request(contract("4GB"), None)),
+        (&limited, add_group(Some("4GB"), true)),
+        (&limited, group_request(factor("1.001"), None)),
+        (&limited, group_request(by_mode(Mode::Max), None)),
+        (
+            &limited,
+            group_request(ContractSettings::default(), Some("1B")),
+        ),
+    ] {
+        let refused = judged(&request, config);
+        assert!(
+            matches!(refused, Err(Refusal::Ssh { .. })),
+            "{request}: {refused:?}"
+        );
+        assert!(
+            request.apply(config, &forced(ssh_on(22))).is_ok(),
+            "{request}"
+        );
+    }
+    let left = Settings {
+        group: Some(None),
+        ..Settings::default()
+    };
+    for (config, request) in [
+        (&alone, group_request(contract("1B"), None)),
+        (&alone, set(these("80"), join("vip"))),
+        (&free, group_request(factor("2"), Some("1GB"))),
+        (&limited, group_request(contract("5GB"), None)),
+        (&limited, add_group(Some("6GB"), true)),
+        (&limited, group_request(factor("0.5"), None)),
+        (
+            &limited,
+            group_request(ContractSettings::default(), Some("0")),
+        ),
+        (&limited, set(these("22"), left)),
+        (
+            &limited,
+            Request::ResetGroup {
+                name: "vip".parse().unwrap(),
+            },
+        ),
+        (
+            &limited,
+            Request::Reset {
+                ports: Selection::All,
+            },
+        ),
+    ] {
+        assert!(judged(&request, config).is_ok(), "{request}");
+    }
+}
+
+#[test]
+fn a_limit_needs_a_host_that_can_shape() {
+    let context = Context {
+        no_shaping: Some("this kernel offers no HTB".to_owned()),
+        force: true,
+        ..Context::default()
+    };
+    let config = monitoring("80");
+    for settings in [limits(limit("5M"), None), rule("100M/5/5M/60")] {
+        for request in [set(these("80"), settings.clone()), add("81", settings)] {
+            let refused = request.apply(&config, &context).unwrap_err();
+            assert_eq!(
+                refused.to_string(),
+                "what a port sends cannot be limited on this host: this kernel offers no HTB"
+            );
+            assert!(request.needs_shaping());
+        }
+    }
+    for settings in [
+        limits(None, limit("5M")),
+        limits(Some(None), None),
+        quota("5GB"),
+    ] {
+        let request = set(these("80"), settings);
+        assert!(request.apply(&config, &context).is_ok(), "{request}");
+    }
+}
+
+#[test]
+fn what_the_operator_should_know_of_limits_and_last_days() {
+    let before = done(&monitoring("80"), &[add_group(Some("5GB"), false)]);
+    let today = date!(2027 - 01 - 31);
+    let warnings = |request: &Request| {
+        let after = request.apply(&before, &on(today)).unwrap();
+        let again = request.warnings(&after, &after, &on(today), None, &[]);
+        assert_eq!(again, [], "{request}");
+        request.warnings(&before, &after, &on(today), None, &[])
+    };
+    let yesterday = date!(2027 - 01 - 30);
+    let past = Warning::PastExpiry {
+        ports: ports("80"),
+        last_day: yesterday,
+    };
+    assert_eq!(warnings(&set(these("80"), expires(yesterday))), [past]);
+    assert_eq!(warnings(&set(these("80"), expires(today))), []);
+    let both = |out, into| Settings {
+        ..Settings {
+            dynqos: rule("100M/5/5M/60").dynqos,
+            ..limits(limit(out), limit(into))
+        }
+    };
+    let nothing = Warning::PunishesNothing(ports("80"));
+    assert_eq!(warnings(&set(these("80"), both("5M", "4M"))), [nothing]);
+    assert_eq!(warnings(&set(these("80"), both("5M", "5001K"))), []);
+    assert_eq!(warnings(&set(these("80"), rule("100M/5/5M/60"))), []);
+    let once = ContractSettings {
+        reset: Some("once 2027-01-31".parse().unwrap()),
+        ..ContractSettings::default()
+    };
+    let gone = Warning::NoGroupResetToCome {
+        group: "vip".parse().unwrap(),
+        date: today,
+    };
+    assert_eq!(warnings(&group_request(once, None)), [gone]);
+}
+
+/// What a service's holder bills by, and how fast it may be.
+fn hardness(config: &Config, service: &Service) -> (Option<u64>, Tariff) {
+    let contract = config.contract(service);
+    (contract.quota.map(|quota| quota.bytes()), contract.tariff)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+
+    /// Whatever is asked for, without `--force` a port of SSH is cut off and slowed down by
+    /// nothing that did not do so before, or later, or less: not by its group either.
+    #[test]
+    fn nobody_locks_himself_out(
+        config in config(),
+        request in request(),
+        pick in any::<prop::sample::Index>(),
+    ) {
+        let first = |ports: &PortRange| ports.first();
+        let known: Vec<_> = config.services.keys().map(first).chain([22]).collect();
+        let ssh_port = known[pick.index(known.len())];
+        let context = Context {
+            today: Some(date!(2027 - 01 - 31)),
+            ..ssh_on(ssh_port)
+        };
+        let done = request.apply(&config, &context);
+        // Where it cannot, nobody asks which ports those are.
+        let refused = matches!(done, Err(Refusal::Ssh { .. }));
+        prop_assert!(!refused || request.can_cut_off());
+        let Ok(next) = done else { return Ok(()) };
+        for (range, service) in next.services.iter().filter(|(range, _)| range.contains(ssh_port)) {
+            let old = config.services.get(range).cloned().unwrap_or_default();
+            prop_assert!(!service.blocked || old.blocked);
+            let ((had, old_tariff), (has, tariff)) = (hardness(&config, &old), hardness(&next, service));
+            let no_less = had.is_some()
+                && had <= has
+                && old.group == service.group
+                && old_tariff.mode == tariff.mode
+                && old_tariff.factor.thousandths() >= tariff.factor.thousandths();
+            prop_assert!(has.is_none() || no_less);
+            for (old, new) in [(old.limit, service.limit), (old.limit_in, service.limit_in)] {
+                prop_assert!(new.is_none() || (old.is_some() && old <= new));
+            }
+            prop_assert!(service.dynqos.is_none() || service.dynqos == old.dynqos);
+            prop_assert!(service.expires.is_none() || (old.expires.is_some() && old.expires <= service.expires));
+        }
+    }
+
+    /// What needs no more than some services' totals concerns no others, and no group.
+    #[test]
+    fn a_scope_is_all_that_a_request_changes(config in config(), request in request()) {
+        let Some(scope) = request.scope(&config) else { return Ok(()) };
+        let context = Context { force: true, today: Some(date!(2027 - 01 - 31)), ..Context::default() };
+        let Ok(next) = request.apply(&config, &context) else { return Ok(()) };
+        prop_assert_eq!(&next.groups, &config.groups);
+        prop_assert_eq!(next.time_zone == config.time_zone, next.classifier == config.classifier);
+        for (range, change) in differences(&config, &next) {
+            prop_assert!(scope.iter().any(|one| one == range), "{range}: {change:?}");
+            let group = |config: &Config| config.services.get(&range)?.group.clone();
+            prop_assert_eq!((group(&config), group(&next)), (None, None));
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What a request changes about usage, beside the configuration.
+
+use super::{Request, Selection};
+use crate::calendar::Timestamp;
+use crate::config::{Config, Contract, GroupName};
+use crate::history::Why;
+use crate::ledger::{Account, State};
+use crate::port::PortRange;
+
+impl Request {
+    /// Carries out what concerns usage, not configuration.
+    ///
+    /// `state` must come from a [`step`](crate::tick::step) with the configuration before, and be
+    /// stepped again with the new `config` after.
+    pub fn apply_to_usage(&self, config: &Config, state: &mut State, now: Timestamp) {
+        match self {
+            Self::Reset { ports } => {
+                for range in ports.resolve(config).unwrap_or_default() {
+                    if config
+                        .services
+                        .get(&range)
+                        .is_some_and(|one| one.group.is_none())
+                    {
+                        reset(range, state, now);
+                    }
+                }
+                if let Selection::All = ports {
+                    for name in config.groups.keys() {
+                        reset_group(name, config, state, now);
+                    }
+                }
+            }
+            Self::ResetGroup { name } => reset_group(name, config, state, now),
+            Self::Set {
+                ports,
+                used: Some(used),
+                ..
+            } => {
+                for range in ports.resolve(config).unwrap_or_default() {
+                    let service = config.services.get(&range);
+                    if let (Some(service), Some(ledger)) = (service, state.ledgers.get_mut(&range))
+                    {
+                        correct(&mut ledger.account, service.contract(), used.bytes());
+                    }
+                }
+            }
+            Self::SetGroup {
+                name,
+                used: Some(used),
+                ..
+            } => {
+                let group = config.groups.get(name);
+                if let (Some(group), Some(account)) = (group, state.groups.get_mut(name)) {
+                    correct(account, group.contract(), used.bytes());
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn reset(ports: PortRange, state: &mut State, now: Timestamp) {
+    if let Some(ledger) = state.ledgers.get_mut(&ports) {
+        let period = ledger.account.close(ports.into(), Why::Operator, now);
+        state.closed.push(period);
+    }
+}
+
+fn reset_group(name: &GroupName, config: &Config, state: &mut State, now: Timestamp) {
+    if let Some(account) = state.groups.get_mut(name) {
+        let period = account.close(name.clone().into(), Why::Operator, now);
+        state.closed.push(period);
+    }
+    for ports in config.members(name) {
+        reset(ports, state, now);
+    }
+}
+
+fn correct(account: &mut Account, contract: Contract, bytes: u64) {
+    account.set_billed(contract.tariff, bytes);
+    if contract.quota.is_some_and(|quota| bytes < quota.bytes()) {
+        // Judged anew at the next step, by what is left.
+        account.spent = None;
+    }
+}

@@ -1,0 +1,286 @@
+//! Who holds a quota, how far his period is and whether the quota is spent.
+
+use crate::calendar::{Period, ResetPolicy};
+use crate::config::{Config, Contract, Service, Tariff};
+use crate::event::Event;
+use crate::history::Why;
+use crate::holder::Holder;
+use crate::ledger::{Account, Ledger, QuotaMark, State, Terms, Usage};
+use crate::port::PortRange;
+use crate::ruleset::{QuotaId, Variant};
+
+use super::{Now, paired};
+
+/// Opens the accounts of services and groups that are new.
+pub(super) fn begin(config: &Config, next: &mut State, now: Now<'_>) {
+    for (name, group) in &config.groups {
+        if !next.groups.contains_key(name) {
+            let account = open(group.contract(), now);
+            next.groups.insert(name.clone(), account);
+        }
+    }
+    for (&ports, service) in &config.services {
+        let State {
+            ledgers, closed, ..
+        } = &mut *next;
+        let ledger = ledgers.entry(ports).or_insert_with(|| {
+            Ledger::new(service.group.clone(), open(own_contract(service), now))
+        });
+        if ledger.deleted {
+            // What a deleted service of this name left behind is not this one's.
+            closed.push(ledger.account.close(ports.into(), Why::Deleted, now.time));
+            let rooms = std::mem::take(&mut ledger.rooms);
+            let account = open(own_contract(service), now);
+            *ledger = Ledger {
+                rooms,
+                ..Ledger::new(service.group.clone(), account)
+            };
+        }
+    }
+}
+
+/// Follows the configuration and the calendar, and judges the quotas.
+pub(super) fn advance(config: &Config, next: &mut State, now: Now<'_>, events: &mut Vec<Event>) {
+    regroup(config, next, now);
+    let State {
+        ledgers,
+        groups,
+        quotas,
+        closed,
+        ..
+    } = &mut *next;
+    for (ports, service, ledger) in paired(&config.services, ledgers) {
+        judge_expiry(ports, ledger, service, now, events);
+    }
+    let find = |id: &QuotaId| quotas.get(id).copied();
+    for (name, group) in &config.groups {
+        let Some(account) = groups.get_mut(name) else {
+            continue;
+        };
+        let holder = Holder::Group(name.clone());
+        let contract = group.contract();
+        let is_shut = config.members(name).all(|ports| {
+            let ledger = ledgers.get(&ports);
+            config.services.get(&ports).is_none_or(|one| one.blocked)
+                || ledger.is_none_or(|ledger| ledger.expired)
+        });
+        follow_tariff(account, contract.tariff);
+        if is_period_over(account, contract, now) {
+            renew(&holder, account, is_shut, events);
+            closed.push(account.close(holder.clone(), Why::Calendar, now.time));
+            for ports in config.members(name) {
+                if let Some(ledger) = ledgers.get_mut(&ports) {
+                    let period = ledger.account.close(ports.into(), Why::Calendar, now.time);
+                    closed.push(period);
+                }
+            }
+        }
+        judge_quota(&holder, account, contract, find, is_shut, events);
+    }
+    for (ports, service, ledger) in paired(&config.services, ledgers) {
+        let contract = own_contract(service);
+        let (holder, account) = (Holder::Service(ports), &mut ledger.account);
+        let is_shut = service.blocked || ledger.expired;
+        let counts = config.contract(service).tariff;
+        follow_tariff(account, counts);
+        if is_period_over(account, contract, now) {
+            renew(&holder, account, is_shut, events);
+            closed.push(account.close(holder.clone(), Why::Calendar, now.time));
+        }
+        judge_quota(&holder, account, contract, find, is_shut, events);
+    }
+    forget(config, next, now, events);
+}
+
+/// The contract by which a service's own account is kept: nothing is cut off by, and nothing
+/// ends the periods of, one whose group does that.
+fn own_contract(service: &Service) -> Contract {
+    match service.group {
+        Some(_) => Contract::default(),
+        None => service.contract(),
+    }
+}
+
+fn open(contract: Contract, now: Now<'_>) -> Account {
+    Account::new(contract.tariff, begin_period(contract, now), Some(now.time))
+}
+
+fn begin_period(contract: Contract, now: Now<'_>) -> Period {
+    match now.date() {
+        Some(today) => Period::begin(contract.reset_policy(), today),
+        // The policy is new to it when the clock is right.
+        None => Period::restore(ResetPolicy::Never, None),
+    }
+}
+
+/// Who joins a group brings no past bytes, and who leaves it takes none away: his own period
+/// ends.
+fn regroup(config: &Config, next: &mut State, now: Now<'_>) {
+    let State {
+        ledgers, closed, ..
+    } = next;
+    for (ports, service, ledger) in paired(&config.services, ledgers) {
+        if ledger.group != service.group {
+            let period = ledger.account.close(ports.into(), Why::Regrouped, now.time);
+            closed.push(period);
+            ledger.account = open(own_contract(service), now);
+            ledger.group.clone_from(&service.group);
+        }
+    }
+}
+
+/// Keeps the operator's figure where another sum counts from now on: a correction is of a sum.
+fn follow_tariff(account: &mut Account, tariff: Tariff) {
+    if account.tariff != tariff && account.adjust != 0 {
+        account.set_billed(tariff, account.billed());
+    } else {
+        account.tariff = tariff;
+    }
+}
+
+fn is_period_over(account: &mut Account, contract: Contract, now: Now<'_>) -> bool {
+    let Some(today) = now.date() else {
+        return false;
+    };
+    let (period, due) = account.period.advance(contract.reset_policy(), today);
+    account.period = period;
+    due
+}
+
+/// Says that a period is over, before it is closed.
+fn renew(holder: &Holder, account: &Account, is_shut: bool, events: &mut Vec<Event>) {
+    events.push(Event::PeriodEnded {
+        holder: holder.clone(),
+        usage: account.usage,
+    });
+    // What the operator blocks, or has expired, is not open yet.
+    if account.spent.is_some() && !is_shut {
+        events.push(Event::Renewed {
+            holder: holder.clone(),
+        });
+    }
+}
+
+/// Judges whether a quota is spent, by the kernel's word and by the bytes.
+fn judge_quota(
+    holder: &Holder,
+    account: &mut Account,
+    contract: Contract,
+    find: impl Fn(&QuotaId) -> Option<QuotaMark>,
+    is_shut: bool,
+    events: &mut Vec<Event>,
+) {
+    let terms = account.terms(contract);
+    let spent = terms.filter(|&terms| is_spent(holder, account, terms, find));
+    match (account.spent, spent) {
+        (None, Some(_)) => {
+            events.push(Event::Spent {
+                holder: holder.clone(),
+                billed: account.billed(),
+            });
+        }
+        (Some(_), None) if !is_shut => events.push(Event::Renewed {
+            holder: holder.clone(),
+        }),
+        _ => {}
+    }
+    // The best terms under which it was spent are kept: lowering a quota and raising it back
+    // frees nothing.
+    account.spent = match (account.spent, spent) {
+        (Some(earlier), Some(terms)) if !terms.improve_on(earlier) => Some(earlier),
+        _ => spent,
+    };
+}
+
+fn is_spent(
+    holder: &Holder,
+    account: &Account,
+    terms: Terms,
+    find: impl Fn(&QuotaId) -> Option<QuotaMark>,
+) -> bool {
+    if account
+        .spent
+        .is_some_and(|earlier| !terms.improve_on(earlier))
+    {
+        return true;
+    }
+    if account.left(terms) <= 0 {
+        return true;
+    }
+    let metered = terms.mode.metered().iter();
+    let quotas = metered.flat_map(|&metered| {
+        Variant::BOTH.map(|variant| QuotaId {
+            holder: holder.clone(),
+            variant,
+            metered,
+        })
+    });
+    quotas.into_iter().any(|id| {
+        let Some(mark) = find(&id) else { return false };
+        // A limit of other terms says nothing about these.
+        let limit = account.kernel_limit(terms, id.metered, mark.counted);
+        mark.sound
+            && mark.is_depleted()
+            && mark.reading.is_some_and(|reading| reading.limit == limit)
+    })
+}
+
+/// A service is open through its last day.
+fn judge_expiry(
+    ports: PortRange,
+    ledger: &mut Ledger,
+    service: &Service,
+    now: Now<'_>,
+    events: &mut Vec<Event>,
+) {
+    let Some(last_day) = service.expires else {
+        ledger.expired = false;
+        return;
+    };
+    let Some(today) = now.date() else { return };
+    let expired = today > last_day;
+    if expired && !ledger.expired {
+        events.push(Event::Expired { ports, last_day });
+    }
+    ledger.expired = expired;
+}
+
+/// Closes the accounts of services and groups that are gone, services not before their rooms are.
+fn forget(config: &Config, next: &mut State, now: Now<'_>, events: &mut Vec<Event>) {
+    let State {
+        ledgers,
+        groups,
+        closed,
+        ..
+    } = next;
+    let mut close = |holder: Holder, account: &mut Account| {
+        events.push(Event::Closed {
+            holder: holder.clone(),
+            usage: account.usage,
+        });
+        account.close(holder, Why::Deleted, now.time)
+    };
+    ledgers.retain(|&ports, ledger| {
+        let is_wanted = config.services.contains_key(&ports);
+        ledger.deleted = !is_wanted;
+        let stays = is_wanted || !ledger.rooms.is_empty();
+        // One that was never used may have been there for an addition that failed only.
+        let was_used = ledger.total != Usage::default() || ledger.account.adjust != 0;
+        if !stays {
+            let period = close(ports.into(), &mut ledger.account);
+            closed.extend(Some(period).filter(|_| was_used));
+        }
+        stays
+    });
+    groups.retain(|name, account| {
+        let is_wanted = config.groups.contains_key(name);
+        if !is_wanted {
+            closed.push(close(name.clone().into(), account));
+        }
+        is_wanted
+    });
+    for ledger in ledgers.values_mut().filter(|ledger| ledger.deleted) {
+        // A group of that name that is made later is another one.
+        ledger.group = ledger.group.take().filter(|name| groups.contains_key(name));
+    }
+}

@@ -1,0 +1,176 @@
+//! What a check found, and how bad that is.
+
+use std::collections::BTreeSet;
+
+use pm_core::port::PortRange;
+
+/// One thing that was checked, and what was found.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Finding {
+    /// The kernel's version.
+    Kernel {
+        /// What `uname -r` says.
+        release: String,
+        /// Whether it is new enough.
+        supported: bool,
+    },
+    /// Access to nf_tables.
+    Access {
+        /// Why there is none.
+        problem: Option<String>,
+    },
+    /// The configuration file.
+    Config {
+        /// Services in it.
+        services: usize,
+        /// Why it cannot be used.
+        problem: Option<String>,
+    },
+    /// The database of usage.
+    Database {
+        /// What is wrong with it.
+        problem: Option<String>,
+    },
+    /// pm's table in the kernel.
+    Table(TableState),
+    /// The minute's tick.
+    Ticks {
+        /// Seconds since the last one; `None`: there never was one.
+        age: Option<i64>,
+        /// Whether that is too long.
+        overdue: bool,
+    },
+    /// Services on ports that the host takes for connections of its own.
+    Ephemeral {
+        /// The overlaps.
+        overlaps: Vec<PortRange>,
+    },
+    /// Services that could cut off the operator.
+    Ssh {
+        /// The ports through which this host is administered, as far as is known.
+        ports: BTreeSet<u16>,
+        /// Service and port.
+        covered: Vec<(PortRange, u16)>,
+    },
+    /// The wall clock.
+    Clock {
+        /// The zone whose dates count.
+        zone: String,
+        /// Whether the clock shows a time before pm was built.
+        wrong: bool,
+        /// Whether neither the configuration nor the system names a zone, so that it is UTC.
+        unzoned: bool,
+    },
+    /// Whether what services send can be limited.
+    Shaping {
+        /// The interfaces with a default route.
+        uplinks: Vec<String>,
+        /// Whether some service has a limit or a punishment.
+        needed: bool,
+        /// Why it cannot.
+        problem: Option<ShapingProblem>,
+    },
+    /// Forwarded packets, as of containers.
+    Forwarding {
+        /// Whether those are counted whose destination was translated.
+        counted: bool,
+        /// Flowtables of anybody's, by which packets pass all rules by: family, table and name.
+        flowtables: Vec<String>,
+        /// Whether Docker relays connections by processes of its own.
+        docker_proxy: bool,
+    },
+}
+
+/// Why what services send cannot be limited.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ShapingProblem {
+    /// The kernel has no HTB, or none that could be loaded.
+    NoHtb,
+    /// A root that somebody chose and pm cannot put back.
+    ForeignQdisc {
+        /// The interface.
+        interface: String,
+        /// The qdisc's kind.
+        kind: String,
+    },
+    /// No interface has a default route.
+    NoUplink,
+    /// Anything else, in words.
+    Other(String),
+}
+
+/// How pm's table was found.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TableState {
+    /// It is what it must be.
+    Intact,
+    /// It is not there, and nothing is monitored.
+    Unneeded,
+    /// It is not there.
+    Missing,
+    /// Parts of it are missing or different.
+    Different,
+    /// pm was taken out of the kernel on purpose.
+    TornDown,
+    /// It belongs to pm.sh.
+    Foreign,
+    /// It could not be read.
+    Unknown,
+}
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Severity {
+    /// As it should be.
+    Fine,
+    /// Works, but not as the operator may expect.
+    Warning,
+    /// Does not work.
+    Failure,
+}
+
+impl Finding {
+    /// Returns how bad it is.
+    pub fn severity(&self) -> Severity {
+        let failure = |bad: bool| {
+            if bad {
+                Severity::Failure
+            } else {
+                Severity::Fine
+            }
+        };
+        let warning = |bad: bool| {
+            if bad {
+                Severity::Warning
+            } else {
+                Severity::Fine
+            }
+        };
+        match self {
+            Self::Kernel { supported, .. } => failure(!supported),
+            Self::Access { problem }
+            | Self::Config { problem, .. }
+            | Self::Database { problem } => failure(problem.is_some()),
+            Self::Table(TableState::Intact | TableState::Unneeded) => Severity::Fine,
+            Self::Table(TableState::TornDown | TableState::Different) => Severity::Warning,
+            Self::Table(_) => Severity::Failure,
+            Self::Ticks { overdue, .. } => warning(*overdue),
+            Self::Ephemeral { overlaps } => warning(!overlaps.is_empty()),
+            Self::Ssh { covered, .. } => warning(!covered.is_empty()),
+            Self::Clock { wrong: true, .. } => Severity::Failure,
+            Self::Clock { unzoned, .. } => warning(*unzoned),
+            Self::Shaping {
+                needed, problem, ..
+            } => match (problem, needed) {
+                (None, _) => Severity::Fine,
+                (Some(_), false) => Severity::Warning,
+                (Some(_), true) => Severity::Failure,
+            },
+            Self::Forwarding {
+                counted,
+                flowtables,
+                ..
+            } => warning(*counted && !flowtables.is_empty()),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Only to see what a request would change.
+
+use std::fs;
+
+use pm_core::request::Request;
+use pm_core::ruleset::Direction;
+use pm_engine::Options;
+
+use crate::backend::{Fate, Script, TcCall};
+use crate::host::{End, Host};
+use crate::refusal::{busy, requests};
+use crate::requests::FORCE;
+
+const DRY: Options = Options {
+    dry_run: true,
+    ..FORCE
+};
+
+/// Everything that there is to change.
+fn everything(host: &Host) -> impl PartialEq + std::fmt::Debug + use<> {
+    let paths = &host.paths;
+    let files = [paths.config_file(), paths.state_db()].map(|path| fs::read(path).unwrap());
+    let kernel = host.kernel(|kernel| format!("{kernel:?}"));
+    (files, kernel, host.tc(|tc| format!("{tc:?}")))
+}
+
+fn rehearse(host: &mut Host, request: &Request, fate: Fate) -> End<pm_engine::Executed> {
+    let script = Script {
+        fate,
+        ..Script::default()
+    };
+    let request = request.clone();
+    host.run(script, move |engine| engine.execute(&request, DRY))
+}
+
+#[test]
+fn a_dry_run_changes_nothing_and_tells_what_would() {
+    let mut host = busy();
+    host.send("20005", Direction::Out, 5_000);
+    let before = everything(&host);
+    for request in requests() {
+        let rehearsed = rehearse(&mut host, &request, Fate::Live).done();
+        let calls = host.calls();
+        assert_eq!(calls.batches, [], "`{request}`");
+        assert_eq!(calls.requests, [], "`{request}`");
+        assert_eq!(everything(&host), before, "`{request}`");
+        let done = host.copy().request(&request);
+        assert_eq!(rehearsed.before, done.before, "`{request}`");
+        assert_eq!(rehearsed.after, done.after, "`{request}`");
+        assert_eq!(rehearsed.reports_before, done.reports_before, "`{request}`");
+        assert_eq!(rehearsed.groups_before, done.groups_before, "`{request}`");
+        assert_eq!(rehearsed.reports_after, done.reports_after, "`{request}`");
+        assert_eq!(rehearsed.groups_after, done.groups_after, "`{request}`");
+    }
+}
+
+#[test]
+fn a_dry_run_that_fails_changes_nothing() {
+    let mut host = busy();
+    let before = everything(&host);
+    for request in requests() {
+        for moment in 0.. {
+            for fate in [Fate::Fail(moment), Fate::Die(moment)] {
+                drop(rehearse(&mut host, &request, fate));
+                assert_eq!(everything(&host), before, "`{request}`, {fate:?}");
+            }
+            rehearse(&mut host, &request, Fate::Fail(moment));
+            if !host.calls().met {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_dry_run_tells_that_nothing_can_be_shaped() {
+    let mut host = busy();
+    let before = everything(&host);
+    let request = crate::requests::set("20003", crate::requests::limit("5M"));
+    for call in [TcCall::Uplinks, TcCall::Probe] {
+        let error = rehearse(&mut host, &request, Fate::NoShaping(call)).failed();
+        let text = error.to_string();
+        assert!(text.contains("Operation not supported"), "{text}");
+        assert_eq!(everything(&host), before);
+    }
+}

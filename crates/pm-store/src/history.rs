@@ -1,0 +1,43 @@
+//! What was used, by day and by closed period, as far back as there is a `state.db`.
+//!
+//! - Every save adds what was used since the one before: to the day's total of each service, in
+//!   the transaction that saves the usage itself. The days of a service add up to its total.
+//! - The day is the saved state's: the one whose tick counted it, or the last one that was known.
+//! - Nothing is ever taken away: services and groups that are deleted stay readable.
+
+use pm_core::history::{ClosedPeriod, DayTotal};
+use pm_core::holder::Holder;
+use pm_core::port::PortRange;
+
+use crate::error::StoreError;
+use crate::rows::history;
+use crate::state_db::StateDb;
+
+impl StateDb {
+    /// Returns what the services that are named so used on each day, or all that ever were;
+    /// ascending by date, then by ports. Days on which nothing was used are left out.
+    ///
+    /// What was used before any day was known is of [`UNDATED`](pm_core::history::UNDATED).
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn days(&self, ports: Option<&[PortRange]>) -> Result<Vec<DayTotal>, StoreError> {
+        self.read("load", |connection| history::days(connection, ports))
+    }
+
+    /// Returns the closed periods of these holders, or of all that ever were; ascending by their
+    /// end, those that ended together in the order in which they were closed.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn closed_periods(
+        &self,
+        holders: Option<&[Holder]>,
+    ) -> Result<Vec<ClosedPeriod>, StoreError> {
+        self.read("load", |connection| {
+            history::closed_periods(connection, holders)
+        })
+    }
+}
