@@ -5,6 +5,7 @@
 
 mod fresh;
 mod fwmark;
+mod limits;
 mod mq;
 mod quota;
 mod reboot;
@@ -57,6 +58,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Test> {
         shaping::TESTS,
         mq::TESTS,
         fwmark::TESTS,
+        limits::TESTS,
         reboot::TESTS,
     ]
     .into_iter()

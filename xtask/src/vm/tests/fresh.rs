@@ -4,16 +4,15 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
-use pm_tc::{Classifier, MarkField};
 
-use super::tc::{Shaper, shape};
 use super::tests;
 use crate::lab::Lab;
 use crate::namespace::run;
 
 tests!["fresh":
     pm_loads_nf_tables,
-    shaping_loads_its_modules,
+    a_limit_loads_what_shapes_and_sorts,
+    the_doctor_finds_nothing_wrong,
 ];
 
 /// With pm's own directories, as an operator has them.
@@ -30,7 +29,6 @@ fn pm_loads_nf_tables(lab: &mut Lab) -> Result<String> {
     let after = Modules::read()?;
     let table = lab.table()?;
     ensure!(table.contains("20000 : goto in_20000"), "pm made {table}");
-    lab.ok(&["doctor"])?;
     lab.ok(&["teardown"])?;
     ensure!(lab.table()?.is_empty(), "pm left {}", lab.table()?);
     for directory in ["/etc", "/var/lib", "/run"] {
@@ -40,13 +38,21 @@ fn pm_loads_nf_tables(lab: &mut Lab) -> Result<String> {
     after.shows(&before, &["nf_tables"])
 }
 
-fn shaping_loads_its_modules(_: &mut Lab) -> Result<String> {
+fn a_limit_loads_what_shapes_and_sorts(lab: &mut Lab) -> Result<String> {
     let before = Modules::read()?;
     before.lacks(&["sch_htb", "cls_fw"])?;
-    let field = MarkField::new(0x0fff_0000).context("no such field")?;
-    let mut shaper = Shaper::new("eth0")?;
-    shaper.apply(&shape(&[(1, "5M")], Classifier::Fwmark(field))?)?;
+    lab.ok(&["config", "set", "classifier", "fwmark"])?;
+    lab.ok(&["add", "20000", "--limit", "5M"])?;
     Modules::read()?.shows(&before, &["sch_htb", "cls_fw", "sch_fq_codel"])
+}
+
+fn the_doctor_finds_nothing_wrong(lab: &mut Lab) -> Result<String> {
+    lab.ok(&["add", "20000", "--quota", "1MB", "--limit", "5M"])?;
+    lab.ok(&["monitor"])?;
+    let found = lab.ok(&["doctor"])?;
+    let fine = found.lines().filter(|line| line.starts_with("ok ")).count();
+    ensure!(fine > 0 && fine == found.lines().count(), "{found}");
+    Ok(format!("{fine} checks"))
 }
 
 /// The kernel's modules.

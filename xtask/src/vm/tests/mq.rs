@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use pm_tc::Classifier;
 
-use super::tc::{Shaper, qdiscs, shape, tc};
+use super::tc::{Shaper, operators_mq, qdiscs, shape, tc};
 use super::tests;
 use crate::lab::{Family, Lab};
 use crate::traffic::{Udp, Way};
@@ -25,14 +25,7 @@ fn the_kernels_own_mq_comes_back(lab: &mut Lab) -> Result<String> {
 }
 
 fn an_operators_mq_comes_back_with_its_queues(lab: &mut Lab) -> Result<String> {
-    for line in [
-        "root handle 1: mq",
-        "parent 1:1 pfifo limit 77",
-        "parent 1:3 handle 30: fq_codel limit 555 target 7ms",
-        "parent 1:4 handle 40: fq maxrate 77mbit",
-    ] {
-        tc(lab, &format!("qdisc replace dev eth0 {line}"))?;
-    }
+    operators_mq(lab)?;
     let udp = Udp::open(lab, Family::V4, 20000)?;
     udp.send(Way::Out, 10, 100)?;
     let shown = come_and_go(lab, "eth0")?;

@@ -1,10 +1,11 @@
-//! What was counted survives a reboot, and what was spent stays spent.
+//! What was counted survives a reboot, what was spent stays spent, and a root is not taken for one of before.
 
 use std::fs;
 
 use anyhow::{Result, ensure};
 
 use super::Test;
+use super::tc::{class, operators_mq, qdiscs};
 use crate::lab::{Family, Lab};
 use crate::traffic::{Udp, Way};
 use crate::truth::{Bytes, Place};
@@ -12,7 +13,7 @@ use crate::truth::{Bytes, Place};
 /// The tests of this theme.
 pub(super) const TESTS: &[Test] = &[Test {
     theme: "reboot",
-    name: "usage_and_quota_survive",
+    name: "usage_quota_and_limits_survive",
     steps: &[count_and_cut, come_back],
 }];
 
@@ -26,7 +27,8 @@ const COUNTED: Bytes = Bytes {
 fn count_and_cut(lab: &mut Lab) -> Result<String> {
     lab.use_pms_own_directories();
     lab.ok(&["add", "20000", "--quota", "300KB"])?;
-    lab.ok(&["add", "20001"])?;
+    operators_mq(lab)?;
+    lab.ok(&["add", "20001", "--limit", "5M"])?;
     let udp = Udp::open(lab, Family::V4, 20001)?;
     udp.send(Way::In, 100, PAYLOAD)?;
     udp.send(Way::Out, 50, PAYLOAD)?;
@@ -44,7 +46,11 @@ fn come_back(lab: &mut Lab) -> Result<String> {
         "the table is there: {}",
         lab.table()?
     );
+    // The card is new too, and nobody chose anything for it.
+    let root = qdiscs(lab, "eth0")?;
     lab.ok(&["restore"])?;
+    let class = class(lab, "eth0", 20001)?;
+    ensure!(class.contains("rate 5Mbit"), "the class is {class:?}");
     lab.watch_cut(&["20000"])?;
     let counted = lab.service("20001")?.bytes();
     ensure!(counted == COUNTED, "{counted:?} is left of {COUNTED:?}");
@@ -65,6 +71,9 @@ fn come_back(lab: &mut Lab) -> Result<String> {
         service.blocked_by.as_deref() == Some("quota"),
         "{service:?}"
     );
+    lab.ok(&["teardown"])?;
+    let after = qdiscs(lab, "eth0")?;
+    ensure!(after == root, "before:\n{root}after:\n{after}");
     boot_id()
 }
 

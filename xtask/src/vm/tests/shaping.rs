@@ -103,7 +103,7 @@ pub(super) fn check_rate(lab: &Lab, port: u16, rate: f64) -> Result<f64> {
 
 /// Sends from `port` for as long as four seconds' worth at `rate` takes, and returns at how many bits a second its
 /// frames go.
-fn measure(lab: &Lab, port: u16, rate: f64) -> Result<f64> {
+pub(super) fn measure(lab: &Lab, port: u16, rate: f64) -> Result<f64> {
     let udp = Udp::open(lab, Family::V4, port)?;
     let frame = (Family::V4.udp_length(PAYLOAD) + 14) as f64;
     let count = (rate * 4.0 / 8.0 / frame) as u64;

@@ -86,6 +86,29 @@ pub(super) fn qdiscs(lab: &Lab, interface: &str) -> Result<String> {
     tc(lab, &format!("qdisc show dev {interface}"))
 }
 
+/// Gives the VPS's card an `mq` whose queues have qdiscs of several kinds, and returns what `tc` shows of it.
+pub(super) fn operators_mq(lab: &Lab) -> Result<String> {
+    for line in [
+        "root handle 1: mq",
+        "parent 1:1 pfifo limit 77",
+        "parent 1:3 handle 30: fq_codel limit 555 target 7ms",
+        "parent 1:4 handle 40: fq maxrate 77mbit",
+    ] {
+        tc(lab, &format!("qdisc replace dev eth0 {line}"))?;
+    }
+    qdiscs(lab, "eth0")
+}
+
+/// Returns what `tc` shows of a class of pm's, without statistics.
+pub(super) fn class(lab: &Lab, interface: &str, minor: u16) -> Result<String> {
+    let id = class_id(minor);
+    let (major, minor) = (id >> 16, id & 0xffff);
+    tc(
+        lab,
+        &format!("class show dev {interface} classid {major:x}:{minor:x}"),
+    )
+}
+
 /// Returns what `tc` shows of the leaf of a class of pm's, from its kind on; empty where there is none.
 pub(super) fn leaf(lab: &Lab, interface: &str, minor: u16) -> Result<String> {
     let id = class_id(minor);
