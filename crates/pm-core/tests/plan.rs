@@ -12,17 +12,18 @@ use pm_core::backend::{HostId, Reading};
 use pm_core::calendar::{Timestamp, Zone};
 use pm_core::config::{Config, Limit};
 use pm_core::dynqos::DynQos;
+use pm_core::holder::Holder;
 use pm_core::ledger::State;
 use pm_core::plan::{difference, plan, withdrawal};
 use pm_core::request::Request;
 use pm_core::ruleset::{
     Changes, Direction, Epoch, Frame, Installed, InstalledForwarding, InstalledLink, InstalledRoom,
-    Link, Parts, Piece, Target,
+    Link, Metered, Parts, Piece, QuotaId, Target, Variant,
 };
 use pm_core::strategies::{classifier, config, dynqos, limit};
 use pm_core::tick::{Now, step};
 use proptest::prelude::*;
-use proptest::sample::Index;
+use proptest::sample::{Index, select};
 use support::{
     Kernel, Pm, Quiet, Table, add, add_group, do_now, in_group, link, ports, quota, these,
 };
@@ -86,6 +87,7 @@ enum Damage {
     Tear(Index, Parts),
     DeleteRooms(Index),
     Spoil(Index),
+    AddQuota(Index, Variant, Metered),
     DeleteUnusedQuotas,
     Link(Index, InstalledLink),
     Frame(Frame),
@@ -130,6 +132,8 @@ fn damage() -> impl Strategy<Value = Damage> {
         4 => (any::<Index>(), parts).prop_map(|(of, parts)| Damage::Tear(of, parts)),
         1 => any::<Index>().prop_map(Damage::DeleteRooms),
         2 => any::<Index>().prop_map(Damage::Spoil),
+        2 => (any::<Index>(), select(Variant::BOTH.to_vec()), select(Metered::ALL.to_vec()))
+            .prop_map(|(of, variant, metered)| Damage::AddQuota(of, variant, metered)),
         1 => Just(Damage::DeleteUnusedQuotas),
         2 => (any::<Index>(), link).prop_map(|(of, link)| Damage::Link(of, link)),
         1 => frame.prop_map(Damage::Frame),
@@ -153,6 +157,22 @@ fn inflict(damage: Damage, pm: &mut Pm, kernel: &mut Kernel, file: &mut Option<T
         Damage::Tear(of, parts) => pick(of).into_iter().for_each(|of| kernel.tear(of, &parts)),
         Damage::DeleteRooms(of) => pick(of).into_iter().for_each(|of| kernel.delete_rooms(of)),
         Damage::Spoil(of) if !quotas.is_empty() => kernel.spoil(&quotas[of.index(quotas.len())]),
+        Damage::AddQuota(of, variant, metered) => {
+            let services = pm
+                .config
+                .services
+                .keys()
+                .map(|&ports| Holder::Service(ports));
+            let groups = pm.config.groups.keys().cloned().map(Holder::Group);
+            let holders: Vec<_> = services.chain(groups).collect();
+            if !holders.is_empty() {
+                kernel.add_quota(QuotaId {
+                    holder: holders[of.index(holders.len())].clone(),
+                    variant,
+                    metered,
+                });
+            }
+        }
         Damage::DeleteUnusedQuotas => kernel.delete_unused_quotas(),
         Damage::Flush => kernel.flush(),
         Damage::Save => file.clone_from(&kernel.table),

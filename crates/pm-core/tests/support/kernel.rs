@@ -450,6 +450,21 @@ impl Kernel {
         rooms.retain(|_, found| found.parts != nothing);
     }
 
+    /// Somebody makes a quota, where there is none of that name.
+    pub fn add_quota(&mut self, quota: QuotaId) {
+        if let Some(table) = &mut self.table {
+            self.generation += 1;
+            let handle = table.handle();
+            let reading = QuotaReading {
+                handle,
+                limit: 1,
+                used: 0,
+            };
+            table.quotas.entry(quota.clone()).or_insert((reading, 0));
+            table.installed.quotas.entry(quota).or_insert(Some(1));
+        }
+    }
+
     /// Somebody replaces a quota by something that pm would not make.
     pub fn spoil(&mut self, quota: &QuotaId) {
         if let Some(table) = &mut self.table {
