@@ -283,7 +283,7 @@ fn knows(pm: &Pm, kernel: &Kernel, ports: PortRange) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, max_shrink_iters: 20_000, ..ProptestConfig::default() })]
+    #![proptest_config(support::cases(1_500))]
 
     #[test]
     fn usage_is_what_the_kernel_counted(ops in vec(op(), 1..40)) {
@@ -368,7 +368,8 @@ proptest! {
                     model.foreign.extend(loaded);
                     // Room in the place of which pm was about to make another: it had read it a
                     // last time, and did not expect packets to get there again.
-                    let unknown = SERVICES.map(ports).into_iter().filter(|ports| !knows(&pm, &kernel, *ports));
+                    let unknown = |ports: &PortRange| !knows(&pm, &kernel, *ports);
+                    let unknown = SERVICES.map(ports).into_iter().filter(unknown);
                     model.foreign.extend(unknown);
                 }
                 Op::Days(days) => pm.time += days * 86_400,
@@ -624,7 +625,10 @@ fn a_file_loaded_on_top_bills_nothing_twice() {
     pm.tick(&mut kernel, &mut Quiet, usize::MAX).unwrap();
     assert_eq!(pm.usage(ports("80")).incoming, 1_000);
     assert_eq!(pm.usage(ports("8080")).incoming, 15);
-    let replaced = |event: &Event| matches!(event, Event::CountersReplaced { ports: of, .. } if *of == [ports("80")]);
+    let replaced = |event: &Event| match event {
+        Event::CountersReplaced { ports: of, .. } => *of == [ports("80")],
+        _ => false,
+    };
     assert!(pm.events.iter().any(replaced));
     kernel.packet(ports("80"), Direction::In, 3);
     pm.tick(&mut kernel, &mut Quiet, usize::MAX).unwrap();

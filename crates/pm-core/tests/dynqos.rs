@@ -415,7 +415,8 @@ proptest! {
                     kernel.since_boot = 40 * SECOND;
                     (waiting, above) = (Duration::ZERO, Duration::ZERO);
                     let events = tick_after(&mut pm, &mut kernel, 0, 100);
-                    events.into_iter().filter(|event| !matches!(event, Event::Restarted { .. })).collect()
+                    let is_of_dynqos = |event: &Event| !matches!(event, Event::Restarted { .. });
+                    events.into_iter().filter(is_of_dynqos).collect()
                 }
                 Step::PmIsOff => {
                     waiting += 600 * SECOND;

@@ -117,14 +117,23 @@ fn beginning() -> [Request; 4] {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_500, max_shrink_iters: 20_000, ..ProptestConfig::default() })]
+    #![proptest_config(support::cases(1_500))]
 
     /// Whatever is asked for and wherever pm dies: all that was counted for a service is in its
     /// periods, each byte once, and all that its group's members counted while they were members
     /// is in the group's.
     #[test]
     fn every_byte_is_in_one_period_of_its_service_and_of_its_group(
-        ops in vec((acts(65_536), call(About::everything().request()), acts(65_536), steps(), 0i64..8), 1..24),
+        ops in vec(
+            (
+                acts(65_536),
+                call(About::everything().request()),
+                acts(65_536),
+                steps(),
+                0i64..8,
+            ),
+            1..24,
+        ),
         (reads_all, quotas_first) in any::<(bool, bool)>(),
     ) {
         let (mut kernel, mut pm, mut books) = (Kernel::default(), Pm::new(), Books::default());
@@ -163,7 +172,16 @@ proptest! {
     /// The same, with everybody else at work: what they destroyed is lost, and nothing else.
     #[test]
     fn every_byte_that_nobody_destroyed_is_in_one_period(
-        ops in vec((acts(65_536), disaster(), call(About::everything().request()), acts(65_536), steps(), 0i64..8), 1..24),
+        ops in vec(
+            (
+                (acts(65_536), disaster()),
+                call(About::everything().request()),
+                acts(65_536),
+                steps(),
+                0i64..8,
+            ),
+            1..24,
+        ),
         quotas_first in any::<bool>(),
     ) {
         let (mut kernel, mut pm, mut books) = (Kernel::default(), Pm::new(), Books::default());
@@ -172,7 +190,7 @@ proptest! {
         for request in beginning() {
             pm.request(&mut kernel, books.plan(Vec::new()), usize::MAX, &request).unwrap();
         }
-        for (between, disaster, call, inside, steps, days) in ops {
+        for ((between, disaster), call, inside, steps, days) in ops {
             for act in between {
                 act.happen(&mut kernel);
             }
@@ -180,8 +198,8 @@ proptest! {
             kernel.settle();
             let is_there = kernel.table.is_some();
             let lost = match disaster {
-                Disaster::Flush | Disaster::Load | Disaster::Reboot | Disaster::FreshNamespace { .. } => services(),
-                Disaster::ResetCounters => services(),
+                Disaster::Flush | Disaster::Load | Disaster::ResetCounters => services(),
+                Disaster::Reboot | Disaster::FreshNamespace { .. } => services(),
                 Disaster::DeleteRooms(ports) => vec![ports],
                 _ => Vec::new(),
             };

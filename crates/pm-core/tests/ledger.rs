@@ -246,6 +246,10 @@ fn only_better_terms_free_a_spent_quota() {
     }
 }
 
+fn low_factor() -> impl Strategy<Value = Factor> {
+    (1u32..2_000).prop_map(|factor| Factor::from_thousandths(factor).unwrap())
+}
+
 proptest! {
     /// Bytes that are counted and bytes that are read move the limit of a quota by nothing.
     #[test]
@@ -255,7 +259,7 @@ proptest! {
         quota in 1u64 << 45..Size::MAX_BYTES >> 1,
         billed in 0u64..1 << 44,
         counted in 0u64..1 << 40,
-        (mode, factor) in (mode(), (1u32..5_000).prop_map(|f| Factor::from_thousandths(f).unwrap())),
+        (mode, factor) in (mode(), low_factor()),
     ) {
         let tariff = Tariff { mode, factor };
         let mut account = account(tariff, before.0, before.1);
@@ -290,7 +294,8 @@ proptest! {
         account.set_billed(tariff, billed);
         let terms = terms(&account, tariff, quota);
         let allowance = i128::from(terms.allowance);
-        let bill = |bytes: i128| bytes * i128::from(factor.thousandths()) + i128::from(account.adjust) * 1_000;
+        let (factor, adjust) = (i128::from(factor.thousandths()), i128::from(account.adjust));
+        let bill = |bytes: i128| bytes * factor + adjust * 1_000;
         let quota = i128::from(quota) * 1_000;
         if allowance < i128::from(i64::MAX) {
             prop_assert!(bill(allowance) <= quota);
@@ -310,7 +315,7 @@ proptest! {
         incoming in 0u64..1 << 50,
         outgoing in 0u64..1 << 50,
         billed in 0..Size::MAX_BYTES,
-        (mode, factor) in (mode(), (1u32..2_000).prop_map(|f| Factor::from_thousandths(f).unwrap())),
+        (mode, factor) in (mode(), low_factor()),
     ) {
         let tariff = Tariff { mode, factor };
         let mut account = account(Tariff::default(), incoming, outgoing);

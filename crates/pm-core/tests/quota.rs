@@ -317,7 +317,7 @@ fn asked_in_large(mut request: Request, scale: u64) -> Request {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, max_shrink_iters: 20_000, ..ProptestConfig::default() })]
+    #![proptest_config(support::cases(1_000))]
 
     #[test]
     fn no_call_about_others_lets_a_byte_too_many_or_too_few_through(
@@ -344,7 +344,8 @@ proptest! {
             let done = pm.call(&mut kernel, books.plan(inside), steps, call.as_ref());
             prop_assert!(!matches!(done, Err(Failed::Killed) if steps == usize::MAX));
             let passed = passed(&kernel, &members);
-            prop_assert!(passed.counted(mode) as i64 <= allowance.max(0), "{passed:?} of {allowance}");
+            let within = i128::from(passed.counted(mode)) <= i128::from(allowance.max(0));
+            prop_assert!(within, "{passed:?} of {allowance}");
         }
         kernel.settle();
         pm.tick(&mut kernel, &mut Quiet, usize::MAX).unwrap();
@@ -467,101 +468,4 @@ proptest! {
             );
         }
     }
-}
-
-/// A member that has no room to move to must not go on under the quotas that its group has left.
-#[test]
-fn who_must_wait_for_a_room_waits_outside() {
-    let members = [ports("80"), ports("8080")];
-    for moment in 0..24 {
-        let (mut kernel, mut pm) = (Kernel::default(), Pm::new());
-        pm.reads_all = false;
-        do_now(&mut pm, &mut kernel, &add_group("vip", quota(100_000)));
-        do_now(&mut pm, &mut kernel, &add("80,8080", in_group("vip")));
-        kernel.damage(ports("8080"));
-        // pm dies when it has made another room, and before the damaged one is deleted.
-        let steps = (0..24).find(|&steps| {
-            let _ = pm.tick(&mut kernel, &mut Quiet, steps);
-            let rooms = kernel.installed().rooms.into_keys();
-            rooms.filter(|room| room.ports == ports("8080")).count() == 2
-        });
-        assert!(steps.is_some());
-        // Moments in which both send as much as they can.
-        let rush = members.map(|ports| Packet {
-            ports,
-            direction: Direction::Out,
-            bytes: 90_000,
-        });
-        let mut acts = vec![Act::Nothing; moment];
-        acts.extend(rush.map(|packet| Act::Launch(packet, 0)));
-        let mut books = Books::default();
-        let request = Request::SetGroup {
-            name: group("vip"),
-            settings: contract(100_000, Mode::Out, Factor::ONE),
-            used: None,
-        };
-        pm.request(&mut kernel, books.plan(acts), usize::MAX, &request)
-            .unwrap();
-        let passed = passed(&kernel, &members);
-        assert!(passed.outgoing <= 100_000, "{moment}: {passed:?}");
-        pm.tick(&mut kernel, &mut Quiet, usize::MAX).unwrap();
-        assert_eq!(pm.group_usage("vip"), passed);
-    }
-}
-
-/// What the quota had counted of a room that somebody damaged or deleted, and pm has not: under
-/// traffic, nothing tells it from what a reading misses in flight.
-#[test]
-fn a_damaged_room_takes_nothing_of_what_is_left_to_the_others() {
-    let damages: [fn(&mut Kernel, PortRange); 2] = [Kernel::damage, Kernel::delete_rooms];
-    for damage in damages {
-        let (mut kernel, mut pm) = (Kernel::default(), Pm::new());
-        pm.reads_all = false;
-        do_now(&mut pm, &mut kernel, &add_group("vip", quota(100_000)));
-        do_now(&mut pm, &mut kernel, &add("80,8080", in_group("vip")));
-        kernel.packet(ports("8080"), Direction::In, 10_000);
-        damage(&mut kernel, ports("8080"));
-        let before = pm.group_usage("vip").incoming;
-        for _ in 0..3 {
-            kernel.packet(ports("80"), Direction::In, 1_000);
-            pm.tick(&mut kernel, &mut Quiet, usize::MAX).unwrap();
-        }
-        let left = 100_000 - pm.group_usage("vip").incoming;
-        assert!(before <= 10_000 && left >= 87_000);
-        assert!(kernel.packet(ports("80"), Direction::In, left));
-        assert!(!kernel.packet(ports("80"), Direction::In, 1));
-    }
-}
-
-/// A quota that drops counts what it drops, too: moved up after that, it would be spent early.
-#[test]
-fn a_raise_that_comes_after_the_last_byte_gives_all_of_it() {
-    let mut met = 0;
-    for moment in 0..8 {
-        let (mut kernel, mut pm) = (Kernel::default(), Pm::new());
-        pm.reads_all = false;
-        do_now(&mut pm, &mut kernel, &add("80", quota(100_000)));
-        kernel.packet(ports("80"), Direction::In, 90_000);
-        let packet = Packet {
-            ports: ports("80"),
-            direction: Direction::In,
-            bytes: 50_000,
-        };
-        let mut acts = vec![Act::Nothing; moment];
-        acts.push(Act::Launch(packet, 0));
-        let mut books = Books::default();
-        let raise = support::set("80", quota(500_000));
-        pm.request(&mut kernel, books.plan(acts), usize::MAX, &raise)
-            .unwrap();
-        // Never at rest.
-        for _ in 0..3 {
-            kernel.packet(ports("80"), Direction::In, 1_000);
-            pm.tick(&mut kernel, &mut Quiet, usize::MAX).unwrap();
-        }
-        let passed = kernel.passed[&ports("80")].incoming;
-        met += usize::from(passed == 93_000);
-        assert!(kernel.packet(ports("80"), Direction::In, 500_000 - passed));
-        assert!(!kernel.packet(ports("80"), Direction::In, 1));
-    }
-    assert!(met > 0, "a packet was dropped before the raise");
 }

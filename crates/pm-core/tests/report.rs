@@ -111,7 +111,8 @@ proptest! {
         let (mut kernel, mut pm) = (Kernel::default(), Pm::new());
         pm.config = config;
         pm.tick(&mut kernel, &mut Quiet, usize::MAX).unwrap();
-        let services: Vec<PortRange> = reports(&pm.config, &pm.saved).iter().map(|one| one.ports).collect();
+        let services = reports(&pm.config, &pm.saved);
+        let services: Vec<PortRange> = services.iter().map(|one| one.ports).collect();
         prop_assert!(services.iter().eq(pm.config.services.keys()));
         let groups = group_reports(&pm.config, &pm.saved);
         prop_assert!(groups.iter().map(|one| &one.name).eq(pm.config.groups.keys()));

@@ -193,7 +193,11 @@ proptest! {
     /// Fault 14 of the scripts pm replaces: every packet's mark was overwritten. Here each class
     /// has bits of its own, and the others are left.
     #[test]
-    fn each_mark_is_one_classs_and_within_the_mask(classifier in classifier(), one: u16, other: u16) {
+    fn each_mark_is_one_classs_and_within_the_mask(
+        classifier in classifier(),
+        one: u16,
+        other: u16,
+    ) {
         match (classifier.class(one), classifier.class(other)) {
             (Class::Priority(a), Class::Priority(b)) => {
                 prop_assert_eq!(a == b, one == other);
@@ -209,7 +213,8 @@ proptest! {
 
     #[test]
     fn a_field_is_a_run_of_bits(mask: u32) {
-        let run = (0..32).any(|shift| (1..=32 - shift).any(|bits: u32| mask == (u32::MAX >> (32 - bits)) << shift));
+        let run = |bits: u32, shift| (u32::MAX >> (32 - bits)) << shift;
+        let run = (0..32).any(|shift| (1..=32 - shift).any(|bits| mask == run(bits, shift)));
         let field = MarkField::new(mask);
         prop_assert_eq!(field.is_some(), run);
         prop_assert!(field.is_none_or(|field| field.mask() == mask));

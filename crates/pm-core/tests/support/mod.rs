@@ -10,8 +10,19 @@ use pm_core::request::{ContractSettings, Request, Selection, Settings};
 use pm_core::ruleset::{Link, Target};
 use pm_core::units::{Size, SizeUnit};
 
+use proptest::prelude::ProptestConfig;
+
 pub use kernel::{Forwarded, Kernel, Packet, Table};
 pub use pm::{Failed, Pm, World};
+
+/// So many cases, each of which may be long: shrunk as far as it takes to read them.
+pub fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases,
+        max_shrink_iters: 20_000,
+        ..ProptestConfig::default()
+    }
+}
 
 /// Nothing happens meanwhile.
 pub struct Quiet;

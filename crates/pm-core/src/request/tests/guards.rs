@@ -298,7 +298,8 @@ proptest! {
         for (range, service) in next.services.iter().filter(|(range, _)| range.contains(ssh_port)) {
             let old = config.services.get(range).cloned().unwrap_or_default();
             prop_assert!(!service.blocked || old.blocked);
-            let ((had, old_tariff), (has, tariff)) = (hardness(&config, &old), hardness(&next, service));
+            let (had, old_tariff) = hardness(&config, &old);
+            let (has, tariff) = hardness(&next, service);
             let no_less = had.is_some()
                 && had <= has
                 && old.group == service.group
@@ -309,7 +310,8 @@ proptest! {
                 prop_assert!(new.is_none() || (old.is_some() && old <= new));
             }
             prop_assert!(service.dynqos.is_none() || service.dynqos == old.dynqos);
-            prop_assert!(service.expires.is_none() || (old.expires.is_some() && old.expires <= service.expires));
+            let no_sooner = old.expires.is_some() && old.expires <= service.expires;
+            prop_assert!(service.expires.is_none() || no_sooner);
         }
     }
 
@@ -317,7 +319,7 @@ proptest! {
     #[test]
     fn a_scope_is_all_that_a_request_changes(config in config(), request in request()) {
         let Some(scope) = request.scope(&config) else { return Ok(()) };
-        let context = Context { force: true, today: Some(date!(2027 - 01 - 31)), ..Context::default() };
+        let context = forced(on(date!(2027 - 01 - 31)));
         let Ok(next) = request.apply(&config, &context) else { return Ok(()) };
         prop_assert_eq!(&next.groups, &config.groups);
         prop_assert_eq!(next.time_zone == config.time_zone, next.classifier == config.classifier);
