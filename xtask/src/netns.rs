@@ -12,10 +12,12 @@ mod guards;
 mod history;
 mod kills;
 mod limits;
+mod members;
 mod quota;
 mod random;
 mod recovery;
 mod requests;
+mod roots;
 mod storage;
 mod wire;
 
@@ -74,8 +76,10 @@ pub(crate) fn run(
         requests::TESTS,
         guards::TESTS,
         limits::TESTS,
+        roots::TESTS,
         dynqos::TESTS,
         groups::TESTS,
+        members::TESTS,
         history::TESTS,
         calendar_days::TESTS,
         faults::TESTS,
