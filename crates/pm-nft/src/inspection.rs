@@ -80,7 +80,7 @@ impl Inspection {
     fn intervals(&self, direction: Direction) -> Option<Vec<(PortRange, Target)>> {
         match self.sets.maps.of(direction) {
             Piece::Intact => self.elements.of(direction).intervals(),
-            Piece::Missing | Piece::Damaged => None,
+            Piece::Missing | Piece::Damaged | Piece::Altered => None,
         }
     }
 
@@ -90,7 +90,7 @@ impl Inspection {
             &piece => piece,
         };
         let chain = |direction| match self.chains.based.of(direction) {
-            Piece::Intact if !self.rules.is_base_complete(direction) => Piece::Damaged,
+            Piece::Intact if !self.rules.is_base_complete(direction) => Piece::Altered,
             &piece => piece,
         };
         Frame {
@@ -126,7 +126,7 @@ impl Inspection {
         }
         let ports = match set {
             Piece::Missing => Some(None),
-            Piece::Damaged => None,
+            Piece::Damaged | Piece::Altered => None,
             // One that is empty is named by no rule of pm's.
             Piece::Intact => self
                 .routed

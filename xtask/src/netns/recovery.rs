@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use super::tests;
 use crate::lab::{Family, Lab};
 use crate::rng::Rng;
-use crate::traffic::{Udp, Way, tcp_exchange};
+use crate::traffic::{Flood, Pace, Udp, Way, tcp_exchange};
 use crate::truth::{Bytes, Place};
 
 tests!["recovery":
@@ -22,6 +22,7 @@ tests!["recovery":
     a_foreign_quota_reset_does_not_give_more,
     a_healed_quota_cuts_at_the_same_byte,
     another_tables_changes_are_left_alone,
+    base_chains_are_mended_under_traffic_without_a_packet_lost_or_counted_twice,
 ];
 
 const PORTS: &[&str] = &["20000", "30000-30100"];
@@ -384,5 +385,33 @@ fn another_tables_changes_are_left_alone(lab: &mut Lab) -> Result<()> {
         lab.vps.nft(&["list", "table", "inet", "mine"])? == mine,
         "a foreign table was changed"
     );
+    Ok(())
+}
+
+/// While one base chain comes in the place of another, a packet on its way meets both, or neither: where only rules
+/// are wrong, only rules may change.
+fn base_chains_are_mended_under_traffic_without_a_packet_lost_or_counted_twice(
+    lab: &mut Lab,
+) -> Result<()> {
+    lab.watch(PORTS)?;
+    lab.ok(&["add", "20000,30000-30100", "--quota", "500GB"])?;
+    for round in 0..6 {
+        let floods = [
+            Flood::start(lab, Family::V4, Way::Out, 20000, 100, Pace::Windowed)?,
+            Flood::start(lab, Family::V6, Way::In, 30007, 100, Pace::Windowed)?,
+        ];
+        for _ in 0..10 {
+            // Rules that stop nothing from being counted.
+            lab.vps.nft_load(
+                "insert rule inet port_monitor input counter\n\
+                 insert rule inet port_monitor output counter\n",
+            )?;
+            lab.ok(&["monitor"])?;
+        }
+        for flood in floods {
+            flood.stop()?;
+        }
+        lab.exact(PORTS).with_context(|| format!("round {round}"))?;
+    }
     Ok(())
 }

@@ -15,6 +15,9 @@ pub enum Piece {
     Missing,
     /// It is there and is not what pm makes.
     Damaged,
+    /// It is there as pm makes it, but what is in it is not. Only a base chain is ever found so: it
+    /// can stay, and only its rules change.
+    Altered,
     /// It is as pm makes it.
     Intact,
 }

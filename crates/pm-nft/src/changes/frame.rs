@@ -1,4 +1,7 @@
 //! The table, its maps, its base chains and its epoch, made and deleted.
+//!
+//! A base chain that stands in its place stays, whatever is in it: while one comes in the place of
+//! another, a packet on its way can meet both, and be counted twice, or neither.
 
 use pm_core::ruleset::{Direction, EpochChange, Frame, Piece};
 use pm_netlink::NlmF;
@@ -74,8 +77,8 @@ fn chain_piece(found: &Frame, direction: Direction) -> Piece {
     }
 }
 
-/// A base chain names its map in its rules, so it goes and comes with it.
-fn is_chain_due(found: &Frame, direction: Direction) -> bool {
+/// A base chain names its map in its rules, so these go and come with it.
+fn are_rules_due(found: &Frame, direction: Direction) -> bool {
     [map_piece(found, direction), chain_piece(found, direction)]
         .iter()
         .any(|&piece| piece != Piece::Intact)
@@ -88,9 +91,12 @@ pub(super) fn emit_first(script: &mut Script, found: &Frame) {
         script.push(NFT_MSG_NEWTABLE, NlmF::CREATE, ADD, what, frame::emit_table);
     }
     for direction in Direction::BOTH {
-        if is_chain_due(found, direction) && chain_piece(found, direction) != Piece::Missing {
-            let what = What::BaseChain(direction);
-            delete_chain(script, frame::chain_name(direction), what);
+        let due = are_rules_due(found, direction);
+        let (chain, what) = (frame::chain_name(direction), What::BaseChain(direction));
+        match chain_piece(found, direction) {
+            Piece::Damaged => delete_chain(script, chain, what),
+            Piece::Altered | Piece::Intact if due => empty_chain(script, chain, what),
+            Piece::Missing | Piece::Altered | Piece::Intact => {}
         }
         let map = What::Map(direction);
         if map_piece(found, direction) == Piece::Damaged {
@@ -103,28 +109,31 @@ pub(super) fn emit_first(script: &mut Script, found: &Frame) {
             script.push(NFT_MSG_NEWSET, new, ADD, map, |a| {
                 frame::emit_map(a, direction);
             });
-        } else if is_chain_due(found, direction) {
+        } else if due {
             // The map is filled already: nothing is gained by waiting.
-            emit_base_chain(script, direction);
+            emit_base_chain(script, found, direction);
         }
     }
 }
 
-/// Appends what must meet the links in place: the base chains of new maps.
+/// Appends what must meet the links in place: the rules that look into new maps.
 pub(super) fn emit_last(script: &mut Script, found: &Frame) {
     for direction in Direction::BOTH {
         if map_piece(found, direction) != Piece::Intact {
-            emit_base_chain(script, direction);
+            emit_base_chain(script, found, direction);
         }
     }
 }
 
-fn emit_base_chain(script: &mut Script, direction: Direction) {
+/// Appends a base chain, unless it stays, and its rules.
+fn emit_base_chain(script: &mut Script, found: &Frame, direction: Direction) {
     let (chain, what) = (frame::chain_name(direction), What::BaseChain(direction));
-    let new = NlmF::CREATE | NlmF::EXCL;
-    script.push(NFT_MSG_NEWCHAIN, new, ADD, what.clone(), |a| {
-        frame::emit_chain(a, chain, frame::hook(direction));
-    });
+    if let Piece::Missing | Piece::Damaged = chain_piece(found, direction) {
+        let new = NlmF::CREATE | NlmF::EXCL;
+        script.push(NFT_MSG_NEWCHAIN, new, ADD, what.clone(), |a| {
+            frame::emit_chain(a, chain, frame::hook(direction));
+        });
+    }
     for rule in frame::rules(direction) {
         add_rule(script, chain, what.clone(), &rule);
     }

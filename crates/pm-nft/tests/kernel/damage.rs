@@ -1,5 +1,7 @@
 //! What others do to pm's table, and beside it.
 
+use std::process::Command;
+
 use pm_core::backend::Netfilter;
 use pm_core::ruleset::*;
 
@@ -215,10 +217,57 @@ fn a_listing_loaded_twice_is_noticed_and_put_right() {
         let doubled = nftables.inspect().unwrap().1;
         assert_eq!(
             (doubled.frame.input, doubled.frame.output),
-            (Piece::Damaged, Piece::Damaged)
+            (Piece::Altered, Piece::Altered)
         );
         assert!(doubled.rooms.values().all(|room| room.intact.is_none()));
         assert_eq!(converge(nftables, &sample()), 2);
         assert_eq!(nftables.inspect().unwrap().1.frame, Frame::INTACT);
     });
+}
+
+/// While one base chain comes in the place of another, a packet on its way meets both, or neither.
+#[test]
+fn a_base_chain_stays_while_its_rules_are_put_right() {
+    in_namespace(|nftables| {
+        converge(nftables, &sample());
+        let places = base_chains();
+        assert_eq!(places.len(), 2, "{places:?}");
+        for damage in [
+            "insert rule @ input counter
+             insert rule @ output counter",
+            "flush chain @ input
+             flush chain @ output",
+            "flush chain @ input
+             flush chain @ forward
+             delete map @ ingress",
+        ] {
+            nft(&(damage.replace('@', "inet port_monitor") + "\n"));
+            assert_ne!(
+                nftables.inspect().unwrap().1.frame,
+                Frame::INTACT,
+                "{damage}"
+            );
+            converge(nftables, &sample());
+            assert_eq!(
+                nftables.inspect().unwrap().1.frame,
+                Frame::INTACT,
+                "{damage}"
+            );
+            assert_eq!(base_chains(), places, "{damage}");
+        }
+    });
+}
+
+/// Returns pm's base chains for what arrives and what is sent, with their handles.
+fn base_chains() -> Vec<String> {
+    let listing = Command::new("nft")
+        .args(["-a", "list", "table", "inet", "port_monitor"])
+        .output();
+    let listing = String::from_utf8(listing.unwrap().stdout).unwrap();
+    let ours = |line: &&str| {
+        ["chain input {", "chain output {"]
+            .iter()
+            .any(|start| line.trim().starts_with(start))
+    };
+    listing.lines().filter(ours).map(str::to_owned).collect()
 }
