@@ -7,6 +7,7 @@ mod calendar_days;
 mod crosstalk;
 mod dynqos;
 mod faults;
+mod forward;
 mod groups;
 mod guards;
 mod history;
@@ -86,6 +87,7 @@ pub(crate) fn run(
         recovery::TESTS,
         storage::TESTS,
         kills::TESTS,
+        forward::TESTS,
         random::TESTS,
     ];
     let chosen = themes.into_iter().flatten().filter(|test| {

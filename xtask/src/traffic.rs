@@ -51,10 +51,26 @@ impl Udp {
     ///
     /// When the port is taken.
     pub(crate) fn open(lab: &Lab, family: Family, port: u16) -> Result<Self> {
-        let service = bind(&lab.vps, SocketAddr::new(family.vps(), port))?;
+        let service = SocketAddr::new(family.vps(), port);
+        Self::between(lab, family, (&lab.vps, service), service)
+    }
+
+    /// Binds a service's address in any namespace and a free port in the client, which sends to `target`. Where that
+    /// is another address, somebody on the way must translate it, and knows the way back when one has gone there.
+    ///
+    /// # Errors
+    ///
+    /// When the port is taken.
+    pub(crate) fn between(
+        lab: &Lab,
+        family: Family,
+        (namespace, service): (&Namespace, SocketAddr),
+        target: SocketAddr,
+    ) -> Result<Self> {
+        let service = bind(namespace, service)?;
         let client = bind(&lab.client, SocketAddr::new(family.client(), 0))?;
         service.connect(client.local_addr()?)?;
-        client.connect(service.local_addr()?)?;
+        client.connect(target)?;
         Ok(Self { service, client })
     }
 
@@ -140,7 +156,21 @@ impl Flood {
         payload: usize,
         pace: Pace,
     ) -> Result<Self> {
-        let udp = Udp::open(lab, family, port)?;
+        Self::over(Udp::open(lab, family, port)?, family, way, payload, pace)
+    }
+
+    /// As [`Flood::start`], between sockets that are open.
+    ///
+    /// # Errors
+    ///
+    /// When nothing can be sent.
+    pub(crate) fn over(
+        udp: Udp,
+        family: Family,
+        way: Way,
+        payload: usize,
+        pace: Pace,
+    ) -> Result<Self> {
         let (from, to) = match way {
             Way::In => (udp.client, udp.service),
             Way::Out => (udp.service, udp.client),
@@ -274,8 +304,22 @@ pub(crate) fn tcp_between(
     upload: u64,
     download: u64,
 ) -> Result<()> {
-    let address = listener.local_addr()?;
-    let mut stream = client.enter(|| Ok(TcpStream::connect_timeout(&address, PATIENCE)?))?;
+    tcp_through(client, listener.local_addr()?, listener, upload, download)
+}
+
+/// As [`tcp_between`], with a client that connects to another address, which somebody on the way translates.
+///
+/// # Errors
+///
+/// As [`tcp_exchange`].
+pub(crate) fn tcp_through(
+    client: &Namespace,
+    target: SocketAddr,
+    listener: &TcpListener,
+    upload: u64,
+    download: u64,
+) -> Result<()> {
+    let mut stream = client.enter(|| Ok(TcpStream::connect_timeout(&target, PATIENCE)?))?;
     let (mut accepted, _) = listener.accept()?;
     for end in [&stream, &accepted] {
         end.set_read_timeout(Some(PATIENCE))?;
