@@ -28,6 +28,9 @@ use crate::truth::Bytes;
 
 pub(super) use expectation::Expectation;
 
+/// More than ever passes while a command runs.
+const SOON: i128 = 5_000_000;
+
 /// Everything that pm must know.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Model {
@@ -145,7 +148,7 @@ impl Model {
             Spent::Maybe => None,
             // It may have been used up since anybody looked.
             Spent::No => match self.left(&holder) {
-                Some(left) if left < i128::from(LONGEST_PACKET) => None,
+                Some(left) if left < SOON => None,
                 _ => Some(false),
             },
         }

@@ -245,7 +245,17 @@ impl Expectation<'_> {
         }
     }
 
+    /// Whether pm has certainly looked at a service.
+    fn is_read(&self, range: PortRange) -> bool {
+        match &self.saved {
+            Saved::Nobodys => false,
+            Saved::Some(some) => some.contains(&range),
+            Saved::Everybodys => true,
+        }
+    }
+
     fn settle_meter(&mut self, range: PortRange, charge: Charge) {
+        let is_read = self.is_read(range);
         let Some(meter) = self.next.meters.get_mut(&range) else {
             return;
         };
@@ -255,8 +265,8 @@ impl Expectation<'_> {
         meter.unread = match &self.saved {
             _ if self.lost => Default::default(),
             Saved::Nobodys => (least + now, most + now),
-            Saved::Some(some) if !some.contains(&range) => (Bytes::default(), most + now),
-            Saved::Some(_) | Saved::Everybodys => (Bytes::default(), now),
+            Saved::Some(_) | Saved::Everybodys if is_read => (Bytes::default(), now),
+            Saved::Some(_) | Saved::Everybodys => (Bytes::default(), most + now),
         };
     }
 
@@ -411,9 +421,11 @@ impl Expectation<'_> {
                     .map(|account| account.spent)
             };
             let (then, now) = (spent(self.before), spent(&self.next));
-            service.blocked
-                || service.expires.is_some_and(|day| day < today)
-                || (then == now && matches!(now, Some(Spent::Yes(_))))
+            let is_spent = match self.is_read(range) {
+                true => then == now && matches!(now, Some(Spent::Yes(_))),
+                false => self.before.shut.contains(&range),
+            };
+            service.blocked || service.expires.is_some_and(|day| day < today) || is_spent
         });
         shut.map(|(&range, _)| range).collect()
     }
