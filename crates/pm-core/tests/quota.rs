@@ -192,10 +192,10 @@ impl Known {
 
 /// Returns how many bytes of services with this holder passed in rooms that are not under his
 /// quota: of one who is on the way in or out.
-fn unseen(pm: &Pm, before: &Kernel, after: &Kernel, holder: &Holder) -> u64 {
-    let of_holder = |ports: &&PortRange| match &pm.config.services[*ports].group {
-        Some(group) => *holder == Holder::Group(group.clone()),
-        None => *holder == Holder::Service(**ports),
+fn unseen(books: &Books, [before, after]: [&Kernel; 2], holder: &Holder) -> u64 {
+    let services = match holder {
+        Holder::Service(ports) => vec![*ports],
+        Holder::Group(name) => books.members(name),
     };
     let unseen = |kernel: &Kernel, ports: PortRange| {
         let all = kernel.entered.get(&ports).copied().unwrap_or_default();
@@ -203,9 +203,9 @@ fn unseen(pm: &Pm, before: &Kernel, after: &Kernel, holder: &Holder) -> u64 {
         all.since(under.copied().unwrap_or_default())
             .counted(Mode::Both)
     };
-    let services = pm.config.services.keys().filter(of_holder);
+    let services = services.into_iter();
     services
-        .map(|&ports| unseen(after, ports) - unseen(before, ports))
+        .map(|ports| unseen(after, ports) - unseen(before, ports))
         .sum()
 }
 
@@ -412,7 +412,7 @@ proptest! {
             }
             for (holder, known) in &mut known {
                 let used = used_now(&pm, &books, &kernel, holder);
-                known.unseen += unseen(&pm, &kernel_before, &kernel, holder);
+                known.unseen += unseen(&books, [&kernel_before, &kernel], holder);
                 prop_assert!(known.allows(used), "{holder} before the call: {used:?}, {known:?}");
                 known.used = used;
             }
@@ -441,7 +441,7 @@ proptest! {
                 }
                 let terms = terms_of(&pm, &holder);
                 known.terms.push(terms);
-                known.unseen += unseen(&pm, &kernel_before, &kernel, &holder);
+                known.unseen += unseen(&books, [&kernel_before, &kernel], &holder);
                 prop_assert!(known.allows(used), "{holder} in the call: {used:?}, {known:?}");
                 known.used = used;
                 if done.is_ok() {

@@ -324,6 +324,13 @@ impl Books {
         self.saved.groups.get(name).copied().unwrap_or_default()
     }
 
+    /// Returns the members of a group, those included that were deleted since.
+    pub fn members(&self, name: &GroupName) -> Vec<PortRange> {
+        let members = self.saved.members.iter();
+        let members = members.filter(|(_, group)| *group == name);
+        members.map(|(&ports, _)| ports).collect()
+    }
+
     /// Returns what members of a group have sent while they were that, were it read now.
     pub fn group_now(&self, name: &GroupName, kernel: &Kernel) -> Usage {
         let members = self
