@@ -18,7 +18,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::TestCaseError;
-use support::script::{About, Act, Books, GROUPS, acts, call, meddling, services, steps};
+use support::script::{About, Act, Books, GROUPS, acts, call, edit, meddling, services, steps};
 use support::{
     Failed, Kernel, Packet, Pm, Quiet, add, add_group, do_now, group, in_group, ports, quota, set,
     these,
@@ -83,11 +83,15 @@ enum Disaster {
     Load,
     Merge,
     Reboot,
-    FreshNamespace { with_saved: bool },
+    FreshNamespace {
+        with_saved: bool,
+    },
     ResetCounters,
     ResetQuotas,
     DeleteRooms(PortRange),
     Meddling(Act),
+    /// pm is taken out of the kernel, or put back.
+    Teardown(bool),
 }
 
 fn disaster() -> impl Strategy<Value = Disaster> {
@@ -103,6 +107,7 @@ fn disaster() -> impl Strategy<Value = Disaster> {
         1 => Just(Disaster::ResetQuotas),
         1 => select(services()).prop_map(Disaster::DeleteRooms),
         1 => meddling().prop_map(Disaster::Meddling),
+        2 => any::<bool>().prop_map(Disaster::Teardown),
     ]
 }
 
@@ -126,7 +131,7 @@ proptest! {
     fn every_byte_is_in_one_period_of_its_service_and_of_its_group(
         ops in vec(
             (
-                acts(65_536),
+                (acts(65_536), edit()),
                 call(About::everything().request()),
                 acts(65_536),
                 steps(),
@@ -142,7 +147,8 @@ proptest! {
             pm.request(&mut kernel, &mut books, usize::MAX, &request).unwrap();
         }
         let mut totals: BTreeMap<(PortRange, usize), Usage> = BTreeMap::new();
-        for (between, call, inside, steps, days) in ops {
+        for ((between, edit), call, inside, steps, days) in ops {
+            pm.edit(edit.as_ref());
             for act in between {
                 act.happen(&mut kernel);
             }
@@ -222,6 +228,7 @@ proptest! {
                 Disaster::ResetCounters | Disaster::ResetQuotas => {}
                 Disaster::DeleteRooms(ports) => kernel.delete_rooms(ports),
                 Disaster::Meddling(act) => act.happen(&mut kernel),
+                Disaster::Teardown(torn_down) => pm.saved.torn_down = torn_down,
             }
             if !matches!(disaster, Disaster::None | Disaster::Save) {
                 // Until pm has seen what became of its counters, nothing more is counted there.
@@ -232,6 +239,7 @@ proptest! {
             prop_assert!(!matches!(done, Err(Failed::Killed) if steps == usize::MAX));
         }
         kernel.settle();
+        pm.saved.torn_down = false;
         pm.tick(&mut kernel, books.plan(Vec::new()), usize::MAX).unwrap();
         all_is_booked(&pm, &kernel, &books)?;
     }

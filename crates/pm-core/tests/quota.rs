@@ -18,7 +18,7 @@ use pm_core::units::Size;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use support::script::{
-    About, Act, Books, acts_of, call, factor, meddling, mode, packet_of, services, steps,
+    About, Act, Books, acts_of, call, edit, factor, meddling, mode, packet_of, services, steps,
 };
 use support::{
     Failed, Kernel, Packet, Pm, Quiet, add, add_group, bytes, do_now, group, in_group, ports,
@@ -372,7 +372,7 @@ proptest! {
     fn no_request_lets_anybody_have_a_byte_too_many_or_too_few(
         steps in vec(
             (
-                (acts_of(services(), LARGEST), meddling()),
+                (acts_of(services(), LARGEST), meddling(), edit()),
                 call(About::everything().request()),
                 acts_of(services(), LARGEST),
                 steps(),
@@ -399,11 +399,12 @@ proptest! {
             let terms = vec![terms_of(&pm, &holder)];
             known.insert(holder, Known { terms, ..Known::default() });
         }
-        for ((between, meddling), call, inside, steps) in steps {
+        for ((between, meddling, edit), call, inside, steps) in steps {
             let (between, inside) = (in_large(between, scale), in_large(inside, scale));
             let call = call.map(|request| asked_in_large(request, scale));
             kernel.settle();
             meddling.happen(&mut kernel);
+            pm.edit(edit.map(|request| asked_in_large(request, scale)).as_ref());
             let kernel_before = kernel.clone();
             for act in between {
                 if let Act::Launch(packet, _) = act {

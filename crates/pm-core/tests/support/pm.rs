@@ -175,6 +175,18 @@ impl Pm {
         done
     }
 
+    /// Somebody edits the file, to what a request would have made of it.
+    pub fn edit(&mut self, request: Option<&Request>) {
+        let context = Context {
+            today: Some(time::macros::date!(2027 - 01 - 15)),
+            ..Context::default()
+        };
+        let edited = request.map(|request| request.apply(&self.config, &context));
+        if let Some(Ok(config)) = edited {
+            self.config = config;
+        }
+    }
+
     /// Returns the zone whose dates count.
     fn zone_now(&self) -> Zone {
         let configured = self.config.time_zone.as_ref();

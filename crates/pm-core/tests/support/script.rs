@@ -274,6 +274,11 @@ pub fn call(
     option::weighted(0.7, requests)
 }
 
+/// What somebody changes in the file, most often nothing.
+pub fn edit() -> impl Strategy<Value = Option<Request>> {
+    option::weighted(0.1, About::everything().request())
+}
+
 /// What the ledgers must say, told from the outside: who was in which group when a counter was
 /// read.
 #[derive(Clone, Debug, Default)]
