@@ -130,7 +130,8 @@ impl Planner<'_> {
             let is_nearly_spent = is_nearly_spent(account, terms);
             let is_held = match quotas {
                 Quotas::None | Quotas::Kept(_) => false,
-                Quotas::Fresh(_) => is_nearly_spent && self.config.members(name).any(is_linked),
+                // By what is accounted: the last bytes of one that was deleted count, too.
+                Quotas::Fresh(_) => is_nearly_spent && self.accounted(name).any(is_linked),
                 Quotas::Waiting => true,
             };
             let plan = GroupPlan {
@@ -142,6 +143,13 @@ impl Planner<'_> {
             plans.insert(name, plan);
         }
         plans
+    }
+
+    /// Returns the services whose bytes count to a group.
+    fn accounted(&self, name: &GroupName) -> impl Iterator<Item = PortRange> {
+        let ledgers = self.state.ledgers.iter();
+        let members = ledgers.filter(move |(_, ledger)| ledger.group.as_ref() == Some(name));
+        members.map(|(&ports, _)| ports)
     }
 
     fn group_quotas(&self, holder: &Holder, account: &Account, terms: Terms) -> Quotas {

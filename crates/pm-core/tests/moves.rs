@@ -13,7 +13,7 @@ use pm_core::request::{ContractSettings, Request};
 use pm_core::ruleset::Direction;
 use support::script::{Act, Books};
 use support::{
-    Kernel, Packet, Pm, Quiet, add, add_group, do_now, group, in_group, ports, quota, set,
+    Kernel, Packet, Pm, Quiet, add, add_group, do_now, group, in_group, ports, quota, set, these,
 };
 
 /// A member that has no room to move to must not go on under the quotas that its group has left.
@@ -115,4 +115,33 @@ fn a_raise_that_comes_after_the_last_byte_gives_all_of_it() {
         assert!(!kernel.packet(ports("80"), Direction::In, 1));
     }
     assert!(met > 0, "a packet was dropped before the raise");
+}
+
+/// The last bytes of a member that was deleted count against the group, too: they must be read
+/// before anybody is let in under a new set of quotas.
+#[test]
+fn a_new_set_of_quotas_waits_for_who_was_deleted() {
+    for moment in 0..8 {
+        let (mut kernel, mut pm) = (Kernel::default(), Pm::new());
+        pm.reads_all = false;
+        do_now(&mut pm, &mut kernel, &add_group("vip", quota(100_000)));
+        do_now(&mut pm, &mut kernel, &add("80,8080", in_group("vip")));
+        // Its quota is off the scale, and it is linked nowhere.
+        kernel.damage(ports("8080"));
+        let packet = |port| Packet {
+            ports: ports(port),
+            direction: Direction::Out,
+            bytes: 60_000,
+        };
+        let mut acts = vec![Act::Nothing; moment];
+        acts.push(Act::Launch(packet("80"), 0));
+        acts.extend([Act::Launch(packet("8080"), 0); 8]);
+        let mut books = Books::default();
+        let delete = Request::Delete { ports: these("80") };
+        pm.request(&mut kernel, books.plan(acts), usize::MAX, &delete)
+            .unwrap();
+        pm.tick(&mut kernel, &mut Quiet, usize::MAX).unwrap();
+        let used = pm.group_usage("vip").outgoing;
+        assert!(used <= 100_000, "{moment}: {used}");
+    }
 }
