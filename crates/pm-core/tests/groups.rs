@@ -122,7 +122,7 @@ fn beginning() -> [Request; 4] {
 }
 
 proptest! {
-    #![proptest_config(support::cases(1_500))]
+    #![proptest_config(support::cases(700))]
 
     /// Whatever is asked for and wherever pm dies: all that was counted for a service is in its
     /// periods, each byte once, and all that its group's members counted while they were members
