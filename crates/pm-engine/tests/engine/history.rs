@@ -213,6 +213,32 @@ fn a_period_that_ended_is_kept_once() {
     }
 }
 
+/// What a request about others does not read would count to the next period.
+#[test]
+fn a_period_ends_with_all_that_it_used() {
+    let overdue = overdue();
+    for request in [
+        set("20003", quota(60_000)),
+        set("20003", limit("5M")),
+        add("20010", quota(1_000)),
+        set_used("20003", 5),
+    ] {
+        assert!(request.scope(&overdue.config()).is_some());
+        let mut host = overdue.copy();
+        host.request(&request);
+        let closed = host.closed();
+        let used = |name: &str| {
+            let holder = name.parse::<Holder>().unwrap();
+            let period = closed.iter().find(|period| period.holder == holder);
+            period.map(|period| (period.usage.incoming, period.usage.outgoing))
+        };
+        for name in ["20000", "20001", "20002"] {
+            assert_eq!(used(name), Some((700, 300)), "`{request}`: {name}");
+        }
+        assert_eq!(used("group vip"), Some((1_400, 600)), "`{request}`");
+    }
+}
+
 /// A reset that is cut short is done, or not; it is never done by half.
 #[test]
 fn a_reset_closes_all_of_a_group_or_nothing() {

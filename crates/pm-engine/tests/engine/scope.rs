@@ -1,5 +1,6 @@
 //! A request reads what it concerns and nothing else: what it leaves is the same.
 
+use pm_core::calendar::Timestamp;
 use pm_core::request::Request;
 use pm_core::ruleset::{Direction, Installed};
 
@@ -79,6 +80,26 @@ fn what_is_not_read_changes_nothing() {
         all.tick();
         assert_eq!(seen(&mut some), seen(&mut all), "`{request}`");
     }
+}
+
+/// Whoever reads some services only has not done what is due each minute.
+#[test]
+fn a_request_is_no_tick() {
+    let mut host = busy();
+    let earlier = Timestamp::from_unix(1_700_000_000);
+    for request in scoped(&host) {
+        let mut host = host.copy();
+        host.edit(|state| state.last_tick = Some(earlier));
+        drop(host.run_request(&request, Script::default()));
+        assert_eq!(
+            host.saved().unwrap().last_tick,
+            Some(earlier),
+            "`{request}`"
+        );
+    }
+    host.edit(|state| state.last_tick = Some(earlier));
+    host.tick();
+    assert!(host.saved().unwrap().last_tick > Some(earlier));
 }
 
 /// Bytes that a request did not read would seem to be no bytes at all.
