@@ -208,16 +208,6 @@ impl State {
         }
     }
 
-    /// Returns the limit that a quota of `holder`'s must have, in bytes: for one that is there,
-    /// on the scale of what it has counted; for a new one, what is left.
-    ///
-    /// Usage and what was counted move together, so this changes only with the terms, the period
-    /// and the quota, never with a reading.
-    pub fn kernel_limit(&self, account: &Account, terms: Terms, quota: &QuotaId) -> u64 {
-        let counted = self.quotas.get(quota).map_or(0, |mark| mark.counted);
-        account.kernel_limit(terms, quota.metered, counted)
-    }
-
     /// Returns the reading that this state was left by, all totals as they were; `None` when the
     /// kernel may hold something else than [`Installed::settled`] by now.
     pub fn remembered(&self) -> Option<Reading> {
@@ -333,8 +323,12 @@ impl Account {
         i128::from(terms.allowance) - i128::from(self.usage.counted(terms.mode))
     }
 
-    /// Returns the limit of a quota for `metered` that has counted so much by now, in bytes.
-    pub(crate) fn kernel_limit(&self, terms: Terms, metered: Metered, counted: u64) -> u64 {
+    /// Returns the limit that a kernel quota for `metered` must have that has `counted` so much by
+    /// now, nothing where it is new, in bytes: what is left, on the scale of what it has counted.
+    ///
+    /// Usage and what was counted move together, so this changes only with the terms, the period
+    /// and the quota, never with a reading.
+    pub fn kernel_limit(&self, terms: Terms, metered: Metered, counted: u64) -> u64 {
         let used = self.usage.metered(metered);
         let limit = i128::from(counted) + i128::from(terms.allowance) - i128::from(used);
         u64::try_from(limit.clamp(1, MAX_QUOTA_LIMIT.into())).unwrap_or(MAX_QUOTA_LIMIT)

@@ -9,6 +9,7 @@ pub mod dynqos;
 pub mod event;
 pub mod history;
 pub mod holder;
+mod in_order;
 pub mod ledger;
 pub mod plan;
 pub mod port;

@@ -4,13 +4,12 @@
 
 use std::collections::BTreeSet;
 
-use pm_core::backend::QuotaReading;
 use pm_core::calendar::{Period, ResetPolicy, Timestamp};
 use pm_core::config::{Contract, Factor, Mode, Tariff};
 use pm_core::history::Why;
 use pm_core::holder::Holder;
-use pm_core::ledger::{Account, QuotaMark, State, Terms, Usage};
-use pm_core::ruleset::{Direction, Epoch, MAX_QUOTA_LIMIT, Metered, QuotaId, Variant};
+use pm_core::ledger::{Account, Terms, Usage};
+use pm_core::ruleset::{Direction, MAX_QUOTA_LIMIT, Metered};
 use pm_core::strategies::{factor, mode};
 use pm_core::units::Size;
 use proptest::prelude::*;
@@ -48,35 +47,6 @@ fn terms(account: &Account, tariff: Tariff, quota: u64) -> Terms {
     account.terms(contract(tariff, quota)).unwrap()
 }
 
-fn id(metered: Metered) -> QuotaId {
-    QuotaId {
-        holder: Holder::Service("80".parse().unwrap()),
-        variant: Variant::A,
-        metered,
-    }
-}
-
-/// The limit that a quota gets which has counted so much.
-fn limit(account: &Account, terms: Terms, metered: Metered, counted: u64) -> u64 {
-    let mut state = State::new(Epoch(1));
-    let mark = QuotaMark {
-        reading: Some(QuotaReading {
-            handle: 1,
-            limit: 1,
-            used: counted,
-        }),
-        counted,
-        sound: true,
-    };
-    state.quotas.insert(id(metered), mark);
-    state.kernel_limit(account, terms, &id(metered))
-}
-
-/// The limit that a quota gets which is made now.
-fn fresh_limit(account: &Account, terms: Terms, metered: Metered) -> u64 {
-    State::new(Epoch(1)).kernel_limit(account, terms, &id(metered))
-}
-
 #[test]
 fn a_mode_and_a_factor_say_what_is_billed() {
     for (tariff, billed) in [
@@ -103,8 +73,8 @@ fn the_limit_is_what_is_left_on_the_scale_of_what_was_counted() {
     ] {
         let account = account(tariff(mode), 300, 40);
         let terms = terms(&account, tariff(mode), 1_000);
-        assert_eq!(fresh_limit(&account, terms, metered), fresh);
-        assert_eq!(limit(&account, terms, metered, 1_000), running);
+        assert_eq!(account.kernel_limit(terms, metered, 0), fresh);
+        assert_eq!(account.kernel_limit(terms, metered, 1_000), running);
     }
     let free = account(tariff(Mode::Both), 300, 40);
     assert_eq!(free.terms(Contract::default()), None);
@@ -144,7 +114,7 @@ fn a_correction_moves_the_bill_and_the_limit_by_the_same() {
         account.set_billed(tariff(Mode::Both), billed);
         assert_eq!((account.billed(), account.adjust), (billed, adjust));
         let terms = terms(&account, tariff(Mode::Both), 1_000);
-        assert_eq!(fresh_limit(&account, terms, Metered::Both), left);
+        assert_eq!(account.kernel_limit(terms, Metered::Both, 0), left);
         assert_eq!(account.usage.counted(Mode::Both), 340);
     }
 }
@@ -157,7 +127,7 @@ fn a_correction_is_in_billed_bytes_and_the_limit_in_real_ones() {
     assert_eq!((account.billed(), account.adjust), (1_000, 320));
     // 500 more are billed when 250 more have passed.
     let terms = terms(&account, double, 1_500);
-    assert_eq!(fresh_limit(&account, terms, Metered::Both), 250);
+    assert_eq!(account.kernel_limit(terms, Metered::Both, 0), 250);
 }
 
 #[test]
@@ -186,8 +156,8 @@ fn the_largest_and_the_smallest_numbers_stay_in_the_kernels_range() {
     let largest = terms(&new, both, Size::MAX_BYTES);
     let smallest = terms(&new, both, 1);
     let limits = |account: &Account, terms, counted| {
-        let fresh = fresh_limit(account, terms, Metered::Both);
-        (fresh, limit(account, terms, Metered::Both, counted))
+        let fresh = account.kernel_limit(terms, Metered::Both, 0);
+        (fresh, account.kernel_limit(terms, Metered::Both, counted))
     };
     assert_eq!(limits(&new, largest, 0), (MAX_QUOTA_LIMIT, MAX_QUOTA_LIMIT));
     assert_eq!(
@@ -269,7 +239,7 @@ proptest! {
             let mut account = account;
             let limit_now = |account: &Account| {
                 let counted = counted + account.usage.metered(metered);
-                limit(account, terms, metered, counted)
+                account.kernel_limit(terms, metered, counted)
             };
             let mut seen = BTreeSet::from([limit_now(&account)]);
             for &(more_in, more_out) in &passed {
@@ -305,7 +275,7 @@ proptest! {
         prop_assert_eq!(left, allowance - i128::from(account.usage.counted(mode)));
         if left > 0 && left < i128::from(MAX_QUOTA_LIMIT) {
             // The larger direction is the first that meets its end.
-            let limits = mode.metered().iter().map(|&m| fresh_limit(&account, terms, m));
+            let limits = mode.metered().iter().map(|&m| account.kernel_limit(terms, m, 0));
             prop_assert_eq!(i128::from(limits.min().unwrap()), left);
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use pm_core::backend::{BackendError, Netfilter, Reading};
-use pm_core::calendar::Timestamp;
+use pm_core::calendar::{Timestamp, Zone};
 use pm_core::config::Config;
 use pm_core::event::Event;
 use pm_core::history::{DayTotal, between};
@@ -30,7 +30,7 @@ pub(crate) struct Session<'a, N> {
     saved: State,
     /// The configuration and the usage without the request that is being carried out. Until all
     /// of it is in force, this is what is saved: a request that fails leaves no trace.
-    before: Option<(Config, State)>,
+    before: Option<Before>,
     /// Whether the kernel holds all that must be.
     in_force: bool,
     /// When it began, by both clocks. To all of it, this is now: nothing ends in the middle.
@@ -48,6 +48,15 @@ pub(crate) struct Session<'a, N> {
     applied: Option<Applied>,
     /// What happened, in order.
     pub(crate) events: Vec<Event>,
+}
+
+/// The configuration and the usage without a request.
+struct Before {
+    config: Config,
+    state: State,
+    /// What was read afresh in the last reading, where that is not accounted for here yet:
+    /// most requests are in force before that is needed.
+    owed: Option<Option<BTreeSet<RoomId>>>,
 }
 
 /// What is known after a batch, until it is read again.
@@ -106,19 +115,20 @@ impl<'a, N: Netfilter> Session<'a, N> {
     /// Accounts for the kernel's totals under `config`, in memory only. They are read once, and
     /// again after each batch.
     pub(crate) fn observe(&mut self, config: &Config) -> Result<(), EngineError> {
-        let (reading, installed) = match self.seen.take() {
+        let seen = self.seen.take();
+        let is_new = seen.is_none();
+        let (mut reading, installed) = match seen {
             Some(seen) => seen,
             None => self.look()?,
         };
         let zone = clock::zone(config);
-        let now = Now {
-            time: self.time,
-            since_boot: self.since_boot,
-            zone: &zone,
-            not_before: clock::built_at(),
-            next_epoch: fresh_epoch()?,
-        };
-        let (state, events) = step(config, &self.state, &reading, &installed, now);
+        let (state, events) = step(
+            config,
+            &self.state,
+            &reading,
+            &installed,
+            self.now(&zone, fresh_epoch()?),
+        );
         let last_tick = self.state.last_tick;
         let reading_is_partial = self.scope.is_some();
         self.state = state;
@@ -126,24 +136,53 @@ impl<'a, N: Netfilter> Session<'a, N> {
             self.state.last_tick = last_tick;
         }
         self.events.extend(events);
-        if let Some((config, before)) = &mut self.before {
-            let last_tick = before.last_tick;
-            (*before, _) = step(config, before, &reading, &installed, now);
-            before.last_tick = last_tick;
-        }
         // What has been accounted for is not news when it is looked at again.
-        let reading = Reading {
-            fresh: Some(BTreeSet::new()),
-            ..reading
-        };
+        let nothing = Some(BTreeSet::new());
+        let fresh = std::mem::replace(&mut reading.fresh, nothing);
+        if let (Some(before), true) = (&mut self.before, is_new) {
+            before.owed = Some(fresh);
+        }
         self.seen = Some((reading, installed));
         self.is_accounted = true;
         Ok(())
     }
 
+    /// Accounts for the last reading in the usage without the request, too.
+    fn catch_up(&mut self) {
+        let Some(mut before) = self.before.take() else {
+            return;
+        };
+        if let (Some(fresh), Some((reading, installed))) = (before.owed.take(), &self.seen) {
+            let reading = Reading {
+                fresh,
+                ..reading.clone()
+            };
+            let zone = clock::zone(&before.config);
+            let now = self.now(&zone, self.state.next_epoch);
+            let last_tick = before.state.last_tick;
+            (before.state, _) = step(&before.config, &before.state, &reading, installed, now);
+            before.state.last_tick = last_tick;
+        }
+        self.before = Some(before);
+    }
+
+    fn now<'z>(&self, zone: &'z Zone, next_epoch: Epoch) -> Now<'z> {
+        Now {
+            time: self.time,
+            since_boot: self.since_boot,
+            zone,
+            not_before: clock::built_at(),
+            next_epoch,
+        }
+    }
+
     /// Notes the usage as it is without the request that will change it now.
     pub(crate) fn begin_request(&mut self, config: &Config) {
-        self.before = Some((config.clone(), self.state.clone()));
+        self.before = Some(Before {
+            config: config.clone(),
+            state: self.state.clone(),
+            owed: None,
+        });
         self.is_accounted = false;
     }
 
@@ -153,8 +192,9 @@ impl<'a, N: Netfilter> Session<'a, N> {
         db: &mut StateDb,
         text: &str,
     ) -> Result<(), EngineError> {
+        self.catch_up();
         let before = match &self.before {
-            Some((_, before)) => before.clone(),
+            Some(before) => before.state.clone(),
             None => self.state.clone(),
         };
         self.save(db, before, Some(text))
@@ -162,8 +202,9 @@ impl<'a, N: Netfilter> Session<'a, N> {
 
     /// Forgets the request, after it failed.
     pub(crate) fn abandon_request(&mut self) {
-        if let Some((_, before)) = self.before.take() {
-            self.state = before;
+        self.catch_up();
+        if let Some(before) = self.before.take() {
+            self.state = before.state;
         }
         self.state.settled_at = None;
         self.seen = None;
@@ -259,9 +300,10 @@ impl<'a, N: Netfilter> Session<'a, N> {
         text: &str,
         db: &mut StateDb,
     ) -> Result<(), EngineError> {
+        self.catch_up();
         self.state.settled_at = None;
         self.state.expect(changes);
-        let Some((_, before)) = &mut self.before else {
+        let Some(before) = self.before.as_mut().map(|before| &mut before.state) else {
             return self.save(db, self.state.clone(), Some(text));
         };
         before.settled_at = None;
@@ -379,7 +421,7 @@ impl<'a, N: Netfilter> Session<'a, N> {
         db.save(&self.saved, &state, config)?;
         // Both have seen the same periods end, and each is kept once.
         let kept = std::mem::take(&mut state.closed);
-        let before = self.before.as_mut().map(|(_, before)| before);
+        let before = self.before.as_mut().map(|before| &mut before.state);
         for going_on in before.into_iter().chain([&mut self.state]) {
             going_on.closed.retain(|period| !kept.contains(period));
         }
@@ -395,8 +437,8 @@ impl<'a, N: Netfilter> Session<'a, N> {
     /// Saves what is noted of the interfaces, and nothing else that is new.
     pub(crate) fn save_interfaces(&mut self, db: &mut StateDb) -> Result<(), EngineError> {
         let interfaces = self.state.interfaces.clone();
-        if let Some((_, before)) = &mut self.before {
-            before.interfaces.clone_from(&interfaces);
+        if let Some(before) = &mut self.before {
+            before.state.interfaces.clone_from(&interfaces);
         }
         if self.saved.interfaces == interfaces {
             return Ok(());

@@ -19,26 +19,23 @@ pub fn ports() -> BTreeSet<u16> {
     if let Ok(connection) = std::env::var("SSH_CONNECTION") {
         ports.extend(session_port(&connection));
     }
-    let sockets = sockets();
     let servers = processes().filter(|process| SERVERS.contains(&comm(process).as_str()));
     let owned: BTreeSet<u64> = servers
         .flat_map(|process| socket_inodes(&process))
         .collect();
-    let listening = |socket: &&Socket| socket.listening && owned.contains(&socket.inode);
-    ports.extend(sockets.iter().filter(listening).map(|socket| socket.port));
     // `sudo` drops SSH_CONNECTION, and systemd may hold sshd's socket: ask our own ancestors
     // and the configuration too.
-    let ancestors: BTreeSet<u64> = ancestors()
+    let own: BTreeSet<u64> = ancestors()
         .filter(|process| SERVERS.contains(&comm(process).as_str()))
         .flat_map(|process| socket_inodes(&process))
         .collect();
-    let own = sockets
-        .iter()
-        .filter(|socket| ancestors.contains(&socket.inode));
-    ports.extend(
-        own.filter(|socket| !socket.listening)
-            .map(|socket| socket.port),
-    );
+    // The kernel's tables are long: they are not read where there is nobody to look for.
+    if !(owned.is_empty() && own.is_empty()) {
+        ports.extend(sockets().iter().filter_map(|socket| {
+            let of = if socket.listening { &owned } else { &own };
+            of.contains(&socket.inode).then_some(socket.port)
+        }));
+    }
     ports.extend(configured());
     ports
 }

@@ -13,6 +13,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use pm_core::config::{Config, ConfigError};
+use serde::Deserialize;
 
 use crate::error::StoreError;
 use crate::files;
@@ -228,6 +229,12 @@ fn is_missing(path: &Path, error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(path).is_err()
 }
 
+/// As much of a configuration as the name of its version tells.
+#[derive(Deserialize)]
+struct Counted {
+    revision: Option<u64>,
+}
+
 /// Keeps the content of `config.json` as a version.
 ///
 /// A copy, not a hard link: an editor that writes into the file would change the version too.
@@ -243,8 +250,8 @@ fn keep(paths: &Paths, present: &[u8]) -> Result<(), StoreError> {
         return files::sync_dir(&dir);
     }
     let number = latest.map_or(1, |latest| latest.number.saturating_add(1));
-    let value: Option<serde_json::Value> = serde_json::from_slice(present).ok();
-    let revision = value.and_then(|value| value.get("revision")?.as_u64());
+    let revision = serde_json::from_slice::<Counted>(present).ok();
+    let revision = revision.and_then(|counted| counted.revision);
     files::replace(&dir, &name(number, revision), present)
 }
 

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::backend::{CounterReading, QuotaReading, Reading, TableReading};
+use crate::backend::{CounterReading, QuotaReading, Reading};
+use crate::in_order::InOrder;
 use crate::ledger::{Ledger, QuotaMark, RoomMark, State, Usage};
 use crate::port::PortRange;
 use crate::rooms::Rooms;
-use crate::ruleset::{Direction, Epoch, Installed, QuotaId, Room, RoomId, Variant};
+use crate::ruleset::{Direction, Epoch, Installed, InstalledRoom, QuotaId, Room, RoomId, Variant};
 
 /// Bytes by which a quota may seem to be ahead of its rooms' counters while all run: a dump
 /// does not read them at one instant.
@@ -21,12 +22,12 @@ pub(super) fn account(
     installed: &Installed,
 ) -> Vec<PortRange> {
     let origin = Origin::of(state, reading, installed);
-    let table = reading.table.as_ref();
+    let mut found = Found::new(reading, installed);
     let mut replaced = Vec::new();
     let mut metered = BTreeMap::new();
     for (&ports, ledger) in &mut next.ledgers {
         let mut rooms = Look {
-            rooms: rooms_of(ports, table, installed),
+            rooms: found.rooms_of(ports),
             used: Usage::default(),
             replaced: false,
         };
@@ -111,33 +112,44 @@ pub(super) fn seen_epoch(state: &State, installed: &Installed) -> Option<Epoch> 
     known.or_else(|| installed.epochs.first().copied())
 }
 
-/// Returns a service's rooms as they are read now, not yet known to be sound.
-fn rooms_of(
-    ports: PortRange,
-    table: Option<&TableReading>,
-    installed: &Installed,
-) -> Rooms<RoomMark> {
-    let mut rooms: Rooms<RoomMark> = Rooms::default();
-    let at = |variant, direction| (RoomId { ports, variant }, direction);
-    let all = at(Variant::A, Direction::In)..=at(Variant::B, Direction::Out);
-    for (&(room, direction), &counter) in table
-        .iter()
-        .flat_map(|table| table.counters.range(all.clone()))
-    {
-        let mark = rooms.slot(room.variant).get_or_insert_with(|| RoomMark {
-            room: whole(installed, room).cloned().unwrap_or_default(),
-            ..RoomMark::default()
-        });
-        match direction {
-            Direction::In => mark.incoming = Some(counter),
-            Direction::Out => mark.outgoing = Some(counter),
-        }
-    }
-    rooms
+/// What the kernel shows of rooms; services are looked up in order.
+struct Found<'a> {
+    counters: Option<InOrder<'a, (RoomId, Direction), CounterReading>>,
+    rooms: InOrder<'a, RoomId, InstalledRoom>,
 }
 
-fn whole(installed: &Installed, room: RoomId) -> Option<&Room> {
-    installed.rooms.get(&room)?.intact.as_ref()
+impl<'a> Found<'a> {
+    fn new(reading: &'a Reading, installed: &'a Installed) -> Self {
+        let table = reading.table.as_ref();
+        Self {
+            counters: table.map(|table| InOrder::new(&table.counters)),
+            rooms: InOrder::new(&installed.rooms),
+        }
+    }
+
+    /// Returns a service's rooms as they are read now, not yet known to be sound.
+    fn rooms_of(&mut self, ports: PortRange) -> Rooms<RoomMark> {
+        let mut rooms: Rooms<RoomMark> = Rooms::default();
+        let Some(counters) = &mut self.counters else {
+            return rooms;
+        };
+        for variant in Variant::BOTH {
+            let id = RoomId { ports, variant };
+            let [incoming, outgoing] =
+                Direction::BOTH.map(|direction| counters.get(&(id, direction)).copied());
+            if incoming.or(outgoing).is_none() {
+                continue;
+            }
+            let whole = self.rooms.get(&id).and_then(|room| room.intact.as_ref());
+            *rooms.slot(variant) = Some(RoomMark {
+                room: whole.cloned().unwrap_or_default(),
+                incoming,
+                outgoing,
+                ..RoomMark::default()
+            });
+        }
+        rooms
+    }
 }
 
 /// What the rooms that name a quota counted under it since the last reading.
@@ -250,14 +262,17 @@ fn quotas(
     let Some(table) = &reading.table else {
         return BTreeMap::new();
     };
+    let mut earlier = InOrder::new(&state.quotas);
+    let mut metered = InOrder::new(metered);
+    let mut held = InOrder::new(&installed.quotas);
     let mark = |(id, &now): (&QuotaId, &QuotaReading)| {
-        let earlier = state.quotas.get(id);
+        let earlier = earlier.get(id);
         let made = origin.our_batch && earlier.is_some_and(|mark| mark.reading.is_none());
         let known = earlier.filter(|mark| {
             let known = mark.reading.map(|known| known.handle);
             origin.same_table && known == Some(now.handle)
         });
-        let grown = metered.get(id).copied();
+        let grown = metered.get(id);
         let mut mark = QuotaMark {
             reading: Some(now),
             counted: known.map_or(0, |known| known.counted),
@@ -274,7 +289,7 @@ fn quotas(
         // What it dropped before pm moved it up, it counted as well.
         let earlier = known.and_then(|known| known.reading);
         mark.sound &= !earlier.is_some_and(|old| old.limit < now.limit && old.limit <= now.used);
-        mark.sound &= matches!(installed.quotas.get(id), Some(Some(_)));
+        mark.sound &= matches!(held.get(id), Some(Some(_)));
         (id.clone(), mark)
     };
     table.quotas.iter().map(mark).collect()

@@ -5,6 +5,7 @@ use crate::config::{Config, Contract, Service, Tariff};
 use crate::event::Event;
 use crate::history::Why;
 use crate::holder::Holder;
+use crate::in_order::InOrder;
 use crate::ledger::{Account, Ledger, QuotaMark, State, Terms, Usage};
 use crate::port::PortRange;
 use crate::ruleset::{QuotaId, Variant};
@@ -52,7 +53,7 @@ pub(super) fn advance(config: &Config, next: &mut State, now: Now<'_>, events: &
     for (ports, service, ledger) in paired(&config.services, ledgers) {
         judge_expiry(ports, ledger, service, now, events);
     }
-    let find = |id: &QuotaId| quotas.get(id).copied();
+    let mut found = InOrder::new(quotas);
     for (name, group) in &config.groups {
         let Some(account) = groups.get_mut(name) else {
             continue;
@@ -75,8 +76,9 @@ pub(super) fn advance(config: &Config, next: &mut State, now: Now<'_>, events: &
                 }
             }
         }
-        judge_quota(&holder, account, contract, find, is_shut, events);
+        judge_quota(&holder, account, contract, &mut found, is_shut, events);
     }
+    let mut found = InOrder::new(quotas);
     for (ports, service, ledger) in paired(&config.services, ledgers) {
         let contract = own_contract(service);
         let (holder, account) = (Holder::Service(ports), &mut ledger.account);
@@ -87,7 +89,7 @@ pub(super) fn advance(config: &Config, next: &mut State, now: Now<'_>, events: &
             renew(&holder, account, is_shut, events);
             closed.push(account.close(holder.clone(), Why::Calendar, now.time));
         }
-        judge_quota(&holder, account, contract, find, is_shut, events);
+        judge_quota(&holder, account, contract, &mut found, is_shut, events);
     }
     forget(config, next, now, events);
 }
@@ -166,12 +168,12 @@ fn judge_quota(
     holder: &Holder,
     account: &mut Account,
     contract: Contract,
-    find: impl Fn(&QuotaId) -> Option<QuotaMark>,
+    found: &mut InOrder<QuotaId, QuotaMark>,
     is_shut: bool,
     events: &mut Vec<Event>,
 ) {
     let terms = account.terms(contract);
-    let spent = terms.filter(|&terms| is_spent(holder, account, terms, find));
+    let spent = terms.filter(|&terms| is_spent(holder, account, terms, found));
     match (account.spent, spent) {
         (None, Some(_)) => {
             events.push(Event::Spent {
@@ -196,7 +198,7 @@ fn is_spent(
     holder: &Holder,
     account: &Account,
     terms: Terms,
-    find: impl Fn(&QuotaId) -> Option<QuotaMark>,
+    found: &mut InOrder<QuotaId, QuotaMark>,
 ) -> bool {
     if account
         .spent
@@ -207,21 +209,22 @@ fn is_spent(
     if account.left(terms) <= 0 {
         return true;
     }
-    let metered = terms.mode.metered().iter();
-    let quotas = metered.flat_map(|&metered| {
-        Variant::BOTH.map(|variant| QuotaId {
-            holder: holder.clone(),
-            variant,
-            metered,
+    Variant::BOTH.into_iter().any(|variant| {
+        terms.mode.metered().iter().any(|&metered| {
+            let id = QuotaId {
+                holder: holder.clone(),
+                variant,
+                metered,
+            };
+            let Some(mark) = found.get(&id) else {
+                return false;
+            };
+            // A limit of other terms says nothing about these.
+            let limit = account.kernel_limit(terms, metered, mark.counted);
+            mark.sound
+                && mark.is_depleted()
+                && mark.reading.is_some_and(|reading| reading.limit == limit)
         })
-    });
-    quotas.into_iter().any(|id| {
-        let Some(mark) = find(&id) else { return false };
-        // A limit of other terms says nothing about these.
-        let limit = account.kernel_limit(terms, id.metered, mark.counted);
-        mark.sound
-            && mark.is_depleted()
-            && mark.reading.is_some_and(|reading| reading.limit == limit)
     })
 }
 
