@@ -1,7 +1,7 @@
 //! The plan: what the kernel must hold, and the batch that leads there.
 //!
 //! Plan, apply, read and plan again until nothing is left to change: a service that must move
-//! gets its new room and its links in one batch, its old room is read at rest after that, and
+//! gets its new room and its links in one round, its old room is read at rest after that, and
 //! deleted in the next.
 
 mod difference;

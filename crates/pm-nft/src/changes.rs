@@ -3,6 +3,9 @@
 //! - What one unit emits stays in one batch; units are packed into as few batches as the socket
 //!   takes, in an order in which each of them leaves traffic flowing.
 //! - Base chains come last where their map is made anew, so that packets meet it filled.
+//! - A service moves into a room that an earlier batch has made. A packet that a commit overtakes
+//!   can find the elements of after it and still follow the rules of before it: those of a chain
+//!   that the commit has made are none, and the packet would pass uncounted and past any quota.
 //! - Each batch is pinned to the generation that the one before it makes.
 
 mod forward;
@@ -13,8 +16,8 @@ mod room;
 use pm_core::holder::Holder;
 use pm_core::port::PortRange;
 use pm_core::ruleset::{
-    Changes, EpochChange, ForwardingChange, Frame, Metering, Parts, QuotaId, Refit, Relink, Room,
-    RoomId,
+    Changes, EpochChange, ForwardingChange, Frame, InstalledLink, Link, Metering, Parts, QuotaId,
+    Refit, Relink, Room, RoomId,
 };
 
 use crate::script::Script;
@@ -25,24 +28,27 @@ pub(crate) fn scripts(changes: &Changes, generation: u32, max_bytes: usize) -> V
     let mut scripts = Vec::new();
     let mut generation = generation;
     let mut script = Script::new(Some(generation));
+    let mut commit = |script: &mut Script| {
+        if !script.batch.is_empty() {
+            generation = following(generation);
+            let next = Script::new(Some(generation));
+            scripts.push(std::mem::replace(script, next));
+        }
+    };
     for unit in units(changes) {
+        if matches!(unit, Unit::Commit) {
+            commit(&mut script);
+            continue;
+        }
         let mark = script.mark();
         unit.emit(&mut script);
         if script.batch.byte_len() > max_bytes && script.batch.len() > 1 {
             script.rollback(mark);
-            if !script.batch.is_empty() {
-                generation = following(generation);
-                scripts.push(std::mem::replace(
-                    &mut script,
-                    Script::new(Some(generation)),
-                ));
-            }
+            commit(&mut script);
             unit.emit(&mut script);
         }
     }
-    if !script.batch.is_empty() {
-        scripts.push(script);
-    }
+    commit(&mut script);
     scripts
 }
 
@@ -66,6 +72,8 @@ enum Unit<'a> {
     CreateRoom(NewRoom<'a>),
     Refit(RoomId, &'a Refit),
     MoveLimit(&'a QuotaId, u64),
+    /// Ends the batch.
+    Commit,
     Relink(Vec<(PortRange, Relink)>),
     FrameLast(Frame),
     Forwarding(forward::Step<'a>),
@@ -112,6 +120,19 @@ fn comes_with_its_room(changes: &Changes, quota: &QuotaId) -> bool {
         .is_some_and(|metering| is_own(metering, id) && metering.quotas().any(|own| own == *quota))
 }
 
+/// Whether a service that is somewhere already, or blocked, goes to a room that is made for it.
+/// One that is nowhere yet has nothing to miss.
+fn moves_into_a_new_room(changes: &Changes) -> bool {
+    changes.relink.iter().any(|(&ports, relink)| {
+        let is_new = |variant| {
+            let room = RoomId { ports, variant };
+            changes.create_rooms.contains_key(&room)
+        };
+        relink.from != InstalledLink::default()
+            && matches!(relink.to, Some(Link::Room(variant)) if is_new(variant))
+    })
+}
+
 fn units(changes: &Changes) -> Vec<Unit<'_>> {
     if changes.delete_table {
         return vec![Unit::DeleteTable];
@@ -137,6 +158,7 @@ fn units(changes: &Changes) -> Vec<Unit<'_>> {
     units.extend(refitted.map(|(&id, refit)| Unit::Refit(id, refit)));
     let moved = changes.move_limits.iter();
     units.extend(moved.map(|(quota, &limit)| Unit::MoveLimit(quota, limit)));
+    units.extend(moves_into_a_new_room(changes).then_some(Unit::Commit));
     units.extend(links::groups(&changes.relink).into_iter().map(Unit::Relink));
     units.extend(changes.repair.map(Unit::FrameLast));
     let forwarding = changes.forwarding.iter();
@@ -166,6 +188,7 @@ impl Unit<'_> {
             }
             Self::Refit(id, refit) => room::refit(script, *id, refit),
             Self::MoveLimit(quota, limit) => room::move_limit(script, quota, *limit),
+            Self::Commit => {}
             Self::Relink(links) => links::emit(script, links),
             Self::FrameLast(found) => frame::emit_last(script, found),
             Self::Forwarding(step) => forward::emit(script, step),

@@ -203,6 +203,33 @@ proptest! {
         }
     }
 
+    /// A packet that a commit overtakes can find the new element, and the room of before the commit:
+    /// an empty one, if that made it.
+    #[test]
+    fn a_service_moves_into_a_room_that_is_committed(
+        (services, forwarding) in setting(),
+        from in prop_oneof![Just(Link::Drop), variant().prop_map(Link::Room)],
+        max in prop_oneof![Just(1), 2_000_usize..60_000, Just(usize::MAX)],
+    ) {
+        let mut changes = load(&services, forwarding);
+        for relink in changes.relink.values_mut() {
+            relink.from = from.into();
+        }
+        let mut there = BTreeSet::new();
+        for script in scripts(&changes, 1, max) {
+            let found = inspection(script.batch.message_bytes()).unwrap();
+            for elements in [&found.elements.incoming, &found.elements.outgoing] {
+                for (ports, target) in elements.intervals().unwrap_or_default() {
+                    let Target::Room(variant) = target else { continue };
+                    let room = RoomId { ports, variant };
+                    let is_new = changes.create_rooms.contains_key(&room);
+                    prop_assert!(!is_new || there.contains(&room), "{room:?}");
+                }
+            }
+            there.extend(found.chains.rooms.keys().copied());
+        }
+    }
+
     #[test]
     fn no_input_panics(
         (services, forwarding) in setting(),

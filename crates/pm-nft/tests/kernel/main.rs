@@ -11,6 +11,7 @@
 mod damage;
 mod figures;
 mod forward;
+mod moves;
 mod nat;
 mod packets;
 mod policing;
