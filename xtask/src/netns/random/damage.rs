@@ -20,6 +20,8 @@ pub(super) struct Damage {
     pub(super) uncounted: Vec<(PortRange, Way)>,
     /// Whether it takes counters, or what tells whose they are: what no reading has seen would go with them.
     pub(super) takes_counters: bool,
+    /// Whether nothing at all is counted any more.
+    pub(super) takes_all: bool,
 }
 
 /// An element of one of the two maps.
@@ -37,10 +39,7 @@ struct Element {
 /// When nft fails.
 pub(super) fn choose(lab: &Lab, rng: &mut Rng) -> Result<Option<Damage>> {
     let table = lab.table()?;
-    let elements: Vec<Element> = Way::ALL
-        .into_iter()
-        .flat_map(|way| elements(&table, way))
-        .collect();
+    let elements = all_elements(&table);
     let open: Vec<&Element> = elements
         .iter()
         .filter(|element| element.chain.is_some())
@@ -109,11 +108,14 @@ pub(super) fn choose(lab: &Lab, rng: &mut Rng) -> Result<Option<Damage>> {
             format!("delete chain {t} epoch_{epoch}"),
             Vec::new(),
         ),
-        10 => Damage::taking(
-            "the epoch for another",
-            format!("delete chain {t} epoch_{epoch}\nadd chain {t} epoch_0123456789abcdef"),
-            both(),
-        ),
+        10 => Damage {
+            takes_all: true,
+            ..Damage::taking(
+                "the epoch for another",
+                format!("delete chain {t} epoch_{epoch}\nadd chain {t} epoch_0123456789abcdef"),
+                Vec::new(),
+            )
+        },
         11 => {
             let quota = lab
                 .vps
@@ -162,6 +164,7 @@ impl Damage {
             script: script + "\n",
             uncounted,
             takes_counters: false,
+            takes_all: false,
         }
     }
 
@@ -208,6 +211,24 @@ fn map_and_rules(table: &str) -> String {
         );
     }
     script
+}
+
+/// Returns all that is counted.
+///
+/// # Errors
+///
+/// When nft fails.
+pub(super) fn counted(lab: &Lab) -> Result<Vec<(PortRange, Way)>> {
+    let all = all_elements(&lab.table()?);
+    Ok(all
+        .iter()
+        .map(|element| (element.range, element.way))
+        .collect())
+}
+
+fn all_elements(table: &str) -> Vec<Element> {
+    let both = Way::ALL.into_iter();
+    both.flat_map(|way| elements(table, way)).collect()
 }
 
 fn elements(table: &str, way: Way) -> Vec<Element> {

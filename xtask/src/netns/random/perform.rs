@@ -348,7 +348,7 @@ impl Run<'_> {
     }
 
     fn damage(&mut self) -> Result<Done> {
-        let Some(damage) = damage::choose(self.lab, &mut self.choice.rng)? else {
+        let Some(mut damage) = damage::choose(self.lab, &mut self.choice.rng)? else {
             return Ok(Done::Nothing);
         };
         if let Some(line) = self.log.last_mut() {
@@ -360,6 +360,10 @@ impl Run<'_> {
             self.tick()?;
             let notes = self.pump.stop()?;
             self.settle(&Done::Tick, notes, false)?;
+        }
+        if damage.takes_all {
+            // Of what the tick has put back, too.
+            damage.uncounted = damage::counted(self.lab)?;
         }
         match self.lab.vps.nft_load(&damage.script) {
             Ok(()) => Ok(Done::Unmetered(damage)),
