@@ -292,10 +292,18 @@ impl<'a> Run<'a> {
                 .values()
                 .any(|service| service.routed);
             let table = self.lab.table()?;
-            let must = self.others.nat || routed;
+            let chain = table.split_once(damage::FORWARD).map(|(_, rest)| rest);
+            let chain = chain.and_then(|rest| rest.split_once('}'));
+            let rules = chain.map_or("", |(rules, _)| rules);
+            let (translated, routes) = (
+                rules.matches("ct original proto-dst vmap @").count(),
+                rules.matches("@routed").count(),
+            );
             ensure!(
-                table.contains("chain forward {") == must,
-                "a chain for forwarded packets must be there: {must}\n{ruleset}"
+                (translated, routes) == (4 * usize::from(self.others.nat), 4 * usize::from(routed))
+                    && chain.is_some() == (self.others.nat || routed),
+                "translated packets are to be counted: {}, routed ones: {routed}\n{ruleset}",
+                self.others.nat
             );
         }
         Ok(())

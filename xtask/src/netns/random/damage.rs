@@ -9,6 +9,9 @@ use crate::traffic::Way;
 
 const TABLE: &str = "inet port_monitor";
 
+/// How the chain begins that counts forwarded packets.
+pub(super) const FORWARD: &str = "chain forward {";
+
 /// Something to be done to the table as it stands.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Damage {
@@ -67,7 +70,7 @@ pub(super) fn choose(lab: &Lab, rng: &mut Rng) -> Result<Option<Damage>> {
         .into_iter()
         .next()
         .unwrap_or_default();
-    let chosen = match rng.between(0, 14) {
+    let chosen = match rng.between(0, 15) {
         // nft 1.0.6 says that it has deleted an element that ends at 65535, and leaves it.
         0 | 5 if range.last() == u16::MAX => return Ok(None),
         0 => Damage::new(
@@ -132,6 +135,13 @@ pub(super) fn choose(lab: &Lab, rng: &mut Rng) -> Result<Option<Damage>> {
             )
         }
         12 => Damage::new("the map itself", map_and_rules(&table), both()),
+        // Nothing that counts is forwarded here.
+        13 if !table.contains(FORWARD) => return Ok(None),
+        13 => {
+            let chain = ["", "\ndelete chain inet port_monitor forward"];
+            let script = format!("flush chain {t} forward{}", rng.pick(&chain));
+            Damage::new("what counts forwarded packets", script, Vec::new())
+        }
         _ => {
             let listed = lab
                 .vps
@@ -201,7 +211,7 @@ fn names_of(way: Way) -> (&'static str, &'static str) {
 /// Both maps can only go when nothing refers to them.
 fn map_and_rules(table: &str) -> String {
     let forward = table
-        .contains("chain forward {")
+        .contains(FORWARD)
         .then(|| format!("flush chain {TABLE} forward\n"));
     let mut script = forward.unwrap_or_default();
     for way in Way::ALL {

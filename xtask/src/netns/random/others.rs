@@ -33,21 +33,25 @@ const FOREIGN: &str = "table inet foreign {
 }
 ";
 
-/// Counts packets whose mark is not the operator's any more, behind pm.
+/// Counts packets whose mark is not the operator's any more, behind pm, and all that it looked at.
 const WITNESS: &str = "table inet witness {
 	counter changed { }
 	counter overwritten { }
+	counter sent { }
+	counter arrived { }
 	chain out {
 		type filter hook postrouting priority 300; policy accept;
 		oif 1 accept
+		meta l4proto { tcp, udp } counter name sent
 		meta l4proto { tcp, udp } meta mark != 0x00000042 counter name changed
-		meta l4proto { tcp, udp } meta mark & 0x000000ff != 0x00000042 counter name overwritten
+		meta l4proto { tcp, udp } meta mark & 0x00007fff != 0x00000042 counter name overwritten
 	}
 	chain in {
 		type filter hook input priority filter + 40; policy accept;
 		iif 1 accept
+		meta l4proto { tcp, udp } counter name arrived
 		meta l4proto { tcp, udp } meta mark != 0x00000007 counter name changed
-		meta l4proto { tcp, udp } meta mark & 0x000000ff != 0x00000007 counter name overwritten
+		meta l4proto { tcp, udp } meta mark & 0x00007fff != 0x00000007 counter name overwritten
 	}
 }
 ";
@@ -83,6 +87,8 @@ pub(super) struct Others {
     ports: Vec<u16>,
     /// Whether an address-translating chain of somebody's is there.
     pub(super) nat: bool,
+    /// What it looked like when it came.
+    nat_before: Option<String>,
     /// Whether marks may differ in the bits that pm was given.
     pub(super) marks_are_shared: bool,
     before: Option<Picture>,
@@ -104,6 +110,7 @@ impl Others {
         Self {
             ports,
             nat: false,
+            nat_before: None,
             marks_are_shared: false,
             before: None,
             base: None,
@@ -138,7 +145,7 @@ impl Others {
         lab.vps.tc(&[
             "qdisc", "replace", "dev", "eth0", "root", "handle", "77:", "pfifo", "limit", "77",
         ])?;
-        self.reload(lab, "")?;
+        self.load(lab, "")?;
         let now = Picture::of(lab)?;
         if let Some(before) = &self.before {
             ensure!(*before == now, "a fresh host looks different: {now:?}");
@@ -151,8 +158,9 @@ impl Others {
     ///
     /// # Errors
     ///
-    /// When it is gone already.
+    /// When it is gone already, or was not left alone.
     pub(super) fn clear(&mut self, lab: &Lab) -> Result<()> {
+        self.check(lab)?;
         lab.client.ip("link del eth1\nlink del wan9\n")?;
         self.nat = false;
         Ok(())
@@ -162,8 +170,14 @@ impl Others {
     ///
     /// # Errors
     ///
-    /// When nft refuses.
-    pub(super) fn reload(&mut self, lab: &Lab, more: &str) -> Result<()> {
+    /// When pm has changed them, or nft refuses.
+    pub(super) fn replace(&mut self, lab: &Lab, more: &str) -> Result<()> {
+        // What the witness has seen goes, too.
+        self.check(lab)?;
+        self.load(lab, more)
+    }
+
+    fn load(&mut self, lab: &Lab, more: &str) -> Result<()> {
         let ports: Vec<String> = self.ports.iter().map(u16::to_string).collect();
         let ports: Vec<&str> = ports.iter().map(String::as_str).collect();
         let truth = truth::server_rules(&ports);
@@ -178,14 +192,25 @@ impl Others {
     ///
     /// # Errors
     ///
-    /// When nft refuses.
+    /// When nft refuses, or when it was not left alone.
     pub(super) fn toggle_nat(&mut self, lab: &Lab) -> Result<()> {
         if self.nat {
+            self.check_nat(lab)?;
             lab.vps.nft(&["delete", "table", "ip", "container"])?;
         } else {
             lab.vps.nft_load(NAT)?;
+            self.nat_before = Some(table(lab, ["ip", "container"])?);
         }
         self.nat = !self.nat;
+        Ok(())
+    }
+
+    fn check_nat(&self, lab: &Lab) -> Result<()> {
+        let now = table(lab, ["ip", "container"])?;
+        ensure!(
+            self.nat_before.as_ref() == Some(&now),
+            "somebody's address translation was changed:\n{now}"
+        );
         Ok(())
     }
 
@@ -233,19 +258,15 @@ impl Others {
             "a foreign interface's traffic control was changed:\n{}",
             now.foreign_tc
         );
-        let marks = lab
-            .vps
-            .nft(&["list", "counters", "table", "inet", "witness"])?;
+        if self.nat {
+            self.check_nat(lab)?;
+        }
         let wrong = if self.marks_are_shared {
             "overwritten"
         } else {
             "changed"
         };
-        let of_counter = marks.split("counter ").find(|text| text.starts_with(wrong));
-        ensure!(
-            of_counter.is_some_and(|text| text.contains("packets 0 bytes 0")),
-            "somebody's marks were {wrong}:\n{marks}"
-        );
+        ensure!(!has_counted(lab, wrong)?, "somebody's marks were {wrong}");
         Ok(())
     }
 
@@ -256,6 +277,12 @@ impl Others {
     /// With what is different.
     pub(super) fn check_left(&self, lab: &Lab) -> Result<()> {
         self.check(lab)?;
+        for way in ["sent", "arrived"] {
+            ensure!(
+                has_counted(lab, way)?,
+                "nobody has looked at the marks of what {way}"
+            );
+        }
         let (before, now) = (
             self.before.as_ref().context("nothing is there yet")?,
             Picture::of(lab)?,
@@ -283,11 +310,24 @@ impl Picture {
         }
         let uplinks = ["eth0", "eth1"].map(|name| lab.vps.tc(&["qdisc", "show", "dev", name]));
         Ok(Self {
-            table: lab.vps.nft(&["list", "table", "inet", "foreign"])?,
+            table: table(lab, ["inet", "foreign"])?,
             foreign_tc,
             uplinks: uplinks.into_iter().collect::<Result<_>>()?,
         })
     }
+}
+
+/// Returns a table as nft prints it, with the handles by which something made anew is known.
+fn table(lab: &Lab, [family, name]: [&str; 2]) -> Result<String> {
+    let printed = lab.vps.nft(&["-a", "list", "table", family, name])?;
+    // The table's own handle is another one each time that it is loaded.
+    Ok(printed.lines().skip(1).collect::<Vec<_>>().join("\n"))
+}
+
+/// Whether the witness has counted anything of a kind.
+fn has_counted(lab: &Lab, name: &str) -> Result<bool> {
+    let printed = lab.vps.nft(&["list", "counter", "inet", "witness", name])?;
+    Ok(!printed.contains("packets 0 bytes 0"))
 }
 
 /// Returns what passed on each port.

@@ -107,12 +107,12 @@ impl Run<'_> {
             }
             Operation::Connect => self.connect(),
             Operation::Flush => {
-                self.others.reload(self.lab, "")?;
+                self.others.replace(self.lab, "")?;
                 Ok(Done::Lost)
             }
             Operation::Reload => {
                 let saved = self.saved.clone().unwrap_or_default();
-                self.others.reload(self.lab, &saved)?;
+                self.others.replace(self.lab, &saved)?;
                 Ok(Done::Lost)
             }
             Operation::Merge => self.merge(),
