@@ -23,7 +23,7 @@ pub(crate) fn run(places: &Places, request: &Request, options: ChangeOptions) ->
         tell!("{}", words::event(event));
     }
     for warning in &executed.warnings {
-        tell!("{}", words::warning(warning, &executed.after));
+        tell!("{}", words::warning(warning));
     }
     for error in &executed.leftover {
         tell!("{}", errors::leftover(error));

@@ -6,6 +6,8 @@ use time::Date;
 use super::{Factor, GroupName, Limit, Mode, Note, QuotaSize, Tariff};
 use crate::calendar::{DayOfMonth, ResetPolicy, iso_date};
 use crate::dynqos::DynQos;
+use crate::holder::Holder;
+use crate::port::PortRange;
 
 /// One monitored port or range.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -79,6 +81,14 @@ pub struct Contract {
 }
 
 impl Service {
+    /// Returns who holds its quota: its group, or itself, the service named `ports`.
+    pub fn holder(&self, ports: PortRange) -> Holder {
+        match &self.group {
+            Some(name) => Holder::Group(name.clone()),
+            None => Holder::Service(ports),
+        }
+    }
+
     /// Returns its own contract, which counts while it is in no group.
     pub fn contract(&self) -> Contract {
         Contract {

@@ -74,7 +74,11 @@ impl Request {
                 for range in ports.resolve(config)? {
                     let service = next.services.entry(range).or_default();
                     if !service.blocked && context.spent.contains(&range) {
-                        return Err(Refusal::Spent(range));
+                        let holder = service.holder(range);
+                        return Err(Refusal::Spent {
+                            ports: range,
+                            holder,
+                        });
                     }
                     service.blocked = false;
                 }

@@ -2,6 +2,7 @@
 
 use crate::calendar::ResetChoice;
 use crate::config::GroupName;
+use crate::holder::Holder;
 use crate::port::PortRange;
 
 /// Why a request is not carried out. Nothing has changed then.
@@ -37,8 +38,13 @@ pub enum Refusal {
         ssh_port: u16,
     },
     /// A block by the quota, which only the quota can lift.
-    #[error("{0} is blocked because its quota is spent")]
-    Spent(PortRange),
+    #[error("{ports} is blocked because {} is spent", quota_of(holder))]
+    Spent {
+        /// The service.
+        ports: PortRange,
+        /// Whose quota is spent: its own, or its group's.
+        holder: Holder,
+    },
     /// An interval that would start on a day that nobody knows.
     #[error("`{0}` counts from today, and the clock of this host is plainly wrong")]
     NoToday(ResetChoice),
@@ -81,6 +87,13 @@ pub enum Refusal {
     /// A limit, where nothing can be shaped.
     #[error("what a port sends cannot be limited on this host: {0}")]
     NoShaping(String),
+}
+
+fn quota_of(holder: &Holder) -> String {
+    match holder {
+        Holder::Service(_) => "its quota".to_owned(),
+        Holder::Group(name) => format!("the quota of group {name}"),
+    }
 }
 
 fn list(ports: &[PortRange]) -> String {

@@ -332,10 +332,11 @@ fn what_was_used_is_corrected_for_one_service_at_a_time() {
 fn a_block_is_lifted_by_who_made_it() {
     let config = apply(&set(Selection::All, quota("5GB")), &monitoring("80,90")).unwrap();
     let unblock = Request::Unblock { ports: these("80") };
-    assert_eq!(
-        unblock.apply(&config, &spent("80")),
-        Err(Refusal::Spent(ports("80")))
-    );
+    let refused = |text| Refusal::Spent {
+        ports: ports(text),
+        holder: ports(text).into(),
+    };
+    assert_eq!(unblock.apply(&config, &spent("80")), Err(refused("80")));
     assert_eq!(
         unblock.apply(&config, &spent("90")),
         Ok(config.clone()),
@@ -353,17 +354,17 @@ fn a_block_is_lifted_by_who_made_it() {
     assert_eq!(warnings(&spent("90")), []);
     assert_eq!(
         warnings(&spent("80")),
-        [Warning::StillSpent(ports("80"))],
+        [Warning::StillSpent {
+            ports: ports("80"),
+            holder: ports("80").into(),
+        }],
         "the operator's block goes, the quota's stays"
     );
     // One that only its quota blocks refuses them all, and none is opened.
     let both = Request::Unblock {
         ports: Selection::All,
     };
-    assert_eq!(
-        both.apply(&blocked, &spent("90")),
-        Err(Refusal::Spent(ports("90")))
-    );
+    assert_eq!(both.apply(&blocked, &spent("90")), Err(refused("90")));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use super::guard::ephemeral_overlap;
 use super::{Context, Request};
 use crate::calendar::ResetPolicy;
 use crate::config::{Config, GroupName, Service};
+use crate::holder::Holder;
 use crate::port::PortRange;
 
 /// Something the operator should know, which stops nothing.
@@ -20,8 +21,13 @@ pub enum Warning {
         /// The overlap.
         overlap: PortRange,
     },
-    /// No longer blocked by the operator, but by its quota.
-    StillSpent(PortRange),
+    /// No longer blocked by the operator, but by a quota.
+    StillSpent {
+        /// The service.
+        ports: PortRange,
+        /// Whose quota is spent: its own, or its group's.
+        holder: Holder,
+    },
     /// Its one reset would have been on a date that has passed.
     NoResetToCome {
         /// The service.
@@ -81,11 +87,14 @@ impl Request {
             }
         }
         if let Self::Unblock { ports } = self {
-            let selected = ports.resolve(after).unwrap_or_default();
-            let still = selected
-                .into_iter()
-                .filter(|ports| context.spent.contains(ports));
-            warnings.extend(still.map(Warning::StillSpent));
+            for ports in ports.resolve(after).unwrap_or_default() {
+                if let Some(service) = after.services.get(&ports)
+                    && context.spent.contains(&ports)
+                {
+                    let holder = service.holder(ports);
+                    warnings.push(Warning::StillSpent { ports, holder });
+                }
+            }
         }
         warnings
     }

@@ -5,7 +5,6 @@ use std::io::ErrorKind;
 use pm_core::backend::{BackendError, ShapingError};
 use pm_core::calendar::ResetChoice;
 use pm_core::config::ConfigError;
-use pm_core::holder::Holder;
 use pm_core::port::PortRange;
 use pm_core::request::Refusal;
 use pm_engine::EngineError;
@@ -128,10 +127,7 @@ fn refusal(refusal: &Refusal) -> String {
         Refusal::Unknown(ports) => format!("see `pm list`; monitor it with `pm add {ports}`"),
         Refusal::Partial { existing, .. } => format!("name the whole service: {existing}"),
         Refusal::Ssh { .. } => "if that is what you want, say it again with `--force`".to_owned(),
-        Refusal::Spent(ports) => {
-            let ways_out = ways_out(&Holder::Service(*ports));
-            format!("{ways_out}; where it is in a group, the same of that (`pm group set NAME …`)")
-        }
+        Refusal::Spent { holder, .. } => ways_out(holder),
         Refusal::NoToday(choice) => format!(
             "set the clock, or say from when: `{choice} from {}`",
             match choice {

@@ -44,7 +44,14 @@ fn a_refusal_says_why_and_what_to_do() {
             ports: ports("20-25"),
             ssh_port: 22,
         },
-        Refusal::Spent(port),
+        Refusal::Spent {
+            ports: port,
+            holder: port.into(),
+        },
+        Refusal::Spent {
+            ports: port,
+            holder: "group vip one".parse().unwrap(),
+        },
         Refusal::NoToday("every 30 days".parse().unwrap()),
         Refusal::NoToday("every 3 months on 15".parse().unwrap()),
         Refusal::Nothing,

@@ -1,6 +1,5 @@
 //! What to mind, and what to do about it.
 
-use pm_core::config::Config;
 use pm_core::holder::Holder;
 use pm_core::port::PortRange;
 use pm_core::request::Warning;
@@ -8,8 +7,8 @@ use pm_core::request::Warning;
 use super::{set_group, ways_out};
 use crate::output::table::join;
 
-/// Returns a warning, with what to do; `config` is the one after the request.
-pub(crate) fn warning(warning: &Warning, config: &Config) -> String {
+/// Returns a warning, with what to do.
+pub(crate) fn warning(warning: &Warning) -> String {
     match warning {
         Warning::Ephemeral { ports, overlap } => format!(
             "warning: {ports} overlaps the ports that this host takes for its own connections, so \
@@ -17,24 +16,15 @@ pub(crate) fn warning(warning: &Warning, config: &Config) -> String {
              hint: {}",
             reserve(&[*overlap])
         ),
-        Warning::StillSpent(ports) => {
-            let group = config
-                .services
-                .get(ports)
-                .and_then(|service| service.group.clone());
-            let (whose, holder) = match group {
-                Some(name) => (
-                    format!("the quota of its group {name}"),
-                    Holder::Group(name),
-                ),
-                None => ("its quota".to_owned(), Holder::Service(*ports)),
-            };
-            format!(
-                "warning: {ports} stays cut off, because {whose} is spent\n\
-                 hint: {}",
-                ways_out(&holder)
-            )
-        }
+        Warning::StillSpent { ports, holder } => format!(
+            "warning: {ports} stays cut off, because {} is spent\n\
+             hint: {}",
+            match holder {
+                Holder::Service(_) => "its quota".to_owned(),
+                Holder::Group(name) => format!("the quota of group {name}"),
+            },
+            ways_out(holder)
+        ),
         Warning::NoResetToCome { ports, date } => format!(
             "warning: {ports} will never reset: {date} is not a date to come\n\
              hint: name one that is: `pm set {ports} --reset \"once YYYY-MM-DD\"`"
@@ -95,19 +85,19 @@ mod tests {
     #[test]
     fn a_warning_says_what_to_do() {
         let ports = |text: &str| -> PortRange { text.parse().unwrap() };
-        let config = Config::parse(
-            r#"{"schema": 1, "groups": {"vip one": {}}, "services": {
-                "80": {}, "81": {"group": "vip one"}
-            }}"#,
-        )
-        .unwrap();
         let warnings = [
             Warning::Ephemeral {
                 ports: ports("30000-40000"),
                 overlap: ports("32768-40000"),
             },
-            Warning::StillSpent(ports("80")),
-            Warning::StillSpent(ports("81")),
+            Warning::StillSpent {
+                ports: ports("80"),
+                holder: ports("80").into(),
+            },
+            Warning::StillSpent {
+                ports: ports("81"),
+                holder: "group vip one".parse().unwrap(),
+            },
             Warning::NoResetToCome {
                 ports: ports("80"),
                 date: date!(2020 - 02 - 29),
@@ -122,7 +112,7 @@ mod tests {
             },
             Warning::PunishesNothing(ports("80")),
         ];
-        let texts = warnings.map(|about| warning(&about, &config));
+        let texts = warnings.map(|about| warning(&about));
         insta::assert_snapshot!(texts.join("\n\n"));
     }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::{Factor, Group, Tariff};
+use crate::holder::Holder;
 
 fn group(name: &str) -> GroupName {
     name.parse().unwrap()
@@ -362,4 +363,27 @@ fn requests_about_groups_read_like_the_command_line() {
     ] {
         assert_eq!(request.to_string(), expected);
     }
+}
+
+#[test]
+fn whose_quota_is_spent_is_said() {
+    let config = grouped();
+    let holder: Holder = group("vip").into();
+    let unblock = Request::Unblock { ports: these("80") };
+    assert_eq!(
+        unblock.apply(&config, &spent("80")),
+        Err(Refusal::Spent {
+            ports: ports("80"),
+            holder: holder.clone()
+        })
+    );
+    let blocked = apply(&Request::Block { ports: these("80") }, &config).unwrap();
+    let open = unblock.apply(&blocked, &spent("80")).unwrap();
+    assert_eq!(
+        unblock.warnings(&blocked, &open, &spent("80"), None, &[]),
+        [Warning::StillSpent {
+            ports: ports("80"),
+            holder
+        }]
+    );
 }
