@@ -47,10 +47,7 @@ pub enum Why {
 impl ClosedPeriod {
     /// Returns what was billed, in bytes: by the tariff, corrected.
     pub fn billed(&self) -> u64 {
-        let Usage { incoming, outgoing } = self.usage;
-        self.tariff
-            .bill(incoming, outgoing)
-            .saturating_add_signed(self.adjust)
+        billed(self.usage, self.tariff, self.adjust)
     }
 }
 
@@ -75,8 +72,17 @@ pub struct RunningPeriod {
     pub began: Option<Timestamp>,
     /// What it used so far.
     pub usage: Usage,
-    /// What is billed of that, in bytes.
-    pub billed: u64,
+    /// How that becomes what is billed, as of now.
+    pub tariff: Tariff,
+    /// The operator's correction of it, in bytes.
+    pub adjust: i64,
+}
+
+impl RunningPeriod {
+    /// Returns what is billed so far, in bytes: by the tariff, corrected.
+    pub fn billed(&self) -> u64 {
+        billed(self.usage, self.tariff, self.adjust)
+    }
 }
 
 /// Returns the running periods of all services and groups, services first.
@@ -91,10 +97,18 @@ pub fn running(config: &Config, state: &State) -> Vec<RunningPeriod> {
             holder,
             began: account.began,
             usage: account.usage,
-            billed: account.billed(),
+            tariff: account.tariff,
+            adjust: account.adjust,
         })
     };
     services.chain(groups).filter_map(running).collect()
+}
+
+fn billed(usage: Usage, tariff: Tariff, adjust: i64) -> u64 {
+    let Usage { incoming, outgoing } = usage;
+    tariff
+        .bill(incoming, outgoing)
+        .saturating_add_signed(adjust)
 }
 
 /// The day of what was counted before the host's clock was right for the first time.

@@ -60,9 +60,18 @@ fn a_member_shows_its_share_and_what_its_group_decides() {
     let periods = running(&pm.config, &pm.saved);
     let lines: Vec<_> = periods
         .iter()
-        .map(|one| format!("{} {}", one.holder, one.billed))
+        .map(|one| {
+            let (mode, factor) = (one.tariff.mode, one.tariff.factor);
+            format!("{} {} {mode} {factor}", one.holder, one.billed())
+        })
         .collect();
-    assert_eq!(lines, ["80 600", "81 500", "82 0", "group vip 700"]);
+    let expected = [
+        "80 600 max 2",
+        "81 500 max 2",
+        "82 0 both 1",
+        "group vip 700 max 2",
+    ];
+    assert_eq!(lines, expected);
 
     kernel.packet(ports("81"), Direction::Out, 150);
     pm.tick(&mut kernel, &mut Quiet, usize::MAX).unwrap();

@@ -26,9 +26,9 @@ pub(super) struct Period {
     pub(super) why: Option<String>,
     in_bytes: u64,
     out_bytes: u64,
-    mode: Option<String>,
-    factor: Option<f64>,
-    adjust_bytes: Option<i64>,
+    mode: String,
+    factor: f64,
+    adjust_bytes: i64,
     pub(super) billed_bytes: u64,
 }
 
@@ -254,12 +254,11 @@ fn a_period_says_what_was_billed_and_why_it_ended(lab: &mut Lab) -> Result<()> {
         };
         ensure!(period.bytes() == bytes, "{bytes:?} were used in {period:?}");
     }
-    let (first, second) = (&found[0], &found[1]);
+    let (first, second, running) = (&found[0], &found[1], &found[3]);
     ensure!(
-        first.mode.as_deref() == Some("out")
-            && first.factor == Some(1.5)
-            && first.adjust_bytes == Some(0)
-            && second.adjust_bytes == Some(1_000_000 - i64::try_from(40 * each * 3 / 2)?),
+        (first.mode.as_str(), first.factor, first.adjust_bytes) == ("out", 1.5, 0)
+            && second.adjust_bytes == 1_000_000 - i64::try_from(40 * each * 3 / 2)?
+            && (running.mode.as_str(), running.factor, running.adjust_bytes) == ("both", 1.0, 0),
         "{found:?}"
     );
     // One begins when the other ends.

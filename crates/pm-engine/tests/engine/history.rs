@@ -95,7 +95,7 @@ fn what_is_shown_is_what_a_tick_keeps() {
     for running in shown.running {
         let account = state.account(&running.holder).unwrap();
         assert_eq!(running.usage, account.usage, "{}", running.holder);
-        assert_eq!(running.billed, account.billed(), "{}", running.holder);
+        assert_eq!(running.billed(), account.billed(), "{}", running.holder);
     }
     // A look that comes later shows the same.
     let again = other.run(Script::default(), Pm::history).done();

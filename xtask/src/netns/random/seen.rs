@@ -94,6 +94,9 @@ pub(super) struct Closed {
 pub(super) struct Running {
     pub(super) began: String,
     pub(super) usage: Bytes,
+    pub(super) mode: String,
+    pub(super) factor: f64,
+    pub(super) adjust: i64,
     pub(super) billed: u64,
 }
 
@@ -122,9 +125,9 @@ struct Period {
     why: Option<String>,
     in_bytes: u64,
     out_bytes: u64,
-    mode: Option<String>,
-    factor: Option<f64>,
-    adjust_bytes: Option<i64>,
+    mode: String,
+    factor: f64,
+    adjust_bytes: i64,
     billed_bytes: u64,
 }
 
@@ -215,14 +218,9 @@ impl Seen {
             outbound: period.out_bytes,
         };
         let (began, billed) = (period.began.context("no beginning")?, period.billed_bytes);
-        match (
-            period.ended,
-            period.why,
-            period.mode,
-            period.factor,
-            period.adjust_bytes,
-        ) {
-            (Some(ended), Some(why), Some(mode), Some(factor), Some(adjust)) => {
+        let (mode, factor, adjust) = (period.mode, period.factor, period.adjust_bytes);
+        match (period.ended, period.why) {
+            (Some(ended), Some(why)) => {
                 let closed = Closed {
                     began,
                     ended,
@@ -235,10 +233,13 @@ impl Seen {
                 };
                 self.closed.entry(holder).or_default().push(closed);
             }
-            (None, None, None, None, None) => {
+            (None, None) => {
                 let running = Running {
                     began,
                     usage,
+                    mode,
+                    factor,
+                    adjust,
                     billed,
                 };
                 ensure!(

@@ -20,7 +20,11 @@ pub(crate) struct Row {
     pub(crate) began: Option<Timestamp>,
     /// What it used.
     pub(crate) usage: Usage,
-    /// What of that is billed, in bytes.
+    /// How that becomes what is billed.
+    pub(crate) tariff: Tariff,
+    /// The operator's correction of that, in bytes.
+    pub(crate) adjust: i64,
+    /// What is billed, in bytes.
     pub(crate) billed: u64,
     /// How it ended; `None`: it is running.
     pub(crate) end: Option<End>,
@@ -31,10 +35,6 @@ pub(crate) struct Row {
 pub(crate) struct End {
     pub(crate) at: Timestamp,
     pub(crate) why: Why,
-    /// How its usage became what was billed.
-    pub(crate) tariff: Tariff,
-    /// The operator's correction of that, in bytes.
-    pub(crate) adjust: i64,
 }
 
 /// Returns the periods of the services and groups that are wanted: services first, each one's
@@ -44,19 +44,21 @@ pub(crate) fn rows(history: &History, is_wanted: impl Fn(&Holder) -> bool) -> Ve
         holder: period.holder.clone(),
         began: period.began,
         usage: period.usage,
+        tariff: period.tariff,
+        adjust: period.adjust,
         billed: period.billed(),
         end: Some(End {
             at: period.ended,
             why: period.why,
-            tariff: period.tariff,
-            adjust: period.adjust,
         }),
     });
     let running = history.running.iter().map(|period| Row {
         holder: period.holder.clone(),
         began: period.began,
         usage: period.usage,
-        billed: period.billed,
+        tariff: period.tariff,
+        adjust: period.adjust,
+        billed: period.billed(),
         end: None,
     });
     let rows = closed.chain(running).filter(|row| is_wanted(&row.holder));

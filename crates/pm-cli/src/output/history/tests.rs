@@ -45,7 +45,8 @@ fn running(text: &str, began: i64, usage: Usage) -> RunningPeriod {
         holder: holder(text),
         began: Some(at(began)),
         usage,
-        billed: usage.incoming + usage.outgoing,
+        tariff: Tariff::default(),
+        adjust: 0,
     }
 }
 
@@ -135,7 +136,14 @@ fn history() -> History {
             ),
         ],
         running: vec![
-            running("20000", november + DAY, gigabytes(0, 3)),
+            RunningPeriod {
+                tariff: Tariff {
+                    mode: Mode::Out,
+                    factor: "0.5".parse().unwrap(),
+                },
+                adjust: 250_000_000,
+                ..running("20000", november + DAY, gigabytes(1, 3))
+            },
             running("30000-30100", november, gigabytes(1, 1)),
             running(tenant, november, gigabytes(1, 1)),
         ],

@@ -22,9 +22,9 @@ struct Period<'a> {
     why: Option<&'static str>,
     in_bytes: u64,
     out_bytes: u64,
-    mode: Option<String>,
-    factor: Option<f64>,
-    adjust_bytes: Option<i64>,
+    mode: String,
+    factor: f64,
+    adjust_bytes: i64,
     billed_bytes: u64,
 }
 
@@ -72,9 +72,9 @@ fn period(row: &Row) -> Period<'_> {
         why: row.end.map(|end| why(end.why)),
         in_bytes: row.usage.incoming,
         out_bytes: row.usage.outgoing,
-        mode: row.end.map(|end| end.tariff.mode.to_string()),
-        factor: row.end.map(|end| factor(end.tariff.factor)),
-        adjust_bytes: row.end.map(|end| end.adjust),
+        mode: row.tariff.mode.to_string(),
+        factor: factor(row.tariff.factor),
+        adjust_bytes: row.adjust,
         billed_bytes: row.billed,
     }
 }

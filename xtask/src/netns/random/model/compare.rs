@@ -36,12 +36,16 @@ impl Model {
         same(&groups, &seen.groups, "pm list")?;
         same(&self.closed, &seen.closed, "pm history")?;
         let running = |(holder, account): (&Holder, &Account)| {
-            let billed = billed(self.contract(holder).tariff, account.usage, account.adjust);
+            let tariff = self.contract(holder).tariff;
+            let billed = billed(tariff, account.usage, account.adjust);
             (
                 holder.clone(),
                 Running {
                     began: account.began.clone(),
                     usage: account.usage,
+                    mode: tariff.mode.to_string(),
+                    factor: f64::from(tariff.factor.thousandths()) / 1000.0,
+                    adjust: account.adjust,
                     billed,
                 },
             )
