@@ -36,8 +36,9 @@ const TIMER_SLACK: Duration = Duration::from_secs(5);
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct DynQos {
-    /// The rate, in and out together, above which it hogs the line.
-    pub trigger: BitRate,
+    /// The rate, in and out together, above which it hogs the line: no lower than the lowest
+    /// limit, because a few packets a minute are no hogging.
+    pub trigger: Limit,
     /// For how long it must do so.
     pub trigger_minutes: Minutes,
     /// How fast it may be then, each way.
@@ -61,6 +62,11 @@ pub enum DynQosError {
     /// A part that is not a rate.
     #[error(transparent)]
     Rate(#[from] BitRateError),
+    /// A trigger that a few packets would pull.
+    #[error(
+        "a trigger of {0} would slow down next to everybody: write at least 8Kbps, or `M` behind a number of megabits"
+    )]
+    TriggerTooLow(BitRate),
     /// A punishment that would let next to nothing through.
     #[error(transparent)]
     Limit(#[from] ValueError),
@@ -139,7 +145,7 @@ impl Hog {
                 None => Some(Verdict::Restored),
             };
         }
-        if is_faster(sample, elapsed, rule.trigger) {
+        if is_faster(sample, elapsed, rule.trigger.rate()) {
             self.above = self.above.saturating_add(elapsed);
         } else {
             self.above = Duration::ZERO;
@@ -179,8 +185,9 @@ impl FromStr for DynQos {
         let [trigger, trigger_minutes, punish, punish_minutes] = parts[..] else {
             return Err(DynQosError::Form(text.trim().to_owned()));
         };
+        let trigger: BitRate = trigger.parse()?;
         Ok(Self {
-            trigger: trigger.parse()?,
+            trigger: Limit::try_from(trigger).map_err(|_| DynQosError::TriggerTooLow(trigger))?,
             trigger_minutes: minutes(trigger_minutes)?,
             punish: Limit::try_from(punish.parse::<BitRate>()?)?,
             punish_minutes: minutes(punish_minutes)?,

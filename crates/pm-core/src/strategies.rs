@@ -187,7 +187,7 @@ pub fn dynqos() -> impl Strategy<Value = DynQos> {
         prop_oneof![1u16..=10, 1..=Minutes::MOST]
             .prop_map(|count| Minutes::new(count).unwrap_or_else(|| unreachable!("in bounds")))
     };
-    (bit_rate(), minutes(), limit(), minutes()).prop_map(
+    (limit(), minutes(), limit(), minutes()).prop_map(
         |(trigger, trigger_minutes, punish, punish_minutes)| DynQos {
             trigger,
             trigger_minutes,

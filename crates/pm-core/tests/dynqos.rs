@@ -325,7 +325,7 @@ fn a_rule_is_four_parts_in_their_bounds() {
     for (text, shown) in [
         ("100M/5/5M/60", "100Mbps/5/5Mbps/60"),
         (" 1Gbps / 1 / 8K / 10080 ", "1Gbps/1/8Kbps/10080"),
-        ("1/10080/8000/1", "1bps/10080/8Kbps/1"),
+        ("8000/10080/8000/1", "8Kbps/10080/8Kbps/1"),
     ] {
         assert_eq!(rule(text).to_string(), shown);
     }
@@ -351,6 +351,8 @@ fn a_rule_is_four_parts_in_their_bounds() {
     assert!(matches!(refused("100MB/5/5M/60"), DynQosError::Rate(_)));
     assert!(matches!(refused("0/5/5M/60"), DynQosError::Rate(_)));
     assert!(matches!(refused("100M/5/7999/60"), DynQosError::Limit(_)));
+    let too_low = "7999".parse().unwrap();
+    assert_eq!(refused("7999/5/5M/60"), DynQosError::TriggerTooLow(too_low));
 }
 
 /// What happens between two judgements.
@@ -386,10 +388,10 @@ proptest! {
         (long, slow) in (1u16..8, 1u16..8),
         steps in vec(step(), 1..60),
     ) {
-        let text = format!("{}/{long}/8K/{slow}", trigger * 800);
+        let text = format!("{}/{long}/8K/{slow}", trigger * 8_000);
         let (mut kernel, mut pm) = running(&text);
         pm.reads_all = false;
-        let bits = rate * 800;
+        let bits = rate * 8_000;
         // What may be late: the looks that are too short to judge by, and the last step.
         let slack = Duration::from_secs(5);
         let (mut above, mut punished_for) = (Duration::ZERO, None);

@@ -104,6 +104,7 @@ fn wrong_usage_is_answered_with_what_is_right() {
         "add 80 --dynqos 100M",
         "add 80 --dynqos 100/5/5M/60",
         "add 80 --dynqos 100M/5/5/60",
+        "add 80 --dynqos 7999bps/5/5M/60",
         "add 80 --dynqos 100M/0/5M/60",
         "add 80 --dynqos 100M/5/5M/10081",
         "add 80 --dynqos 100M/5m/5M/60",

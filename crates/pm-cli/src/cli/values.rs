@@ -9,7 +9,7 @@ use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use pm_core::calendar::iso_date;
 use pm_core::config::{GroupName, Limit, QuotaSize, ValueError};
-use pm_core::dynqos::DynQos;
+use pm_core::dynqos::{DynQos, DynQosError};
 use pm_core::units::{BitRate, BitRateError, Size, SizeError};
 use time::Date;
 
@@ -54,12 +54,9 @@ pub(super) fn dynqos(text: &str) -> Result<OrNone<DynQos>, String> {
     if is_none(text) {
         return Ok(OrNone(None));
     }
-    let rule: DynQos = text
+    let rule = text
         .parse()
-        .map_err(|error: pm_core::dynqos::DynQosError| error.to_string())?;
-    for rate_of_rule in text.split('/').step_by(2) {
-        rate(rate_of_rule)?;
-    }
+        .map_err(|error: DynQosError| error.to_string())?;
     Ok(OrNone(Some(rule)))
 }
 

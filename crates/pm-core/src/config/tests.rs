@@ -120,6 +120,11 @@ fn what_is_not_a_setting_is_refused_with_its_place() {
              minutes, slowed down to 5 Mbps for 60",
         ),
         (
+            r#"{"dynqos": "7999/5/5M/60"}"#,
+            "line 3, column 32: a trigger of 7.999Kbps would slow down next to everybody: write \
+             at least 8Kbps, or `M` behind a number of megabits",
+        ),
+        (
             r#"{"dynqos": "100M/0/5M/60"}"#,
             "line 3, column 32: `0` is not a number of minutes: write one from 1 to 10080",
         ),

@@ -123,10 +123,10 @@ fn limit() -> impl Strategy<Value = Limit> {
 
 fn dynqos() -> impl Strategy<Value = DynQos> {
     let minutes = || (1u16..3).prop_map(|minutes| Minutes::new(minutes).unwrap());
-    let triggers = select(vec![100u64, 100_000, 100_000_000]);
+    let triggers = select(vec![8_000u64, 100_000, 100_000_000]);
     (triggers, minutes(), limit(), minutes()).prop_map(
         |(trigger, trigger_minutes, punish, punish_minutes)| DynQos {
-            trigger: BitRate::from_bits_per_second(trigger).unwrap(),
+            trigger: Limit::try_from(BitRate::from_bits_per_second(trigger).unwrap()).unwrap(),
             trigger_minutes,
             punish,
             punish_minutes,

@@ -133,7 +133,7 @@ fn service(report: &Report) -> Service<'_> {
 
 fn rule(rule: DynQos) -> Rule {
     Rule {
-        trigger_bps: rule.trigger.bits_per_second(),
+        trigger_bps: rule.trigger.rate().bits_per_second(),
         trigger_minutes: rule.trigger_minutes.get(),
         punish_bps: rule.punish.rate().bits_per_second(),
         punish_minutes: rule.punish_minutes.get(),
