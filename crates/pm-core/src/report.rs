@@ -33,6 +33,8 @@ pub struct Report {
     pub blocked_by: Option<BlockedBy>,
     /// Whether its quota is spent, or its group's; it may be blocked by something else as well.
     pub is_spent: bool,
+    /// Whether its last day has passed; it may be blocked by something else as well.
+    pub is_expired: bool,
     /// When its periods end, or its group's.
     pub reset: ResetPolicy,
     /// When the next period begins; `None`: never.
@@ -110,6 +112,7 @@ pub fn reports(config: &Config, state: &State) -> Vec<Report> {
             quota: service.quota,
             blocked_by: blocked_by(service.blocked, ledger, holder),
             is_spent: holder.spent.is_some(),
+            is_expired: ledger.expired,
             reset: contract.reset_policy(),
             next_reset: holder.period.next(),
             limit: service.limit,

@@ -140,6 +140,8 @@ pub struct Context {
     pub today: Option<Date>,
     /// Services that are cut off because a quota is spent.
     pub spent: BTreeSet<PortRange>,
+    /// Services that are cut off because their last day has passed.
+    pub expired: BTreeSet<PortRange>,
     /// Why this host cannot limit what is sent; `None`: it can.
     pub no_shaping: Option<String>,
     /// The operator said `--force`.

@@ -97,8 +97,9 @@ fn the_operator_comes_before_the_last_day_and_that_before_the_quota() {
     assert_eq!(blocked_by(&mut pm, &mut kernel), Some(BlockedBy::Expiry));
     pm.config.services.get_mut(&ports("80")).unwrap().blocked = true;
     assert_eq!(blocked_by(&mut pm, &mut kernel), Some(BlockedBy::Operator));
-    assert!(report(&pm, "80").is_spent, "all the same");
-    assert_eq!(report(&pm, "80").punished, None);
+    let report = report(&pm, "80");
+    assert!(report.is_spent && report.is_expired, "all the same");
+    assert_eq!(report.punished, None);
 }
 
 #[test]

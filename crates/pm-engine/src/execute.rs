@@ -153,10 +153,8 @@ fn judge<N: Netfilter>(
 ) -> Result<Executed, EngineError> {
     session.observe(before)?;
     let reports_before = reports(before, &session.state);
-    let spent = reports_before
-        .iter()
-        .filter(|report| report.is_spent)
-        .map(|report| report.ports);
+    let spent = reports_before.iter().filter(|report| report.is_spent);
+    let expired = reports_before.iter().filter(|report| report.is_expired);
     let context = Context {
         ssh_ports: if request.can_cut_off() {
             ssh::ports()
@@ -164,7 +162,8 @@ fn judge<N: Netfilter>(
             BTreeSet::new()
         },
         today: clock::today(before),
-        spent: spent.collect(),
+        spent: spent.map(|report| report.ports).collect(),
+        expired: expired.map(|report| report.ports).collect(),
         no_shaping: request
             .needs_shaping()
             .then(|| shaping::obstacle(shaper))

@@ -115,8 +115,15 @@ fn a_service_is_open_through_its_last_day(lab: &mut Lab) -> Result<()> {
     // What has expired keeps its books, and the operator's own block goes first.
     lab.ok(&["block", "20000"])?;
     is_open(lab, 20000, Some("operator"))?;
-    lab.ok(&["unblock", "20000"])?;
+    let output = lab.pm(&["unblock", "20000"])?;
+    let warning = "20000 stays cut off, because its last day has passed";
+    ensure!(output.stderr.contains(warning), "{}", output.stderr);
+    output.success()?;
     is_open(lab, 20000, Some("expiry"))?;
+    lab.refused(
+        &["unblock", "20000"],
+        &["its last day has passed", "pm set 20000 --expires"],
+    )?;
     let (billed, passed) = (
         lab.service("20000")?.bytes(),
         lab.truth(Place::Passed, "20000")?,

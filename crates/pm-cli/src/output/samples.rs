@@ -25,6 +25,7 @@ pub(crate) fn report(port: &str) -> Report {
         quota: None,
         blocked_by: None,
         is_spent: false,
+        is_expired: false,
         reset: ResetPolicy::Never,
         next_reset: None,
         limit: None,
@@ -201,6 +202,7 @@ pub(crate) fn reports() -> Vec<Report> {
         },
         expires: Some(date!(2026 - 11 - 21)),
         blocked_by: Some(BlockedBy::Expiry),
+        is_expired: true,
         limit: limit("12345678"),
         dynqos: Some("100M/1/10M/1".parse().unwrap()),
         ..metered("60000", "2TB", 1, 1_999_999_999_999)

@@ -91,6 +91,14 @@ pub(crate) fn ways_out(holder: &Holder) -> String {
     )
 }
 
+/// Returns what opens a service whose last day has passed.
+pub(crate) fn another_last_day(ports: PortRange) -> String {
+    format!(
+        "name a last day to come (`pm set {ports} --expires YYYY-MM-DD`), or none \
+         (`pm set {ports} --expires never`)"
+    )
+}
+
 /// Returns the command that makes a group.
 pub(crate) fn add_group(name: &GroupName) -> String {
     let name = name.clone();

@@ -2,7 +2,7 @@
 
 use super::guard::guard_ssh;
 use super::{Context, ContractSettings, Refusal, Request, Selection, Settings};
-use crate::config::{Config, Group, GroupName};
+use crate::config::{Config, Group, GroupName, Service};
 use crate::holder::Holder;
 use crate::port::PortRange;
 
@@ -73,14 +73,9 @@ impl Request {
             Self::Unblock { ports } => {
                 for range in ports.resolve(config)? {
                     let service = next.services.entry(range).or_default();
-                    if !service.blocked && context.spent.contains(&range) {
-                        let holder = service.holder(range);
-                        return Err(Refusal::Spent {
-                            ports: range,
-                            holder,
-                        });
+                    if !std::mem::take(&mut service.blocked) {
+                        refuse_shut(range, service, context)?;
                     }
-                    service.blocked = false;
                 }
             }
             Self::AddGroup {
@@ -150,6 +145,18 @@ fn set(
     let mut service = next.services.get(&range).cloned().unwrap_or_default();
     settings.apply(range, &mut service, next, context)?;
     next.services.insert(range, service);
+    Ok(())
+}
+
+/// Refuses a service that the operator does not block and something else does.
+fn refuse_shut(ports: PortRange, service: &Service, context: &Context) -> Result<(), Refusal> {
+    if context.expired.contains(&ports) {
+        return Err(Refusal::Expired(ports));
+    }
+    if context.spent.contains(&ports) {
+        let holder = service.holder(ports);
+        return Err(Refusal::Spent { ports, holder });
+    }
     Ok(())
 }
 

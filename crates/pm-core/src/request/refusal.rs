@@ -45,6 +45,9 @@ pub enum Refusal {
         /// Whose quota is spent: its own, or its group's.
         holder: Holder,
     },
+    /// A block by the calendar, which only another last day can lift.
+    #[error("{0} is blocked because its last day has passed")]
+    Expired(PortRange),
     /// An interval that would start on a day that nobody knows.
     #[error("`{0}` counts from today, and the clock of this host is plainly wrong")]
     NoToday(ResetChoice),

@@ -1,5 +1,6 @@
 //! Every request: what it changes, what it refuses.
 
+mod blocks;
 mod groups;
 mod guards;
 
@@ -696,11 +697,13 @@ proptest! {
         force in any::<bool>(),
         today in prop::option::of(date()),
         pick in any::<prop::sample::Index>(),
+        (is_spent, is_expired) in any::<(bool, bool)>(),
     ) {
         let mut context = Context { force, today, ..Context::default() };
         if !config.services.is_empty() {
             let chosen = *config.services.keys().nth(pick.index(config.services.len())).unwrap();
-            context.spent.insert(chosen);
+            context.spent.extend(Some(chosen).filter(|_| is_spent));
+            context.expired.extend(Some(chosen).filter(|_| is_expired));
             context.ssh_ports.insert(chosen.first());
         }
         let untouched = config.clone();

@@ -28,6 +28,8 @@ pub enum Warning {
         /// Whose quota is spent: its own, or its group's.
         holder: Holder,
     },
+    /// No longer blocked by the operator, but its last day has passed.
+    StillExpired(PortRange),
     /// Its one reset would have been on a date that has passed.
     NoResetToCome {
         /// The service.
@@ -88,6 +90,9 @@ impl Request {
         }
         if let Self::Unblock { ports } = self {
             for ports in ports.resolve(after).unwrap_or_default() {
+                if context.expired.contains(&ports) {
+                    warnings.push(Warning::StillExpired(ports));
+                }
                 if let Some(service) = after.services.get(&ports)
                     && context.spent.contains(&ports)
                 {

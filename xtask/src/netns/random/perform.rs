@@ -53,8 +53,11 @@ impl Run<'_> {
                 }
                 match outcome {
                     Outcome::Success => {
-                        let stuck = self.unblocks_spent(&request);
-                        ensure!(stuck != Some(true), "pm has opened what is used up");
+                        let stuck = self.unblocks_shut(&request);
+                        ensure!(
+                            stuck != Some(true),
+                            "pm has unblocked what it does not open"
+                        );
                         Ok(Done::Request(Box::new(request)))
                     }
                     Outcome::Refusal => {
@@ -161,7 +164,7 @@ impl Run<'_> {
         if let Err(_refused) = wanted::after(&self.model.config, request, self.choice.today) {
             return Ok(());
         }
-        let stuck = self.unblocks_spent(request);
+        let stuck = self.unblocks_shut(request);
         ensure!(
             stuck != Some(false),
             "pm has refused `{request}` without a reason"
@@ -169,20 +172,22 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Whether a request asks to open what only a quota closes; `None`: it may.
-    fn unblocks_spent(&self, request: &Request) -> Option<bool> {
+    /// Whether a request asks to open what only its last day or a quota closes; `None`: it may.
+    fn unblocks_shut(&self, request: &Request) -> Option<bool> {
         let Request::Unblock { ports } = request else {
             return Some(false);
         };
         let config = &self.model.config;
         let mut stuck = Some(false);
         for range in wanted::chosen(config, ports).unwrap_or_default() {
-            if config
-                .services
-                .get(&range)
-                .is_some_and(|service| service.blocked)
-            {
+            let Some(service) = config.services.get(&range) else {
                 continue;
+            };
+            if service.blocked {
+                continue;
+            }
+            if service.expires.is_some_and(|day| day < self.choice.today) {
+                return Some(true);
             }
             match self.model.is_stuck(range) {
                 Some(true) => return Some(true),

@@ -9,7 +9,7 @@ use time::Date;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Refused(pub(super) &'static str);
 
-/// Returns the configuration after `request`. That a spent quota cannot be unblocked is for the caller to know.
+/// Returns the configuration after `request`. That a spent quota and a last day that has passed cannot be unblocked is for the caller to know.
 ///
 /// # Errors
 ///

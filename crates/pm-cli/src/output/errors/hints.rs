@@ -11,7 +11,7 @@ use pm_engine::EngineError;
 use pm_store::StoreError;
 
 use crate::output::table::join;
-use crate::output::words::{add_group, reset_group, set_group, ways_out};
+use crate::output::words::{add_group, another_last_day, reset_group, set_group, ways_out};
 
 /// Returns what to do about an error, where that is known.
 pub(super) fn of(error: &anyhow::Error) -> Option<String> {
@@ -128,6 +128,7 @@ fn refusal(refusal: &Refusal) -> String {
         Refusal::Partial { existing, .. } => format!("name the whole service: {existing}"),
         Refusal::Ssh { .. } => "if that is what you want, say it again with `--force`".to_owned(),
         Refusal::Spent { holder, .. } => ways_out(holder),
+        Refusal::Expired(ports) => another_last_day(*ports),
         Refusal::NoToday(choice) => format!(
             "set the clock, or say from when: `{choice} from {}`",
             match choice {

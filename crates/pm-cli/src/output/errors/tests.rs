@@ -52,6 +52,7 @@ fn a_refusal_says_why_and_what_to_do() {
             ports: port,
             holder: "group vip one".parse().unwrap(),
         },
+        Refusal::Expired(range),
         Refusal::NoToday("every 30 days".parse().unwrap()),
         Refusal::NoToday("every 3 months on 15".parse().unwrap()),
         Refusal::Nothing,

@@ -5,7 +5,7 @@ use pm_core::config::{Contract, Group, GroupName, Limit, QuotaSize, Service};
 use pm_core::ledger::Usage;
 use pm_core::port::PortRange;
 use pm_core::report::{BlockedBy, GroupReport, Report};
-use pm_core::request::{Difference, Request, Selection, differences, group_differences};
+use pm_core::request::{Difference, Request, differences, group_differences};
 use pm_core::units::{SizeFamily, approximate};
 use pm_engine::Executed;
 
@@ -30,9 +30,6 @@ pub(crate) fn changes(request: &Request, executed: &Executed) -> Vec<String> {
             None => lines.extend(cut_off(now).map(|why| format!("{}: {why}", now.ports))),
         }
     }
-    if let Request::Unblock { ports } = request {
-        lines.extend(still_expired(ports, executed));
-    }
     if lines.is_empty() {
         lines.push(
             match request {
@@ -45,22 +42,6 @@ pub(crate) fn changes(request: &Request, executed: &Executed) -> Vec<String> {
         );
     }
     lines
-}
-
-/// Returns which services an unblocking does not open.
-fn still_expired(ports: &Selection, executed: &Executed) -> Vec<String> {
-    let selected = ports.resolve(&executed.after).unwrap_or_default();
-    let reports = selected
-        .into_iter()
-        .filter_map(|ports| find(&executed.reports_after, ports));
-    let expired = reports.filter(|report| report.blocked_by == Some(BlockedBy::Expiry));
-    let line = |report: &Report| {
-        let ports = report.ports;
-        format!(
-            "{ports}: stays blocked, its last day has passed (`pm set {ports} --expires never`)"
-        )
-    };
-    expired.map(line).collect()
 }
 
 /// Returns what differs in the configuration.

@@ -4,7 +4,7 @@ use pm_core::holder::Holder;
 use pm_core::port::PortRange;
 use pm_core::request::Warning;
 
-use super::{set_group, ways_out};
+use super::{another_last_day, set_group, ways_out};
 use crate::output::table::join;
 
 /// Returns a warning, with what to do.
@@ -25,6 +25,11 @@ pub(crate) fn warning(warning: &Warning) -> String {
             },
             ways_out(holder)
         ),
+        Warning::StillExpired(ports) => format!(
+            "warning: {ports} stays cut off, because its last day has passed\n\
+             hint: {}",
+            another_last_day(*ports)
+        ),
         Warning::NoResetToCome { ports, date } => format!(
             "warning: {ports} will never reset: {date} is not a date to come\n\
              hint: name one that is: `pm set {ports} --reset \"once YYYY-MM-DD\"`"
@@ -36,7 +41,8 @@ pub(crate) fn warning(warning: &Warning) -> String {
         ),
         Warning::PastExpiry { ports, last_day } => format!(
             "warning: {ports} is cut off at once: its last day, {last_day}, has passed\n\
-             hint: name a date to come, or none: `pm set {ports} --expires YYYY-MM-DD`, or `never`"
+             hint: {}",
+            another_last_day(*ports)
         ),
         Warning::PunishesNothing(ports) => format!(
             "warning: {ports} is never slowed down: the rate to which DynQoS would slow it is no \
@@ -98,6 +104,7 @@ mod tests {
                 ports: ports("81"),
                 holder: "group vip one".parse().unwrap(),
             },
+            Warning::StillExpired(ports("80")),
             Warning::NoResetToCome {
                 ports: ports("80"),
                 date: date!(2020 - 02 - 29),

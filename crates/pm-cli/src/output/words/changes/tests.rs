@@ -194,7 +194,9 @@ fn what_becomes_of_usage_is_said_too() {
         then("pm set 60000 --expires never", |mut after| {
             after.report("60000").blocked_by = None;
         }),
-        then("pm unblock 60000", |_| {}),
+        then("pm unblock 65535", |mut after| {
+            after.report("65535").blocked_by = Some(BlockedBy::Expiry);
+        }),
         then("pm reset 65535", |_| {}),
         then("pm group reset nobody", |_| {}),
         then("pm set 80 --expires 2026-11-20", |mut after| {
