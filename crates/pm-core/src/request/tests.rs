@@ -330,45 +330,6 @@ fn what_was_used_is_corrected_for_one_service_at_a_time() {
 }
 
 #[test]
-fn a_block_is_lifted_by_who_made_it() {
-    let config = apply(&set(Selection::All, quota("5GB")), &monitoring("80,90")).unwrap();
-    let unblock = Request::Unblock { ports: these("80") };
-    let refused = |text| Refusal::Spent {
-        ports: ports(text),
-        holder: ports(text).into(),
-    };
-    assert_eq!(unblock.apply(&config, &spent("80")), Err(refused("80")));
-    assert_eq!(
-        unblock.apply(&config, &spent("90")),
-        Ok(config.clone()),
-        "another's quota is no reason"
-    );
-
-    let blocked = apply(&Request::Block { ports: these("80") }, &config).unwrap();
-    assert!(blocked.services[&ports("80")].blocked);
-    let warnings = |context: &Context| {
-        let open = unblock.apply(&blocked, context).unwrap();
-        assert_eq!(open.services, config.services);
-        unblock.warnings(&blocked, &open, context, None, &[])
-    };
-    assert_eq!(warnings(&Context::default()), []);
-    assert_eq!(warnings(&spent("90")), []);
-    assert_eq!(
-        warnings(&spent("80")),
-        [Warning::StillSpent {
-            ports: ports("80"),
-            holder: ports("80").into(),
-        }],
-        "the operator's block goes, the quota's stays"
-    );
-    // One that only its quota blocks refuses them all, and none is opened.
-    let both = Request::Unblock {
-        ports: Selection::All,
-    };
-    assert_eq!(both.apply(&blocked, &spent("90")), Err(refused("90")));
-}
-
-#[test]
 fn what_could_cut_off_ssh_needs_force() {
     let counting = monitoring("20-25,80");
     let limited = Request::apply(

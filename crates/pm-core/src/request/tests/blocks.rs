@@ -10,6 +10,45 @@ fn expired(text: &str) -> Context {
 }
 
 #[test]
+fn a_block_is_lifted_by_who_made_it() {
+    let config = apply(&set(Selection::All, quota("5GB")), &monitoring("80,90")).unwrap();
+    let unblock = Request::Unblock { ports: these("80") };
+    let refused = |text| Refusal::Spent {
+        ports: ports(text),
+        holder: ports(text).into(),
+    };
+    assert_eq!(unblock.apply(&config, &spent("80")), Err(refused("80")));
+    assert_eq!(
+        unblock.apply(&config, &spent("90")),
+        Ok(config.clone()),
+        "another's quota is no reason"
+    );
+
+    let blocked = apply(&Request::Block { ports: these("80") }, &config).unwrap();
+    assert!(blocked.services[&ports("80")].blocked);
+    let warnings = |context: &Context| {
+        let open = unblock.apply(&blocked, context).unwrap();
+        assert_eq!(open.services, config.services);
+        unblock.warnings(&blocked, &open, context, None, &[])
+    };
+    assert_eq!(warnings(&Context::default()), []);
+    assert_eq!(warnings(&spent("90")), []);
+    assert_eq!(
+        warnings(&spent("80")),
+        [Warning::StillSpent {
+            ports: ports("80"),
+            holder: ports("80").into(),
+        }],
+        "the operator's block goes, the quota's stays"
+    );
+    // One that only its quota blocks refuses them all, and none is opened.
+    let both = Request::Unblock {
+        ports: Selection::All,
+    };
+    assert_eq!(both.apply(&blocked, &spent("90")), Err(refused("90")));
+}
+
+#[test]
 fn a_block_does_not_hide_that_the_last_day_has_passed() {
     let config = monitoring("80,90");
     let unblock = Request::Unblock { ports: these("80") };
