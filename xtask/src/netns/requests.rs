@@ -327,6 +327,15 @@ fn all_means_every_service(lab: &mut Lab) -> Result<()> {
     lab.ok(&["block", "--all"])?;
     ensure!(lab.list()?.iter().all(|service| service.state == "blocked"));
     lab.ok(&["unblock", "--all"])?;
+    // What is cut off by something else does not keep the others closed.
+    lab.ok(&["block", "20001"])?;
+    lab.ok(&["set", "20000", "--used", "5GB"])?;
+    let output = lab.pm(&["unblock", "--all"])?;
+    let warning = "20000 stays cut off, because its quota is spent";
+    ensure!(output.stderr.contains(warning), "{}", output.stderr);
+    output.success()?;
+    let states: Vec<_> = lab.list()?.into_iter().map(|one| one.state).collect();
+    ensure!(states == ["blocked", "ok", "ok"], "{states:?}");
     lab.ok(&["reset", "--all"])?;
     ensure!(
         lab.list()?

@@ -73,7 +73,9 @@ impl Request {
             Self::Unblock { ports } => {
                 for range in ports.resolve(config)? {
                     let service = next.services.entry(range).or_default();
-                    if !std::mem::take(&mut service.blocked) {
+                    let was_blocked = std::mem::take(&mut service.blocked);
+                    // Of all of them, some may well be cut off by something else.
+                    if let (Selection::Ports(_), false) = (ports, was_blocked) {
                         refuse_shut(range, service, context)?;
                     }
                 }

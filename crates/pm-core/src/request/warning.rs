@@ -21,14 +21,14 @@ pub enum Warning {
         /// The overlap.
         overlap: PortRange,
     },
-    /// No longer blocked by the operator, but by a quota.
+    /// Not blocked by the operator any more, but by a quota.
     StillSpent {
         /// The service.
         ports: PortRange,
         /// Whose quota is spent: its own, or its group's.
         holder: Holder,
     },
-    /// No longer blocked by the operator, but its last day has passed.
+    /// Not blocked by the operator any more, but its last day has passed.
     StillExpired(PortRange),
     /// Its one reset would have been on a date that has passed.
     NoResetToCome {

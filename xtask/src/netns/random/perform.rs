@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::process::{Child, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use pm_core::request::Request;
+use pm_core::request::{Request, Selection};
 use pm_core::shaping::Classifier;
 
 use super::choice::{Manner, Operation};
@@ -174,12 +174,15 @@ impl Run<'_> {
 
     /// Whether a request asks to open what only its last day or a quota closes; `None`: it may.
     fn unblocks_shut(&self, request: &Request) -> Option<bool> {
-        let Request::Unblock { ports } = request else {
+        let Request::Unblock {
+            ports: Selection::Ports(ports),
+        } = request
+        else {
             return Some(false);
         };
         let config = &self.model.config;
         let mut stuck = Some(false);
-        for range in wanted::chosen(config, ports).unwrap_or_default() {
+        for range in ports.iter() {
             let Some(service) = config.services.get(&range) else {
                 continue;
             };

@@ -129,7 +129,7 @@ pub(super) fn contract_of(config: &Config, range: PortRange) -> Contract {
 }
 
 /// Returns the services that are meant.
-pub(super) fn chosen(config: &Config, ports: &Selection) -> Result<Vec<PortRange>, Refused> {
+fn chosen(config: &Config, ports: &Selection) -> Result<Vec<PortRange>, Refused> {
     match ports {
         Selection::All if config.services.is_empty() => Err(Refused("there is no service")),
         Selection::All => Ok(config.services.keys().copied().collect()),

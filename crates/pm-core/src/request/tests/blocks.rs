@@ -41,11 +41,35 @@ fn a_block_is_lifted_by_who_made_it() {
         }],
         "the operator's block goes, the quota's stays"
     );
-    // One that only its quota blocks refuses them all, and none is opened.
+    // One that only its quota blocks refuses all that are named, and none is opened.
     let both = Request::Unblock {
-        ports: Selection::All,
+        ports: these("80,90"),
     };
     assert_eq!(both.apply(&blocked, &spent("90")), Err(refused("90")));
+}
+
+/// Who says `--all` means what he has blocked, and need not know what else is cut off.
+#[test]
+fn all_blocks_are_lifted_whatever_else_is_cut_off() {
+    let config = monitoring("80,90,100");
+    let blocked = apply(&Request::Block { ports: these("80") }, &config).unwrap();
+    let all = Request::Unblock {
+        ports: Selection::All,
+    };
+    let context = Context {
+        expired: BTreeSet::from([ports("100")]),
+        ..spent("90")
+    };
+    let open = all.apply(&blocked, &context).unwrap();
+    assert_eq!(open.services, config.services);
+    let spent = Warning::StillSpent {
+        ports: ports("90"),
+        holder: ports("90").into(),
+    };
+    assert_eq!(
+        all.warnings(&blocked, &open, &context, None, &[]),
+        [spent, Warning::StillExpired(ports("100"))]
+    );
 }
 
 #[test]
