@@ -5,6 +5,7 @@ use super::{Context, ContractSettings, Refusal, Request, Selection, Settings};
 use crate::config::{Config, Group, GroupName, Service};
 use crate::holder::Holder;
 use crate::port::PortRange;
+use crate::units::Size;
 
 impl Request {
     /// Returns the configuration after the request, its revision one higher where it differs.
@@ -33,25 +34,7 @@ impl Request {
                 ports,
                 settings,
                 used,
-            } => {
-                if *settings == Settings::default() && used.is_none() {
-                    return Err(Refusal::Nothing);
-                }
-                let selected = ports.resolve(config)?;
-                for &range in &selected {
-                    set(&mut next, range, settings, context)?;
-                }
-                if let Some(used) = used {
-                    let &[range] = &selected[..] else {
-                        return Err(Refusal::UsedOfSeveral);
-                    };
-                    refuse_member(&next, range)?;
-                    if settings.group.is_some() {
-                        return Err(Refusal::UsedWithGroup);
-                    }
-                    corrected = (used.bytes() > 0).then_some(Holder::Service(range));
-                }
-            }
+            } => corrected = set_all(&mut next, ports, settings, *used, context)?,
             Self::Delete { ports } => {
                 for range in ports.resolve(config)? {
                     next.services.remove(&range);
@@ -70,16 +53,7 @@ impl Request {
                     next.services.entry(range).or_default().blocked = true;
                 }
             }
-            Self::Unblock { ports } => {
-                for range in ports.resolve(config)? {
-                    let service = next.services.entry(range).or_default();
-                    let was_blocked = std::mem::take(&mut service.blocked);
-                    // Of all of them, some may well be cut off by something else.
-                    if let (Selection::Ports(_), false) = (ports, was_blocked) {
-                        refuse_shut(range, service, context)?;
-                    }
-                }
-            }
+            Self::Unblock { ports } => unblock(&mut next, ports, context)?,
             Self::AddGroup {
                 name,
                 settings,
@@ -94,14 +68,7 @@ impl Request {
                 name,
                 settings,
                 used,
-            } => {
-                if *settings == ContractSettings::default() && used.is_none() {
-                    return Err(Refusal::Nothing);
-                }
-                settings.apply(group(&mut next, name)?, context)?;
-                let is_used = used.is_some_and(|used| used.bytes() > 0);
-                corrected = is_used.then(|| Holder::Group(name.clone()));
-            }
+            } => corrected = set_group(&mut next, name, settings, *used, context)?,
             Self::DeleteGroup { name } => delete_group(&mut next, name)?,
             Self::ResetGroup { name } => {
                 group(&mut next, name)?;
@@ -147,6 +114,60 @@ fn set(
     let mut service = next.services.get(&range).cloned().unwrap_or_default();
     settings.apply(range, &mut service, next, context)?;
     next.services.insert(range, service);
+    Ok(())
+}
+
+/// Changes services, and returns the one of which more may be used up than before.
+fn set_all(
+    next: &mut Config,
+    ports: &Selection,
+    settings: &Settings,
+    used: Option<Size>,
+    context: &Context,
+) -> Result<Option<Holder>, Refusal> {
+    if *settings == Settings::default() && used.is_none() {
+        return Err(Refusal::Nothing);
+    }
+    let selected = ports.resolve(next)?;
+    for &range in &selected {
+        set(next, range, settings, context)?;
+    }
+    let Some(used) = used else { return Ok(None) };
+    let &[range] = &selected[..] else {
+        return Err(Refusal::UsedOfSeveral);
+    };
+    refuse_member(next, range)?;
+    if settings.group.is_some() {
+        return Err(Refusal::UsedWithGroup);
+    }
+    Ok((used.bytes() > 0).then_some(Holder::Service(range)))
+}
+
+/// Changes a group, and returns it if more may be used up of it than before.
+fn set_group(
+    next: &mut Config,
+    name: &GroupName,
+    settings: &ContractSettings,
+    used: Option<Size>,
+    context: &Context,
+) -> Result<Option<Holder>, Refusal> {
+    if *settings == ContractSettings::default() && used.is_none() {
+        return Err(Refusal::Nothing);
+    }
+    settings.apply(group(next, name)?, context)?;
+    let is_used = used.is_some_and(|used| used.bytes() > 0);
+    Ok(is_used.then(|| Holder::Group(name.clone())))
+}
+
+fn unblock(next: &mut Config, ports: &Selection, context: &Context) -> Result<(), Refusal> {
+    for range in ports.resolve(next)? {
+        let service = next.services.entry(range).or_default();
+        let was_blocked = std::mem::take(&mut service.blocked);
+        // Of all of them, some may well be cut off by something else.
+        if let (Selection::Ports(_), false) = (ports, was_blocked) {
+            refuse_shut(range, service, context)?;
+        }
+    }
     Ok(())
 }
 
