@@ -3,13 +3,16 @@
 mod blocks;
 mod groups;
 mod guards;
+mod resets;
+mod warnings;
 
 use super::*;
 use crate::calendar::{Period, ResetPolicy, Timestamp};
-use crate::config::{Mode, Service, Tariff};
+use crate::config::{Limit, Mode, Service, Tariff};
 use crate::ledger::{Account, Ledger, State, Usage};
 use crate::ruleset::Epoch;
 use crate::strategies::{config, date, request};
+use crate::units::BitRate;
 use proptest::prelude::*;
 use time::macros::date;
 
@@ -65,6 +68,32 @@ fn reset(text: &str) -> Settings {
 fn note(text: &str) -> Settings {
     Settings {
         note: Some(text.parse().unwrap()),
+        ..Settings::default()
+    }
+}
+
+fn limit(text: &str) -> Option<Option<Limit>> {
+    Some(Some(text.parse::<BitRate>().unwrap().try_into().unwrap()))
+}
+
+fn rule(text: &str) -> Settings {
+    Settings {
+        dynqos: Some(Some(text.parse().unwrap())),
+        ..Settings::default()
+    }
+}
+
+fn expires(day: Date) -> Settings {
+    Settings {
+        expires: Some(Some(day)),
+        ..Settings::default()
+    }
+}
+
+fn limits(out: Option<Option<Limit>>, into: Option<Option<Limit>>) -> Settings {
+    Settings {
+        limit: out,
+        limit_in: into,
         ..Settings::default()
     }
 }
@@ -327,244 +356,6 @@ fn what_was_used_is_corrected_for_one_service_at_a_time() {
     }
     assert_eq!(apply(&used(these("80"), "0"), &config), Ok(config.clone()));
     assert!(apply(&used(Selection::All, "5GB"), &monitoring("80")).is_ok());
-}
-
-#[test]
-fn what_could_cut_off_ssh_needs_force() {
-    let counting = monitoring("20-25,80");
-    let limited = Request::apply(
-        &set(these("20-25"), quota("5GB")),
-        &counting,
-        &forced(ssh_on(22)),
-    )
-    .unwrap();
-    for (config, request) in [
-        (&Config::default(), add("22", quota("5GB"))),
-        (&Config::default(), add("1-25", quota("5GB"))),
-        (&counting, add_or_set("20-25", quota("5GB"))),
-        (&counting, set(these("20-25"), quota("5GB"))),
-        (&counting, set(Selection::All, quota("5GB"))),
-        (
-            &counting,
-            Request::Block {
-                ports: Selection::All,
-            },
-        ),
-        (&limited, set(these("20-25"), quota("4GB"))),
-        (&limited, set(these("20-25"), mode(Mode::Out))),
-        (&limited, used(these("20-25"), "5GB")),
-        (&limited, used(these("20-25"), "1B")),
-        (
-            &limited,
-            Request::Block {
-                ports: these("20-25"),
-            },
-        ),
-    ] {
-        let refused = request.apply(config, &ssh_on(22));
-        assert!(
-            matches!(refused, Err(Refusal::Ssh { ssh_port: 22, .. })),
-            "{request}: {refused:?}"
-        );
-        assert!(
-            request.apply(config, &forced(ssh_on(22))).is_ok(),
-            "{request}"
-        );
-        assert!(request.apply(config, &ssh_on(26)).is_ok(), "{request}");
-    }
-}
-
-#[test]
-fn what_cannot_newly_cut_off_ssh_is_free() {
-    let counting = monitoring("22,80");
-    let limited = Request::apply(
-        &set(these("22"), quota("5GB")),
-        &counting,
-        &forced(ssh_on(22)),
-    )
-    .unwrap();
-    let blocked = Request::apply(
-        &Request::Block { ports: these("22") },
-        &limited,
-        &forced(ssh_on(22)),
-    )
-    .unwrap();
-    for (config, request) in [
-        (&Config::default(), add("22", note("counted"))),
-        (&counting, set(these("80"), quota("5GB"))),
-        (&counting, set(these("22"), note("x"))),
-        (&counting, used(these("22"), "5GB")),
-        (&limited, set(these("22"), note("x"))),
-        (&limited, set(these("22"), quota("5GB"))),
-        (&limited, set(these("22"), no_quota())),
-        (&limited, used(these("22"), "0")),
-        (&limited, Request::Reset { ports: these("22") }),
-        (&limited, Request::Delete { ports: these("22") }),
-        (&limited, add("90", quota("5GB"))),
-        (&blocked, Request::Unblock { ports: these("22") }),
-        (&blocked, Request::Block { ports: these("22") }),
-        (&blocked, set(these("22"), note("x"))),
-    ] {
-        let done = request.apply(config, &ssh_on(22));
-        assert!(done.is_ok(), "{request}: {done:?}");
-    }
-}
-
-#[test]
-fn ports_that_the_host_takes_for_itself_are_warned_about() {
-    let overlap = |range: &str, reserved: &[&str]| {
-        let reserved: Vec<_> = reserved.iter().map(|range| ports(range)).collect();
-        ephemeral_overlap(ports(range), Some(&(32_768..=60_999)), &reserved)
-            .map(|overlap| overlap.to_string())
-    };
-    for (range, reserved, expected) in [
-        ("32767", &[][..], None),
-        ("32768", &[], Some("32768")),
-        ("60999", &[], Some("60999")),
-        ("61000", &[], None),
-        ("30000-33000", &[], Some("32768-33000")),
-        ("1-65535", &[], Some("32768-60999")),
-        ("40000-40010", &["40000-40010"], None),
-        ("40000-40010", &["1-65535"], None),
-        (
-            "40000-40010",
-            &["40000-40004", "40006-40010"],
-            Some("40005"),
-        ),
-        ("40000-40010", &["40000", "40010"], Some("40001-40009")),
-        // A gap in the middle is inside of what is named, and harmless to reserve twice.
-        ("40000-40010", &["40005"], Some("40000-40010")),
-    ] {
-        assert_eq!(overlap(range, reserved).as_deref(), expected, "{range}");
-    }
-    assert_eq!(ephemeral_overlap(ports("40000"), None, &[]), None);
-
-    let before = monitoring("40000");
-    let warnings = |request: &Request| {
-        let after = apply(request, &before).unwrap();
-        request.warnings(
-            &before,
-            &after,
-            &Context::default(),
-            Some(32_768..=60_999),
-            &[],
-        )
-    };
-    assert_eq!(
-        warnings(&add("80,50000-50001", Settings::default())),
-        [Warning::Ephemeral {
-            ports: ports("50000-50001"),
-            overlap: ports("50000-50001")
-        }]
-    );
-    assert_eq!(warnings(&set(these("40000"), quota("5GB"))), []);
-}
-
-#[test]
-fn an_interval_starts_on_the_day_it_is_set_and_keeps_its_start() {
-    let mut config = monitoring("80");
-    for (said, today, set_to) in [
-        (
-            "every 30 days",
-            date!(2026 - 11 - 22),
-            "every 30 days from 2026-11-22",
-        ),
-        // The same again, even by a clock that went back.
-        (
-            "every 30 days",
-            date!(2027 - 01 - 05),
-            "every 30 days from 2026-11-22",
-        ),
-        (
-            "every 30 days",
-            date!(2026 - 11 - 21),
-            "every 30 days from 2026-11-22",
-        ),
-        (
-            "every 30 days from 2026-12-01",
-            date!(2027 - 01 - 05),
-            "every 30 days from 2026-12-01",
-        ),
-        (
-            "every 31 days",
-            date!(2027 - 01 - 05),
-            "every 31 days from 2027-01-05",
-        ),
-        (
-            "every 3 months on 15",
-            date!(2027 - 01 - 31),
-            "every 3 months on 15 from 2027-01",
-        ),
-        (
-            "every 3 months on 15",
-            date!(2027 - 02 - 28),
-            "every 3 months on 15 from 2027-01",
-        ),
-        (
-            "every 3 months on 16",
-            date!(2027 - 02 - 28),
-            "every 3 months on 16 from 2027-02",
-        ),
-        (
-            "every 4 months on 16",
-            date!(2027 - 03 - 01),
-            "every 4 months on 16 from 2027-03",
-        ),
-        ("yearly 06-18", date!(2027 - 03 - 01), "yearly 06-18"),
-        (
-            "every 4 months on 16",
-            date!(2027 - 04 - 01),
-            "every 4 months on 16 from 2027-04",
-        ),
-        ("31", date!(2027 - 04 - 01), "31"),
-    ] {
-        let request = add_or_set("80", reset(said));
-        config = request.apply(&config, &on(today)).unwrap();
-        let policy = config.services[&ports("80")].reset.unwrap();
-        assert_eq!(policy.to_string(), set_to, "{said} on {today}");
-        assert_eq!(Config::parse(&config.emit()).unwrap(), config);
-    }
-}
-
-#[test]
-fn without_a_clock_an_interval_must_say_its_start() {
-    let config = monitoring("80");
-    for said in ["every 30 days", "every 3 months on 15"] {
-        let request = set(these("80"), reset(said));
-        let refused = Refusal::NoToday(said.parse().unwrap());
-        assert_eq!(apply(&request, &config), Err(refused));
-    }
-    for said in [
-        "every 30 days from 2026-12-01",
-        "every 3 months on 15 from 2026-12",
-        "once 2027-01-31",
-    ] {
-        assert!(
-            apply(&set(these("80"), reset(said)), &config).is_ok(),
-            "{said}"
-        );
-    }
-}
-
-#[test]
-fn a_reset_that_cannot_come_is_warned_about_once() {
-    let before = monitoring("80");
-    let warnings = |said: &str, today| {
-        let request = set(these("80"), reset(said));
-        let context = on(today);
-        let after = request.apply(&before, &context).unwrap();
-        let first = request.warnings(&before, &after, &context, None, &[]);
-        assert_eq!(request.warnings(&after, &after, &context, None, &[]), []);
-        first
-    };
-    let date = date!(2027 - 01 - 31);
-    let passed = Warning::NoResetToCome {
-        ports: ports("80"),
-        date,
-    };
-    assert_eq!(warnings("once 2027-01-31", date!(2027 - 01 - 30)), []);
-    assert_eq!(warnings("once 2027-01-31", date), [passed]);
-    assert_eq!(warnings("yearly 01-31", date), []);
 }
 
 #[test]

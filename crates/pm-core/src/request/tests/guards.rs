@@ -1,35 +1,8 @@
 //! What could cut the operator off, by a service's own settings or by its group's; what the host
-//! cannot do; what the operator should know.
+//! cannot do.
 
 use super::*;
-use crate::config::{Limit, Tariff};
-use crate::units::BitRate;
-
-fn limit(text: &str) -> Option<Option<Limit>> {
-    Some(Some(text.parse::<BitRate>().unwrap().try_into().unwrap()))
-}
-
-fn rule(text: &str) -> Settings {
-    Settings {
-        dynqos: Some(Some(text.parse().unwrap())),
-        ..Settings::default()
-    }
-}
-
-fn expires(day: Date) -> Settings {
-    Settings {
-        expires: Some(Some(day)),
-        ..Settings::default()
-    }
-}
-
-fn limits(out: Option<Option<Limit>>, into: Option<Option<Limit>>) -> Settings {
-    Settings {
-        limit: out,
-        limit_in: into,
-        ..Settings::default()
-    }
-}
+use crate::config::Tariff;
 
 fn join(name: &str) -> Settings {
     Settings {
@@ -38,7 +11,7 @@ fn join(name: &str) -> Settings {
     }
 }
 
-fn group_request(settings: ContractSettings, used: Option<&str>) -> Request {
+pub(super) fn group_request(settings: ContractSettings, used: Option<&str>) -> Request {
     Request::SetGroup {
         name: "vip".parse().unwrap(),
         settings,
@@ -46,7 +19,7 @@ fn group_request(settings: ContractSettings, used: Option<&str>) -> Request {
     }
 }
 
-fn add_group(quota: Option<&str>, or_set: bool) -> Request {
+pub(super) fn add_group(quota: Option<&str>, or_set: bool) -> Request {
     Request::AddGroup {
         name: "vip".parse().unwrap(),
         settings: quota.map(contract).unwrap_or_default(),
@@ -54,7 +27,7 @@ fn add_group(quota: Option<&str>, or_set: bool) -> Request {
     }
 }
 
-fn done(config: &Config, requests: &[Request]) -> Config {
+pub(super) fn done(config: &Config, requests: &[Request]) -> Config {
     requests.iter().fold(config.clone(), |config, request| {
         request.apply(&config, &forced(ssh_on(22))).unwrap()
     })
@@ -228,44 +201,6 @@ fn a_limit_needs_a_host_that_can_shape() {
     }
 }
 
-#[test]
-fn what_the_operator_should_know_of_limits_and_last_days() {
-    let before = done(&monitoring("80"), &[add_group(Some("5GB"), false)]);
-    let today = date!(2027 - 01 - 31);
-    let warnings = |request: &Request| {
-        let after = request.apply(&before, &on(today)).unwrap();
-        let again = request.warnings(&after, &after, &on(today), None, &[]);
-        assert_eq!(again, [], "{request}");
-        request.warnings(&before, &after, &on(today), None, &[])
-    };
-    let yesterday = date!(2027 - 01 - 30);
-    let past = Warning::PastExpiry {
-        ports: ports("80"),
-        last_day: yesterday,
-    };
-    assert_eq!(warnings(&set(these("80"), expires(yesterday))), [past]);
-    assert_eq!(warnings(&set(these("80"), expires(today))), []);
-    let both = |out, into| Settings {
-        ..Settings {
-            dynqos: rule("100M/5/5M/60").dynqos,
-            ..limits(limit(out), limit(into))
-        }
-    };
-    let nothing = Warning::PunishesNothing(ports("80"));
-    assert_eq!(warnings(&set(these("80"), both("5M", "4M"))), [nothing]);
-    assert_eq!(warnings(&set(these("80"), both("5M", "5001K"))), []);
-    assert_eq!(warnings(&set(these("80"), rule("100M/5/5M/60"))), []);
-    let once = ContractSettings {
-        reset: Some("once 2027-01-31".parse().unwrap()),
-        ..ContractSettings::default()
-    };
-    let gone = Warning::NoGroupResetToCome {
-        group: "vip".parse().unwrap(),
-        date: today,
-    };
-    assert_eq!(warnings(&group_request(once, None)), [gone]);
-}
-
 /// What a service's holder bills by, and how fast it may be.
 fn hardness(config: &Config, service: &Service) -> (Option<u64>, Tariff) {
     let contract = config.contract(service);
@@ -328,5 +263,86 @@ proptest! {
             let group = |config: &Config| config.services.get(&range)?.group.clone();
             prop_assert_eq!((group(&config), group(&next)), (None, None));
         }
+    }
+}
+
+#[test]
+fn what_could_cut_off_ssh_needs_force() {
+    let counting = monitoring("20-25,80");
+    let limited = Request::apply(
+        &set(these("20-25"), quota("5GB")),
+        &counting,
+        &forced(ssh_on(22)),
+    )
+    .unwrap();
+    for (config, request) in [
+        (&Config::default(), add("22", quota("5GB"))),
+        (&Config::default(), add("1-25", quota("5GB"))),
+        (&counting, add_or_set("20-25", quota("5GB"))),
+        (&counting, set(these("20-25"), quota("5GB"))),
+        (&counting, set(Selection::All, quota("5GB"))),
+        (
+            &counting,
+            Request::Block {
+                ports: Selection::All,
+            },
+        ),
+        (&limited, set(these("20-25"), quota("4GB"))),
+        (&limited, set(these("20-25"), mode(Mode::Out))),
+        (&limited, used(these("20-25"), "5GB")),
+        (&limited, used(these("20-25"), "1B")),
+        (
+            &limited,
+            Request::Block {
+                ports: these("20-25"),
+            },
+        ),
+    ] {
+        let refused = request.apply(config, &ssh_on(22));
+        assert!(
+            matches!(refused, Err(Refusal::Ssh { ssh_port: 22, .. })),
+            "{request}: {refused:?}"
+        );
+        assert!(
+            request.apply(config, &forced(ssh_on(22))).is_ok(),
+            "{request}"
+        );
+        assert!(request.apply(config, &ssh_on(26)).is_ok(), "{request}");
+    }
+}
+
+#[test]
+fn what_cannot_newly_cut_off_ssh_is_free() {
+    let counting = monitoring("22,80");
+    let limited = Request::apply(
+        &set(these("22"), quota("5GB")),
+        &counting,
+        &forced(ssh_on(22)),
+    )
+    .unwrap();
+    let blocked = Request::apply(
+        &Request::Block { ports: these("22") },
+        &limited,
+        &forced(ssh_on(22)),
+    )
+    .unwrap();
+    for (config, request) in [
+        (&Config::default(), add("22", note("counted"))),
+        (&counting, set(these("80"), quota("5GB"))),
+        (&counting, set(these("22"), note("x"))),
+        (&counting, used(these("22"), "5GB")),
+        (&limited, set(these("22"), note("x"))),
+        (&limited, set(these("22"), quota("5GB"))),
+        (&limited, set(these("22"), no_quota())),
+        (&limited, used(these("22"), "0")),
+        (&limited, Request::Reset { ports: these("22") }),
+        (&limited, Request::Delete { ports: these("22") }),
+        (&limited, add("90", quota("5GB"))),
+        (&blocked, Request::Unblock { ports: these("22") }),
+        (&blocked, Request::Block { ports: these("22") }),
+        (&blocked, set(these("22"), note("x"))),
+    ] {
+        let done = request.apply(config, &ssh_on(22));
+        assert!(done.is_ok(), "{request}: {done:?}");
     }
 }
