@@ -1,0 +1,134 @@
+//! What is said of a healthy host and of one where everything is wrong.
+
+use super::*;
+use crate::output::json;
+
+fn healthy() -> Vec<Finding> {
+    vec![
+        Finding::Kernel {
+            release: "6.1.0-26-amd64".into(),
+            supported: true,
+        },
+        Finding::Access { problem: None },
+        Finding::Config {
+            services: 12,
+            problem: None,
+        },
+        Finding::Database { problem: None },
+        Finding::Table(TableState::Intact),
+        Finding::Ticks {
+            age: Some(31),
+            overdue: false,
+        },
+        Finding::Ephemeral { overlaps: vec![] },
+        Finding::Ssh {
+            ports: [22].into(),
+            covered: vec![],
+        },
+        Finding::Clock {
+            zone: "Asia/Shanghai".into(),
+            wrong: false,
+            unzoned: false,
+        },
+        Finding::Shaping {
+            uplinks: vec!["eth0".into()],
+            needed: true,
+            problem: None,
+        },
+        Finding::Forwarding {
+            counted: true,
+            flowtables: vec![],
+            docker_proxy: true,
+        },
+    ]
+}
+
+fn ill() -> Vec<Finding> {
+    let why = || Some("the reason, in words".to_owned());
+    let ports = |text: &str| text.parse().unwrap();
+    vec![
+        Finding::Kernel {
+            release: "4.19.0".into(),
+            supported: false,
+        },
+        Finding::Access { problem: why() },
+        Finding::Config {
+            services: 0,
+            problem: why(),
+        },
+        Finding::Database { problem: why() },
+        Finding::Table(TableState::Missing),
+        Finding::Table(TableState::Different),
+        Finding::Table(TableState::TornDown),
+        Finding::Table(TableState::Foreign),
+        Finding::Table(TableState::Unknown),
+        Finding::Ticks {
+            age: Some(7_260),
+            overdue: true,
+        },
+        Finding::Ticks {
+            age: None,
+            overdue: true,
+        },
+        Finding::Ephemeral {
+            overlaps: vec![ports("40000"), ports("50000-50100")],
+        },
+        Finding::Ssh {
+            ports: [22].into(),
+            covered: vec![(ports("20-25"), 22)],
+        },
+        Finding::Clock {
+            zone: "UTC".into(),
+            wrong: true,
+            unzoned: false,
+        },
+        Finding::Clock {
+            zone: "UTC".into(),
+            wrong: false,
+            unzoned: true,
+        },
+        limits(true, ShapingProblem::NoHtb),
+        limits(
+            false,
+            ShapingProblem::ForeignQdisc {
+                interface: "eth0".into(),
+                kind: "tbf".into(),
+            },
+        ),
+        limits(true, ShapingProblem::NoUplink),
+        Finding::Forwarding {
+            counted: true,
+            flowtables: vec!["inet firewall ft".into()],
+            docker_proxy: false,
+        },
+    ]
+}
+
+fn limits(needed: bool, problem: ShapingProblem) -> Finding {
+    Finding::Shaping {
+        uplinks: vec![],
+        needed,
+        problem: Some(problem),
+    }
+}
+
+fn page(findings: &[Finding]) -> String {
+    let diagnoses = findings.iter().map(|finding| of(finding).to_string());
+    diagnoses.collect()
+}
+
+#[test]
+fn a_healthy_host_is_a_line_a_check() {
+    insta::assert_snapshot!(page(&healthy()));
+}
+
+#[test]
+fn what_is_wrong_comes_with_its_meaning_and_its_remedy() {
+    insta::assert_snapshot!(page(&ill()));
+}
+
+#[test]
+fn programs_read_the_same() {
+    let diagnoses: Vec<_> = [&healthy()[0], &ill()[0]].map(of).into();
+    insta::assert_snapshot!(json::checks(&diagnoses).unwrap());
+}
