@@ -1,7 +1,9 @@
 //! What a self-check found, in words: what, why it matters, what to do.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
+use pm_core::port::PortRange;
 use pm_engine::doctor::{Finding, Severity, ShapingProblem, TableState};
 use serde::Serialize;
 
@@ -41,8 +43,6 @@ pub(crate) fn of(finding: &Finding) -> Diagnosis {
 type Trouble = Option<(String, Option<String>)>;
 
 fn words(finding: &Finding) -> (&'static str, String, Trouble) {
-    let trouble =
-        |bad: bool, why: &str, remedy: &str| bad.then(|| (why.to_owned(), Some(remedy.to_owned())));
     let self_explaining = |bad: bool, why: &str| bad.then(|| (why.to_owned(), None));
     match finding {
         Finding::Kernel { release, supported } => (
@@ -107,45 +107,12 @@ fn words(finding: &Finding) -> (&'static str, String, Trouble) {
                 &reserve(overlaps),
             ),
         ),
-        Finding::Ssh { ports, covered } => (
-            "ssh",
-            match covered.first() {
-                None if ports.is_empty() => "no SSH server was found".into(),
-                None => format!("no quota, last day or block covers port {}", join(ports)),
-                Some((ports, port)) => {
-                    format!("service {ports} covers port {port} and can be cut off")
-                }
-            },
-            trouble(
-                !covered.is_empty(),
-                "whoever administers this host is locked out then",
-                &covered.first().map_or(String::new(), |(ports, _)| {
-                    format!(
-                        "take away what can do so: `pm set {ports} --group none --quota none \
-                         --expires never`, or `pm unblock {ports}`"
-                    )
-                }),
-            ),
-        ),
-        Finding::Clock { wrong: true, .. } => (
-            "clock",
-            "shows a time before this pm was built".into(),
-            trouble(
-                true,
-                "no period ends until the clock is right",
-                "set the clock, or let NTP do it",
-            ),
-        ),
-        Finding::Clock { zone, unzoned, .. } => (
-            "clock",
-            format!("plausible; dates are those of {zone}"),
-            trouble(
-                *unzoned,
-                "neither the configuration nor the system names a time zone, so days and periods \
-                 begin at midnight UTC",
-                "`pm config set time_zone Asia/Shanghai`, or wherever you are",
-            ),
-        ),
+        Finding::Ssh { ports, covered } => ssh(ports, covered),
+        Finding::Clock {
+            wrong,
+            zone,
+            unzoned,
+        } => clock(*wrong, zone, *unzoned),
         Finding::Shaping {
             uplinks,
             needed,
@@ -157,6 +124,45 @@ fn words(finding: &Finding) -> (&'static str, String, Trouble) {
             docker_proxy,
         } => forwarding(*counted, flowtables, *docker_proxy),
     }
+}
+
+fn trouble(bad: bool, why: &str, remedy: &str) -> Trouble {
+    bad.then(|| (why.to_owned(), Some(remedy.to_owned())))
+}
+
+fn ssh(ports: &BTreeSet<u16>, covered: &[(PortRange, u16)]) -> (&'static str, String, Trouble) {
+    let what = match covered.first() {
+        None if ports.is_empty() => "no SSH server was found".into(),
+        None => format!("no quota, last day or block covers port {}", join(ports)),
+        Some((ports, port)) => format!("service {ports} covers port {port} and can be cut off"),
+    };
+    let remedy = covered.first().map_or(String::new(), |(ports, _)| {
+        format!(
+            "take away what can do so: `pm set {ports} --group none --quota none --expires never`, \
+             or `pm unblock {ports}`"
+        )
+    });
+    let why = "whoever administers this host is locked out then";
+    ("ssh", what, trouble(!covered.is_empty(), why, &remedy))
+}
+
+fn clock(wrong: bool, zone: &str, unzoned: bool) -> (&'static str, String, Trouble) {
+    if wrong {
+        let what = "shows a time before this pm was built".into();
+        let why = "no period ends until the clock is right";
+        let remedy = "set the clock, or let NTP do it";
+        return ("clock", what, trouble(true, why, remedy));
+    }
+    (
+        "clock",
+        format!("plausible; dates are those of {zone}"),
+        trouble(
+            unzoned,
+            "neither the configuration nor the system names a time zone, so days and periods begin \
+             at midnight UTC",
+            "`pm config set time_zone Asia/Shanghai`, or wherever you are",
+        ),
+    )
 }
 
 fn shaping(
