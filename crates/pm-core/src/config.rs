@@ -1,5 +1,6 @@
 //! What the operator wants: the content of `config.json`.
 
+mod names;
 mod service;
 mod values;
 
@@ -8,11 +9,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use names::{GroupName, MAX_GROUP_BYTES, MAX_NOTE_CHARS, Note, ZoneName};
 pub use service::{Contract, Group, Service};
-pub use values::{
-    Factor, GroupName, Limit, MAX_GROUP_BYTES, MAX_NOTE_CHARS, Mode, Note, QuotaSize, Tariff,
-    ValueError, ZoneName,
-};
+pub use values::{Factor, Limit, Mode, QuotaSize, Tariff, ValueError};
 
 use crate::port::PortRange;
 use crate::shaping::Classifier;
