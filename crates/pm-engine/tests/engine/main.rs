@@ -20,6 +20,7 @@ mod refusal;
 mod requests;
 mod scope;
 mod shaping;
+mod shut;
 mod task;
 mod tc;
 mod used;
