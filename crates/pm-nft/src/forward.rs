@@ -9,13 +9,13 @@
 //!
 //! chain forward {
 //!     type filter hook forward priority filter + 20; policy accept;
-//!     meta l4proto tcp ct status dnat ct direction original ct original proto-dst vmap @ingress
-//!     meta l4proto tcp ct status dnat ct direction reply ct original proto-dst vmap @egress
-//!     … and for udp
+//!     meta l4proto udp ct status dnat ct direction original ct original proto-dst vmap @ingress
+//!     meta l4proto udp ct status dnat ct direction reply ct original proto-dst vmap @egress
+//!     … and for tcp
 //!     ct status dnat accept
-//!     tcp dport @routed tcp dport vmap @ingress
-//!     tcp sport @routed tcp sport vmap @egress
-//!     … and for udp
+//!     udp dport @routed udp dport vmap @ingress
+//!     udp sport @routed udp sport vmap @egress
+//!     … and for tcp
 //! }
 //! ```
 //!

@@ -90,13 +90,17 @@ pub(super) fn measure(pm: &Path, effort: Effort) -> Result<Vec<Row>> {
             against_ten.worst() <= 1.15,
         ),
         Row::goal(
-            "… with quota, limit and class assignment, 1,000 services, without HTB and forward, against no rules",
+            "… with quota, counter and class assignment, 1,000 services, without HTB and forward, against no rules",
             "≤ 1.35×",
             classes.shown(),
             classes.worst() <= 1.35,
         ),
         Row::beside(
-            "… the same with pm's HTB of 1,000 classes, against no rules",
+            "… the same with the limit in front of the quota, against no rules",
+            compare(Layout::Limited, Layout::Nothing).shown(),
+        ),
+        Row::beside(
+            "… the same with limit and pm's HTB of 1,000 classes, against no rules",
             compare(Layout::Shaped, Layout::Nothing).shown(),
         ),
         Row::beside(

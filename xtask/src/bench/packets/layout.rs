@@ -21,8 +21,11 @@ pub(super) enum Layout {
     Pm1000,
     /// A counting rule for each of a thousand ports and protocols.
     RulePerPort,
-    /// pm with a thousand services that have a quota and a limit, and nothing that shapes.
+    /// pm with a thousand services that have a quota and a class, and nothing that shapes, polices or classifies
+    /// by the class.
     Classes,
+    /// The same with the limit in front of the quota, which pm has wherever it assigns a class.
+    Limited,
     /// The same with pm's HTB.
     Shaped,
     /// An HTB with one class for everything, and no rules.
@@ -31,19 +34,26 @@ pub(super) enum Layout {
 
 impl Layout {
     /// All of them, as they are numbered.
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Nothing,
         Self::Counter,
         Self::Pm10,
         Self::Pm1000,
         Self::RulePerPort,
         Self::Classes,
+        Self::Limited,
         Self::Shaped,
         Self::BareHtb,
     ];
 
     /// Those of them that are pm's.
-    pub(super) const PM: [Self; 4] = [Self::Pm10, Self::Pm1000, Self::Classes, Self::Shaped];
+    pub(super) const PM: [Self; 5] = [
+        Self::Pm10,
+        Self::Pm1000,
+        Self::Classes,
+        Self::Limited,
+        Self::Shaped,
+    ];
 
     /// Puts this layout, and nothing else, into the VPS.
     pub(super) fn load(self, lab: &Lab) -> Result<()> {
@@ -63,9 +73,17 @@ impl Layout {
                     .map(|port| format!("tcp {key} {port} counter\n udp {key} {port} counter\n"))
                     .collect()
             })),
-            Self::Pm10 | Self::Pm1000 | Self::Classes | Self::Shaped => {
+            Self::Pm10 | Self::Pm1000 | Self::Limited | Self::Shaped => {
                 run(&mut self.pm(lab, &["restore"])?, None)?.success()?;
                 Ok(())
+            }
+            Self::Classes => {
+                run(&mut self.pm(lab, &["restore"])?, None)?.success()?;
+                let listed = lab.vps.nft(&["list", "table", "inet", "port_monitor"])?;
+                let is_limit = |line: &&str| line.trim_start().starts_with("limit name ");
+                let without: Vec<&str> = listed.lines().filter(|line| !is_limit(line)).collect();
+                lab.vps.nft(&["flush", "ruleset"])?;
+                lab.vps.nft_load(&without.join("\n"))
             }
         }
     }
@@ -97,7 +115,7 @@ impl Layout {
             .collect();
         let ports = ports.join(",");
         let mut args = vec!["add", &ports, "--quota", "100TB"];
-        if matches!(self, Self::Classes | Self::Shaped) {
+        if matches!(self, Self::Classes | Self::Limited | Self::Shaped) {
             // Far above what one thread sends.
             args.extend(["--limit", "40G"]);
         }
