@@ -1,5 +1,8 @@
 //! One session with the tick lock held: read, account, save, plan, apply, until nothing is left.
 
+mod cleanup;
+mod reading;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -11,10 +14,11 @@ use pm_core::history::{DayTotal, between};
 use pm_core::ledger::State;
 use pm_core::plan::{difference, plan, withdrawal};
 use pm_core::port::PortList;
-use pm_core::ruleset::{Changes, Epoch, Installed, Metering, QuotaId, RoomId};
+use pm_core::ruleset::{Changes, Epoch, Installed, RoomId};
 use pm_core::tick::{Now, step};
 use pm_store::state_db::StateDb;
 
+use self::reading::Applied;
 use crate::error::EngineError;
 use crate::{clock, host};
 
@@ -57,17 +61,6 @@ struct Before {
     /// What was read afresh in the last reading, where that is not accounted for here yet:
     /// most requests are in force before that is needed.
     owed: Option<Option<BTreeSet<RoomId>>>,
-}
-
-/// What is known after a batch, until it is read again.
-struct Applied {
-    generation: u32,
-    /// What the kernel holds, unless somebody else has changed it since.
-    installed: Installed,
-    /// The reading before the batch.
-    before: Reading,
-    /// The rooms and quotas that the batch concerned; `None`: all of them.
-    concerned: Option<(BTreeSet<RoomId>, BTreeSet<QuotaId>)>,
 }
 
 impl<'a, N: Netfilter> Session<'a, N> {
@@ -314,78 +307,6 @@ impl<'a, N: Netfilter> Session<'a, N> {
         self.save(db, before, None)
     }
 
-    /// Deletes rooms in whose place others must come.
-    fn make_way(&mut self, changes: Changes, config: &Config) -> Result<(), EngineError> {
-        if self.clean_up(changes) {
-            return Ok(());
-        }
-        self.observe(config)?;
-        match self.next_step(config) {
-            (changes, true) if changes.is_cleanup() => match self.leftover.pop() {
-                Some(error) => Err(error),
-                None => Ok(()),
-            },
-            _ => Ok(()),
-        }
-    }
-
-    /// Deletes rooms and quotas that are no longer used. Returns whether all of them are gone; what
-    /// somebody else holds on to is noted, and left for the next tick.
-    fn clean_up(&mut self, changes: Changes) -> bool {
-        let Some((before, installed)) = self.seen.take() else {
-            return true;
-        };
-        match self.netfilter.apply(&changes, before.generation) {
-            Ok(generation) => {
-                self.applied = Some(Applied {
-                    generation,
-                    installed: installed.after(&changes),
-                    concerned: changes.concerned(),
-                    before,
-                });
-                return true;
-            }
-            Err(BackendError::Raced) => return true,
-            Err(error) if changes.delete_rooms.len() + changes.delete_quotas.len() == 1 => {
-                self.leftover.push(error.into());
-                return false;
-            }
-            // One by one, so that only what is held on to stays.
-            Err(_) => {}
-        }
-        let mut generation = before.generation;
-        let mut named = BTreeSet::new();
-        for (room, parts) in changes.delete_rooms {
-            let one = Changes {
-                delete_rooms: [(room, parts)].into(),
-                ..Changes::default()
-            };
-            if !self.delete(&one, &mut generation) {
-                named.extend(metered_by(&installed, room));
-            }
-        }
-        for quota in changes.delete_quotas.difference(&named) {
-            let one = Changes {
-                delete_quotas: [quota.clone()].into(),
-                ..Changes::default()
-            };
-            self.delete(&one, &mut generation);
-        }
-        false
-    }
-
-    /// Deletes one thing on top of `generation`. Returns whether it is gone.
-    fn delete(&mut self, one: &Changes, generation: &mut u32) -> bool {
-        match self.netfilter.apply(one, *generation) {
-            Ok(next) => *generation = next,
-            Err(error) => {
-                self.leftover.push(error.into());
-                return false;
-            }
-        }
-        true
-    }
-
     fn apply(&mut self, changes: &Changes) -> Result<(), EngineError> {
         let Some((before, installed)) = self.seen.take() else {
             return Ok(());
@@ -449,95 +370,6 @@ impl<'a, N: Netfilter> Session<'a, N> {
         };
         self.save(db, state, None)
     }
-
-    /// Returns the kernel's totals, and what it holds in the same generation.
-    fn look(&mut self) -> Result<(Reading, Installed), EngineError> {
-        if let Some(reading) = self.look_at_scope()? {
-            return Ok((reading, Installed::settled(&self.state)));
-        }
-        let mut reading = match self.applied.take() {
-            Some(applied) => {
-                let reading = match &applied.concerned {
-                    Some((rooms, quotas)) => {
-                        self.netfilter.refresh(applied.before, rooms, quotas)?
-                    }
-                    None => self.netfilter.read()?,
-                };
-                if reading.generation == applied.generation {
-                    return Ok((reading, applied.installed));
-                }
-                // Somebody else's commit: what the other rooms show is of before it.
-                self.netfilter.read()?
-            }
-            None => self.netfilter.read()?,
-        };
-        for _ in 0..MAX_ROUNDS {
-            if self.left_untouched(&reading) {
-                return Ok((reading, Installed::settled(&self.state)));
-            }
-            tracing::debug!(generation = reading.generation, left_at = ?self.state.settled_at, "inspecting");
-            let (generation, installed) = self.netfilter.inspect()?;
-            if generation == reading.generation {
-                return Ok((reading, installed));
-            }
-            reading = self.netfilter.read()?;
-        }
-        Err(EngineError::Unsettled { rounds: MAX_ROUNDS })
-    }
-
-    /// Returns a reading of the services in scope, where all rules are as pm left them.
-    fn look_at_scope(&mut self) -> Result<Option<Reading>, EngineError> {
-        let (Some(scope), None) = (&self.scope, &self.applied) else {
-            return Ok(None);
-        };
-        let Some(remembered) = self.state.remembered() else {
-            return Ok(None);
-        };
-        if self.is_some_period_over() {
-            // Ending one takes a reading of its own.
-            return Ok(None);
-        }
-        let (mut rooms, mut quotas) = (BTreeSet::new(), BTreeSet::new());
-        for ports in scope.iter() {
-            let ledger = self.state.ledgers.get(&ports);
-            for (variant, mark) in ledger.iter().flat_map(|ledger| ledger.rooms.iter()) {
-                rooms.insert(RoomId { ports, variant });
-                quotas.extend(
-                    mark.room
-                        .metering
-                        .iter()
-                        .flat_map(|metering| metering.quotas()),
-                );
-            }
-        }
-        let reading = self.netfilter.refresh(remembered, &rooms, &quotas)?;
-        Ok(Some(reading).filter(|reading| self.left_untouched(reading)))
-    }
-
-    fn is_some_period_over(&self) -> bool {
-        let tomorrow = clock::latest_date();
-        let accounts = self.state.ledgers.values().map(|ledger| &ledger.account);
-        let accounts = accounts.chain(self.state.groups.values());
-        let ends = accounts.filter_map(|account| account.period.next());
-        ends.min().is_some_and(|end| end <= tomorrow)
-    }
-
-    /// Whether nobody has changed any rule since pm left everything in place.
-    fn left_untouched(&self, reading: &Reading) -> bool {
-        self.state.settled_at == Some(reading.generation)
-            && self.state.host.as_ref() == Some(&reading.host)
-            && match (&self.state.table, &reading.table) {
-                (Some(mark), Some(table)) => mark.handle == table.handle,
-                _ => false,
-            }
-    }
-}
-
-/// Returns the quotas that a room's rules name.
-fn metered_by(installed: &Installed, room: RoomId) -> impl Iterator<Item = QuotaId> {
-    let found = installed.rooms.get(&room);
-    let metering = found.and_then(|found| found.intact.as_ref()?.metering.as_ref());
-    metering.into_iter().flat_map(Metering::quotas)
 }
 
 fn fresh_epoch() -> Result<Epoch, EngineError> {
