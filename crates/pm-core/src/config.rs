@@ -74,6 +74,9 @@ pub enum ConfigError {
         /// The schema it says it has.
         found: u64,
     },
+    /// Two services with a port in common.
+    #[error("services {0} and {1} overlap: a port can belong to one service only")]
+    Overlap(PortRange, PortRange),
     /// A service in a group that there is not.
     #[error("service {ports} is in group {group}, which is not among the groups")]
     NoSuchGroup {
@@ -111,23 +114,39 @@ impl Config {
             // Only a text that does not fit is looked at again, for a better reason.
             explain(text).unwrap_or_else(|| ConfigError::invalid(&error))
         })?;
-        if config.schema > SCHEMA {
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Checks what one value alone does not show.
+    ///
+    /// # Errors
+    ///
+    /// `NewerSchema`, `Overlap` or `NoSuchGroup`.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.schema > SCHEMA {
             return Err(ConfigError::NewerSchema {
-                found: config.schema.into(),
+                found: self.schema.into(),
             });
         }
-        for (&ports, service) in &config.services {
+        let mut before: Option<PortRange> = None;
+        for (&ports, service) in &self.services {
+            if let Some(before) = before.filter(|before| before.overlaps(ports)) {
+                return Err(ConfigError::Overlap(before, ports));
+            }
+            before = Some(ports);
             if let Some(group) = &service.group
-                && !config.groups.contains_key(group)
+                && !self.groups.contains_key(group)
             {
                 let group = group.clone();
                 return Err(ConfigError::NoSuchGroup { ports, group });
             }
         }
-        Ok(config)
+        Ok(())
     }
 
-    /// Returns the text that [`parse`](Self::parse) reads back to the same configuration.
+    /// Returns the text that [`parse`](Self::parse) reads back to the same configuration, where
+    /// [`check`](Self::check) has nothing against it.
     pub fn emit(&self) -> String {
         let mut text = serde_json::to_string_pretty(self).unwrap_or_else(|error| {
             unreachable!("strings as keys, numbers and strings as values: {error}")

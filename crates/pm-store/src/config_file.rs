@@ -146,10 +146,10 @@ fn save_if(
     expected: impl Fn(&[u8]) -> bool,
 ) -> Result<String, StoreError> {
     let path = paths.config_file();
-    let text = config.emit();
-    if let Err(why) = Config::parse(&text) {
+    if let Err(why) = config.check() {
         return Err(StoreError::ConfigRefused { path, why });
     }
+    let text = config.emit();
     files::create_private_dir(&paths.config_dir)?;
     files::remove_leftovers(&paths.config_dir);
     if let Ok(target) = fs::read_link(&path) {

@@ -417,6 +417,25 @@ fn a_zone_is_kept_as_iana_spells_it() {
 }
 
 proptest! {
+    /// What a check lets pass can be loaded again, and nothing else.
+    #[test]
+    fn what_is_checked_can_be_read_back(
+        ranges in prop::collection::vec((1_u16..60, 0_u16..4), 0..8),
+        stranger in prop::option::weighted(0.2, prop::sample::select(vec!["vip", "free"])),
+    ) {
+        let mut config = Config::default();
+        config.groups.insert("vip".parse().unwrap(), Group::default());
+        for (first, more) in ranges {
+            let ports = PortRange::new(first, first + more).unwrap();
+            config.services.insert(ports, Service::default());
+        }
+        if let (Some(name), Some(service)) = (stranger, config.services.values_mut().next()) {
+            service.group = Some(name.parse().unwrap());
+        }
+        let read = Config::parse(&config.emit());
+        prop_assert_eq!(config.check().is_ok(), read.is_ok(), "{:?}", read);
+    }
+
     #[test]
     fn an_overlap_is_found_wherever_it_is(config in config(), range in port_range()) {
         let overlaps: Vec<_> = config.services.keys().filter(|s| s.overlaps(range)).collect();

@@ -164,7 +164,7 @@ fn a_failure_of_the_disk_says_which_file() {
         },
         StoreError::ConfigRefused {
             path: config(),
-            why: parse(r#"{"schema":1,"services":{"80":{},"80-90":{}}}"#),
+            why: ConfigError::Overlap(ports("80"), ports("80-90")),
         },
         StoreError::Linked {
             path: config(),
