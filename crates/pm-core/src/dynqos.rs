@@ -121,6 +121,24 @@ impl Hog {
         elapsed >= SHORTEST_SAMPLE
     }
 
+    /// Ends a punishment whose time is up `elapsed` after the last judgement, though that is too
+    /// short for another one. Returns whether it did.
+    pub fn release(&mut self, rule: DynQos, elapsed: Duration) -> bool {
+        let is_over = self.punished.is_some() && self.left_after(rule, elapsed).is_none();
+        if is_over {
+            self.punished = None;
+        }
+        is_over
+    }
+
+    /// Returns for how long it is to be slowed down after `elapsed`; `None`: not any more.
+    fn left_after(&self, rule: DynQos, elapsed: Duration) -> Option<Duration> {
+        // A rule that was made milder meanwhile is milder at once.
+        let left = self.punished?.min(rule.punish_minutes.duration());
+        let left = left.saturating_sub(elapsed);
+        Some(left).filter(|left| *left > TIMER_SLACK)
+    }
+
     /// Judges what was sampled over `elapsed`, which [`is_due`](Self::is_due); `None`: over a time
     /// that nobody knows, such as one with a restart in it.
     ///
@@ -135,11 +153,8 @@ impl Hog {
             self.above = Duration::ZERO;
             return None;
         };
-        if let Some(left) = self.punished {
-            // A rule that was made milder meanwhile is milder at once.
-            let left = left.min(rule.punish_minutes.duration());
-            let left = left.saturating_sub(elapsed);
-            self.punished = Some(left).filter(|left| *left > TIMER_SLACK);
+        if self.punished.is_some() {
+            self.punished = self.left_after(rule, elapsed);
             return match self.punished {
                 Some(_) => None,
                 None => Some(Verdict::Restored),

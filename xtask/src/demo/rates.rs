@@ -112,6 +112,13 @@ fn speed(lab: &Lab, (port, number): (&str, u16), way: Way, bytes: u64) -> Result
     let _flood = TcpFlood::start(lab, family, way, number)?;
     // What passes at once, however low the limit, is over first.
     measure(lab, place, way, &[port], bytes / 2)?;
-    let speeds = measure(lab, place, way, &[port], bytes)?;
-    Ok(speeds.iter().map(|speed| speed.bits_per_second()).sum())
+    let mut speeds = Vec::new();
+    for _ in 0..3 {
+        let measured = measure(lab, place, way, &[port], bytes)?;
+        speeds.push(measured.iter().map(|speed| speed.bits_per_second()).sum());
+    }
+    // Where a busy machine held the sender up, what a policer lets through at once passes afterwards, on top of its
+    // rate: that is in one of the three.
+    speeds.sort_unstable();
+    Ok(speeds[1])
 }

@@ -24,14 +24,20 @@ pub(super) fn judge(
         .filter(|_| same_boot)
         .and_then(|judged| now.since_boot.checked_sub(judged));
     // What was not read now would seem to be at rest.
-    let is_due = reading.fresh.is_none() && elapsed.is_none_or(Hog::is_due);
+    let is_read = reading.fresh.is_none();
+    let too_short = elapsed.filter(|&elapsed| !Hog::is_due(elapsed));
+    let is_due = is_read && too_short.is_none();
     if is_due {
         next.judged_at = Some(now.since_boot);
     }
     for (ports, service, ledger) in paired(&config.services, &mut next.ledgers) {
-        let verdict = match service.dynqos {
-            Some(_) if !is_due => continue,
-            rule => ledger.hog.judge(rule, elapsed),
+        let verdict = match (service.dynqos, too_short) {
+            (Some(rule), Some(elapsed)) if is_read => {
+                let is_over = ledger.hog.release(rule, elapsed);
+                is_over.then_some(Verdict::Restored)
+            }
+            (Some(_), _) if !is_due => None,
+            (rule, _) => ledger.hog.judge(rule, elapsed),
         };
         match (verdict, service.dynqos) {
             (Some(Verdict::Punished), Some(rule)) => events.push(Event::Punished { ports, rule }),
