@@ -37,8 +37,6 @@ pub const IFF_LOOPBACK: u32 = 1 << 3;
 // `include/uapi/linux/rtnetlink.h`, rtattr_type_t, rt_class_t, route types
 pub const RTA_OIF: u16 = 4;
 pub const RTA_MULTIPATH: u16 = 9;
-pub const RTA_TABLE: u16 = 15;
-pub const RT_TABLE_MAIN: u32 = 254;
 pub const RTN_UNICAST: u8 = 1;
 
 // `include/uapi/linux/rtnetlink.h`, traffic control's attributes

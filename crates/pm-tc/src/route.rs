@@ -46,31 +46,27 @@ pub(crate) fn interface(reply: &RouteReply<'_>) -> Result<Option<Interface>, Mal
     Err(Malformed("a link without its name"))
 }
 
-/// Adds the interfaces that a route leads to, if it is a default route of the main table.
+/// Adds the interfaces that a route leads to, if it is a default route, of whichever table: a host
+/// with two providers has one for each, and rules that choose.
 pub(crate) fn add_default_route(
     all: &mut BTreeSet<u32>,
     reply: &RouteReply<'_>,
 ) -> Result<(), Malformed> {
-    let &[_, prefix, _, _, table, _, _, kind, ..] = reply.header else {
+    let &[_, prefix, _, _, _, _, _, kind, ..] = reply.header else {
         return Err(Malformed("a route header is too short"));
     };
     if reply.kind != RTM_NEWROUTE || prefix != 0 || kind != RTN_UNICAST {
         return Ok(());
     }
-    let (mut table, mut found) = (u32::from(table), BTreeSet::new());
     for attribute in reply.attributes() {
         let attribute = attribute?;
         match attribute.kind {
-            RTA_TABLE => table = attribute.ne32()?,
             RTA_OIF => {
-                found.insert(attribute.ne32()?);
+                all.insert(attribute.ne32()?);
             }
-            RTA_MULTIPATH => add_next_hops(&mut found, attribute.payload)?,
+            RTA_MULTIPATH => add_next_hops(all, attribute.payload)?,
             _ => {}
         }
-    }
-    if table == RT_TABLE_MAIN {
-        all.append(&mut found);
     }
     Ok(())
 }

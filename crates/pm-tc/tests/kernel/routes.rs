@@ -19,9 +19,8 @@ fn default_routes_of_either_family_lead_to_interfaces() {
         ip("address add 198.51.100.1/24 dev near");
         ip("address add 203.0.113.1/24 dev far");
         ip("-6 address add 2001:db8::1/64 dev one nodad");
-        // None of these is a default route of the main table that leads anywhere.
+        // None of these is a default route that leads anywhere.
         ip("route add 192.0.2.0/24 via 198.51.100.2");
-        ip("route add default via 198.51.100.2 table 77");
         ip("route add unreachable default metric 9");
         ip("-6 route add unreachable default metric 9");
         assert_eq!(names(control), [""; 0]);
@@ -33,6 +32,12 @@ fn default_routes_of_either_family_lead_to_interfaces() {
         assert_eq!(names(control), ["far", "near", "one"]);
         ip("-6 route del default via 2001:db8::2");
         assert_eq!(names(control), ["far", "near"]);
+        // One provider's addresses may have a table of their own.
+        ip("route replace default via 198.51.100.2");
+        ip("route add default via 203.0.113.2 table 77");
+        assert_eq!(names(control), ["far", "near"]);
+        ip("route del default table 77");
+        assert_eq!(names(control), ["near"]);
         ip("nexthop add id 1 via 198.51.100.2 dev near");
         ip("nexthop add id 2 via 203.0.113.2 dev far");
         ip("nexthop add id 3 group 1/2");
