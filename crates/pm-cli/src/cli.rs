@@ -13,6 +13,7 @@ use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use pm_core::language::Language;
 use pm_core::port::PortList;
 use pm_core::request::Selection;
 
@@ -30,6 +31,10 @@ pub(crate) struct Cli {
     /// Do the minute's tick (same as `pm monitor`)
     #[arg(long)]
     pub(crate) monitor: bool,
+
+    /// Speak English or Chinese, whatever is configured
+    #[arg(long, global = true, value_name = "en|zh")]
+    pub(crate) lang: Option<Language>,
 
     #[command(flatten)]
     pub(crate) places: Places,

@@ -57,7 +57,7 @@ fn engine(places: &Places) -> Result<Engine<Nftables, TrafficControl>> {
     Ok(Engine::new(paths(places), netfilter, shaper))
 }
 
-fn paths(places: &Places) -> Paths {
+pub(crate) fn paths(places: &Places) -> Paths {
     Paths::new(
         places.config_dir.clone(),
         places.state_dir.clone(),

@@ -13,6 +13,7 @@ pub use names::{GroupName, MAX_GROUP_BYTES, MAX_NOTE_CHARS, Note, ZoneName};
 pub use service::{Contract, Group, Service};
 pub use values::{Factor, Limit, Mode, QuotaSize, Tariff, ValueError};
 
+use crate::language::Language;
 use crate::port::PortRange;
 use crate::shaping::Classifier;
 
@@ -44,6 +45,9 @@ pub struct Config {
     /// The IANA name of the zone whose dates count; `None`: the system's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<ZoneName>,
+    /// The language in which pm speaks; `None`: that of the terminal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<Language>,
     /// How packets find the class that shapes them.
     #[serde(default, skip_serializing_if = "Classifier::is_priority")]
     pub classifier: Classifier,
@@ -96,6 +100,7 @@ impl Default for Config {
             schema: SCHEMA,
             revision: 0,
             time_zone: None,
+            language: None,
             classifier: Classifier::default(),
             groups: BTreeMap::new(),
             services: BTreeMap::new(),

@@ -10,6 +10,7 @@ pub mod event;
 pub mod history;
 pub mod holder;
 mod in_order;
+pub mod language;
 pub mod ledger;
 pub mod plan;
 pub mod port;

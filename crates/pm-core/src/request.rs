@@ -25,6 +25,7 @@ pub use settings::{ContractSettings, Settings};
 pub use warning::Warning;
 
 use crate::config::{Config, GroupName, ZoneName};
+use crate::language::Language;
 use crate::port::{PortList, PortRange};
 use crate::shaping::Classifier;
 use crate::units::Size;
@@ -118,6 +119,8 @@ pub enum Request {
     },
     /// Set the zone whose dates count; `None`: the system's.
     SetTimeZone(Option<ZoneName>),
+    /// Set the language in which pm speaks; `None`: that of the terminal.
+    SetLanguage(Option<Language>),
     /// Set how packets find the class that shapes them.
     SetClassifier(Classifier),
 }

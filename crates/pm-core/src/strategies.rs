@@ -9,6 +9,7 @@ use crate::config::{
     ZoneName,
 };
 use crate::dynqos::{DynQos, Minutes};
+use crate::language::Language;
 use crate::port::{PortList, PortRange};
 use crate::request::{ContractSettings, Request, Selection, Settings};
 use crate::shaping::{Classifier, MarkField};
@@ -261,26 +262,40 @@ pub fn config() -> impl Strategy<Value = Config> {
         services.prop_map(move |services| ranges.iter().copied().zip(services).collect::<Vec<_>>())
     });
     let groups = prop::collection::btree_map(group_name(), group(), 0..3);
-    let general = (any::<u64>(), prop::option::of(zone_name()), classifier());
-    (general, groups, services).prop_map(|((revision, time_zone, classifier), groups, services)| {
-        let names: Vec<GroupName> = groups.keys().cloned().collect();
-        let join = |(ports, (mut service, choice)): (PortRange, (Service, prop::sample::Index))| {
-            // One more than there are groups: in none.
-            if let Some(name) = names.get(choice.index(names.len() + 1)) {
-                service.set_contract(Default::default());
-                service.group = Some(name.clone());
+    let general = (
+        any::<u64>(),
+        prop::option::of(zone_name()),
+        prop::option::of(language()),
+        classifier(),
+    );
+    (general, groups, services).prop_map(
+        |((revision, time_zone, language, classifier), groups, services)| {
+            let names: Vec<GroupName> = groups.keys().cloned().collect();
+            let join =
+                |(ports, (mut service, choice)): (PortRange, (Service, prop::sample::Index))| {
+                    // One more than there are groups: in none.
+                    if let Some(name) = names.get(choice.index(names.len() + 1)) {
+                        service.set_contract(Default::default());
+                        service.group = Some(name.clone());
+                    }
+                    (ports, service)
+                };
+            Config {
+                revision,
+                time_zone,
+                language,
+                classifier,
+                services: services.into_iter().map(join).collect(),
+                groups,
+                ..Config::default()
             }
-            (ports, service)
-        };
-        Config {
-            revision,
-            time_zone,
-            classifier,
-            services: services.into_iter().map(join).collect(),
-            groups,
-            ..Config::default()
-        }
-    })
+        },
+    )
+}
+
+/// Any language.
+pub fn language() -> impl Strategy<Value = Language> {
+    prop::sample::select(&Language::ALL[..])
 }
 
 /// Any classifier.
@@ -374,6 +389,7 @@ pub fn request() -> impl Strategy<Value = Request> {
         1 => group_name().prop_map(|name| Request::DeleteGroup { name }),
         1 => group_name().prop_map(|name| Request::ResetGroup { name }),
         1 => prop::option::of(zone_name()).prop_map(Request::SetTimeZone),
+        1 => prop::option::of(language()).prop_map(Request::SetLanguage),
         1 => classifier().prop_map(Request::SetClassifier),
     ]
 }

@@ -13,6 +13,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use pm_core::config::{Config, ConfigError};
+use pm_core::language::Language;
 use serde::Deserialize;
 
 use crate::error::StoreError;
@@ -77,6 +78,17 @@ pub fn load(paths: &Paths) -> Result<Loaded, StoreError> {
         Err(why @ ConfigError::PmSh) => Err(StoreError::ConfigOfPmSh { path, why }),
         Err(why) => Err(StoreError::ConfigInvalid { path, why }),
     }
+}
+
+/// Returns the language that the configuration asks for, without reading the rest of it; `None`:
+/// it asks for none, or cannot be read.
+pub fn language(paths: &Paths) -> Option<Language> {
+    #[derive(Deserialize)]
+    struct Asked {
+        language: Option<Language>,
+    }
+    let bytes = read(&paths.config_file()).ok()?;
+    serde_json::from_slice::<Asked>(&bytes).ok()?.language
 }
 
 /// Returns the configuration that belongs to the usage in `db`.

@@ -12,16 +12,17 @@ pub(crate) enum Config {
     Show(Reading),
     /// Show one setting
     Get {
-        /// Its name: `time_zone` or `classifier`
+        /// Its name: `time_zone`, `language` or `classifier`
         key: String,
         #[command(flatten)]
         reading: Reading,
     },
     /// Change one setting: `pm config set time_zone Asia/Shanghai`
     Set {
-        /// Its name: `time_zone` or `classifier`
+        /// Its name: `time_zone`, `language` or `classifier`
         key: String,
-        /// Its new value: for `time_zone` an IANA name or `system` [default]; for `classifier`
+        /// Its new value: for `time_zone` an IANA name or `system` [default]; for
+        /// `language` `en`, `zh` or `system` [default]; for `classifier`
         /// how packets find the class that shapes them: `priority` [default], `fwmark` (the upper
         /// half of their mark) or `fwmark/0xffff0000` (these bits of it)
         value: String,

@@ -13,7 +13,7 @@ use crate::output::say;
 use crate::output::{json, words};
 
 /// The settings that there are, in the order in which they are shown.
-const KEYS: [&str; 2] = ["time_zone", "classifier"];
+const KEYS: [&str; 3] = ["time_zone", "language", "classifier"];
 
 /// Runs one of the subcommands of `config`.
 pub(crate) fn run(places: &Places, command: Command) -> Result<ExitCode> {
@@ -86,6 +86,8 @@ pub(crate) fn request(key: &str, value: &str) -> Result<Request> {
     match key {
         "time_zone" if value == "system" => Ok(Request::SetTimeZone(None)),
         "time_zone" => Ok(Request::SetTimeZone(Some(value.parse()?))),
+        "language" if value == "system" => Ok(Request::SetLanguage(None)),
+        "language" => Ok(Request::SetLanguage(Some(value.parse()?))),
         "classifier" => Ok(Request::SetClassifier(value.parse()?)),
         _ => Err(unknown(key)),
     }
@@ -100,6 +102,10 @@ fn value(config: &Config, key: &str) -> Result<String> {
                 .map_or("system", |zone| zone.as_str());
             Ok(zone.to_owned())
         }
+        "language" => {
+            let language = config.language;
+            Ok(language.map_or("system".to_owned(), |language| language.to_string()))
+        }
         "classifier" => Ok(config.classifier.to_string()),
         _ => Err(unknown(key)),
     }
@@ -108,6 +114,6 @@ fn value(config: &Config, key: &str) -> Result<String> {
 fn unknown(key: &str) -> anyhow::Error {
     anyhow!(
         "there is no setting `{key}`: there are {}",
-        KEYS.join(" and ")
+        KEYS.map(|key| format!("`{key}`")).join(", ")
     )
 }

@@ -74,6 +74,7 @@ impl Request {
                 group(&mut next, name)?;
             }
             Self::SetTimeZone(zone) => next.time_zone.clone_from(zone),
+            Self::SetLanguage(language) => next.language = *language,
             Self::SetClassifier(classifier) => next.classifier = *classifier,
         }
         guard_ssh(config, &next, corrected.as_ref(), context)?;

@@ -60,6 +60,8 @@ impl fmt::Display for Request {
             Self::ResetGroup { name } => write!(f, "pm group reset {}", word(name)),
             Self::SetTimeZone(Some(zone)) => write!(f, "pm config set time_zone {}", zone.as_str()),
             Self::SetTimeZone(None) => f.write_str("pm config set time_zone system"),
+            Self::SetLanguage(Some(language)) => write!(f, "pm config set language {language}"),
+            Self::SetLanguage(None) => f.write_str("pm config set language system"),
             Self::SetClassifier(classifier) => {
                 write!(f, "pm config set classifier {classifier}")
             }

@@ -4,6 +4,7 @@ use pm_core::calendar::{DayOfMonth, DayOfYear, Interval, ResetChoice, ResetPolic
 use pm_core::config::{Factor, GroupName, Limit, Mode, Note, QuotaSize, ZoneName};
 use pm_core::dynqos::DynQos;
 use pm_core::holder::Holder;
+use pm_core::language::Language;
 use pm_core::port::{PortList, PortRange};
 use pm_core::request::{ContractSettings, Request, Selection, Settings};
 use pm_core::shaping::Classifier;
@@ -253,7 +254,8 @@ impl Choice {
             93..=96 => Request::ResetGroup {
                 name: self.group(model, 90),
             },
-            97..=98 => Request::SetTimeZone(self.zone()),
+            97 => Request::SetTimeZone(self.zone()),
+            98 => Request::SetLanguage(Some(Language::Chinese)),
             _ => Request::SetClassifier(self.classifier(model)),
         }
     }

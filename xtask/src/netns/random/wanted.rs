@@ -105,6 +105,7 @@ pub(super) fn after(config: &Config, request: &Request, today: Date) -> Result<C
             config.groups.get(name).ok_or(Refused("no such group"))?;
         }
         Request::SetTimeZone(zone) => next.time_zone.clone_from(zone),
+        Request::SetLanguage(language) => next.language = *language,
         Request::SetClassifier(classifier) => next.classifier = *classifier,
     }
     if next != *config {

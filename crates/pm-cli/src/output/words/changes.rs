@@ -2,6 +2,7 @@
 
 use pm_core::calendar::ResetPolicy;
 use pm_core::config::{Contract, Group, GroupName, Limit, QuotaSize, Service};
+use pm_core::language::Language;
 use pm_core::ledger::Usage;
 use pm_core::port::PortRange;
 use pm_core::report::{BlockedBy, GroupReport, Report};
@@ -10,6 +11,7 @@ use pm_core::units::{SizeFamily, approximate};
 use pm_engine::Executed;
 
 use super::{counts, slowed_down, when};
+use crate::language::tr;
 use crate::output::table::family;
 
 /// Returns what `request` changed, or would change, a line each.
@@ -75,6 +77,13 @@ fn configured(executed: &Executed) -> Vec<String> {
         let zone = after.time_zone.as_ref();
         let zone = zone.map_or("the system's", |zone| zone.as_str());
         lines.push(format!("time zone: {zone}"));
+    }
+    if before.language != after.language {
+        lines.push(match after.language {
+            Some(Language::English) => tr!("language: English", "语言：English"),
+            Some(Language::Chinese) => tr!("language: 中文", "语言：中文"),
+            None => tr!("language: the terminal's", "语言：跟随终端"),
+        });
     }
     if before.classifier != after.classifier {
         lines.push(format!("classifier: {}", after.classifier));

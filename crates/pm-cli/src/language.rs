@@ -1,0 +1,142 @@
+//! The language in which pm speaks to whoever runs it.
+
+use std::cell::Cell;
+
+use pm_core::language::Language;
+
+thread_local! {
+    static CURRENT: Cell<Language> = const { Cell::new(Language::English) };
+}
+
+/// Returns a text in the current language. What follows each language is as for `format!`.
+///
+/// Both stand side by side, so a text that lacks one does not compile.
+macro_rules! tr {
+    (en: $en:literal $(, $en_arg:expr)*; zh: $zh:literal $(, $zh_arg:expr)* $(;)?) => {
+        match $crate::language::current() {
+            ::pm_core::language::Language::English => format!($en $(, $en_arg)*),
+            ::pm_core::language::Language::Chinese => format!($zh $(, $zh_arg)*),
+        }
+    };
+    ($en:literal, $zh:literal $(,)?) => {
+        match $crate::language::current() {
+            ::pm_core::language::Language::English => format!($en),
+            ::pm_core::language::Language::Chinese => format!($zh),
+        }
+    };
+}
+
+pub(crate) use tr;
+
+/// Returns the language that is spoken now.
+pub(crate) fn current() -> Language {
+    CURRENT.get()
+}
+
+/// Speaks `language` from now on, on this thread.
+pub(crate) fn speak(language: Language) {
+    CURRENT.set(language);
+}
+
+/// Returns the language to speak: what `--lang` asks for, else what is configured, else what `PM_LANG` or the
+/// locale of messages says (POSIX.1, XBD 8.2), else English.
+///
+/// `environment` looks a variable up.
+pub(crate) fn choose(
+    asked: Option<Language>,
+    configured: Option<Language>,
+    environment: impl Fn(&str) -> Option<String>,
+) -> Language {
+    let set = |name: &str| environment(name).filter(|value| !value.is_empty());
+    let locale = || ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(set);
+    asked
+        .or(configured)
+        .or_else(|| set("PM_LANG")?.parse().ok())
+        .or_else(|| Language::of_locale(&locale()?))
+        .unwrap_or_default()
+}
+
+/// Returns the value of `--lang`, before the command line is parsed: what is wrong about it is to
+/// be said in that language, too.
+pub(crate) fn asked(arguments: impl IntoIterator<Item = String>) -> Option<Language> {
+    let mut arguments = arguments
+        .into_iter()
+        .take_while(|argument| argument != "--");
+    let mut asked = None;
+    while let Some(argument) = arguments.next() {
+        let value = match argument.strip_prefix("--lang") {
+            Some("") => arguments.next(),
+            Some(value) => value.strip_prefix('=').map(str::to_owned),
+            None => None,
+        };
+        asked = value.and_then(|value| value.parse().ok()).or(asked);
+    }
+    asked
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(
+        asked: Option<Language>,
+        configured: Option<Language>,
+        set: &[(&str, &str)],
+    ) -> Language {
+        choose(asked, configured, |name| {
+            let found = set.iter().find(|(key, _)| *key == name);
+            found.map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn the_nearest_word_counts() {
+        use Language::{Chinese, English};
+        let chinese = [("LANG", "zh_CN.UTF-8")];
+        assert_eq!(chosen(None, None, &[]), English);
+        assert_eq!(chosen(None, None, &chinese), Chinese);
+        assert_eq!(chosen(None, Some(English), &chinese), English);
+        assert_eq!(chosen(Some(Chinese), Some(English), &[]), Chinese);
+        assert_eq!(
+            chosen(None, None, &[("PM_LANG", "en"), chinese[0]]),
+            English
+        );
+        assert_eq!(chosen(None, None, &[("PM_LANG", ""), chinese[0]]), Chinese);
+        assert_eq!(
+            chosen(None, None, &[("PM_LANG", "xx"), chinese[0]]),
+            Chinese
+        );
+        assert_eq!(chosen(None, None, &[("LC_ALL", "C"), chinese[0]]), English);
+        assert_eq!(
+            chosen(
+                None,
+                None,
+                &[("LC_ALL", ""), ("LC_MESSAGES", "zh"), ("LANG", "C")]
+            ),
+            Chinese
+        );
+    }
+
+    #[test]
+    fn the_flag_is_seen_before_the_line_is_parsed() {
+        let of = |line: &str| asked(line.split(' ').map(str::to_owned));
+        assert_eq!(of("pm list"), None);
+        assert_eq!(of("pm --lang zh list"), Some(Language::Chinese));
+        assert_eq!(of("pm list --lang=zh_CN"), Some(Language::Chinese));
+        assert_eq!(of("pm list --lang"), None);
+        assert_eq!(of("pm --lang xx list"), None);
+        assert_eq!(of("pm --language zh"), None);
+        assert_eq!(of("pm set 80 -- --lang zh"), None);
+    }
+
+    #[test]
+    fn a_text_is_there_in_both_languages() {
+        let count = 3;
+        let text = || tr!("{count} ports", "{count} 个端口");
+        let texts = Language::ALL.map(|language| {
+            speak(language);
+            text()
+        });
+        assert_eq!(texts, ["3 ports", "3 个端口"]);
+    }
+}
