@@ -22,6 +22,9 @@ pub enum EngineError {
     /// The request is not allowed; nothing has changed.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// Somebody else changed the configuration since the operator was shown it; nothing has changed.
+    #[error("somebody else changed the configuration meanwhile")]
+    Changed,
     /// The kernel refused the new rules; the configuration is as it was.
     #[error("the kernel refused the new rules, and the configuration was put back: {0}")]
     RolledBack(#[source] Box<EngineError>),

@@ -65,12 +65,38 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
         request: &Request,
         options: Options,
     ) -> Result<Executed, EngineError> {
+        self.carry_out(request, options, None)
+    }
+
+    /// Carries out `request` if the configuration is still the one that the operator was shown.
+    ///
+    /// All of it is compared, not only its revision: who edits the file need not count that up.
+    ///
+    /// # Errors
+    ///
+    /// `Changed`: it is another one. Else as [`execute`](Self::execute).
+    pub fn execute_on(
+        &mut self,
+        seen: &Config,
+        request: &Request,
+        options: Options,
+    ) -> Result<Executed, EngineError> {
+        self.carry_out(request, options, Some(seen))
+    }
+
+    fn carry_out(
+        &mut self,
+        request: &Request,
+        options: Options,
+        seen: Option<&Config>,
+    ) -> Result<Executed, EngineError> {
         let _locks = Lock::write_then_tick(&self.paths, LOCK_WAIT)?;
         if options.dry_run {
-            return self.rehearse(request, options);
+            return self.rehearse(request, options, seen);
         }
         let mut db = StateDb::open(&self.paths)?;
         let loaded = config_file::load_with(&self.paths, &db)?;
+        require_same(seen, &loaded.config)?;
         let saved = self.saved_state(Some(&db), &loaded.config)?;
         let first_run = saved.is_none();
         let scope = request.scope(&loaded.config).cloned();
@@ -120,12 +146,18 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
     }
 
     /// Returns what `request` would do, and does nothing.
-    fn rehearse(&mut self, request: &Request, options: Options) -> Result<Executed, EngineError> {
+    fn rehearse(
+        &mut self,
+        request: &Request,
+        options: Options,
+        seen: Option<&Config>,
+    ) -> Result<Executed, EngineError> {
         let db = StateDb::open_read_only(&self.paths)?;
         let loaded = match &db {
             Some(db) => config_file::load_with(&self.paths, db)?,
             None => config_file::load(&self.paths)?,
         };
+        require_same(seen, &loaded.config)?;
         let saved = self.saved_state(db.as_ref(), &loaded.config)?;
         let scope = request.scope(&loaded.config).cloned();
         let mut session = Session::about(&mut self.netfilter, saved, scope)?;
@@ -140,6 +172,13 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
         done.reports_after = reports(&done.after, &session.state);
         done.groups_after = group_reports(&done.after, &session.state);
         Ok(done)
+    }
+}
+
+fn require_same(seen: Option<&Config>, found: &Config) -> Result<(), EngineError> {
+    match seen {
+        Some(seen) if seen != found => Err(EngineError::Changed),
+        _ => Ok(()),
     }
 }
 

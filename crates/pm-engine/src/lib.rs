@@ -10,6 +10,7 @@ mod execute;
 mod history;
 pub mod host;
 mod lifecycle;
+pub mod listeners;
 mod session;
 mod shaping;
 pub mod ssh;

@@ -84,3 +84,30 @@ fn a_dry_run_tells_that_nothing_can_be_shaped() {
         assert_eq!(everything(&host), before);
     }
 }
+
+/// Fault 2 of the tools before: who looked at the configuration kept everybody else from it.
+#[test]
+fn what_somebody_changed_meanwhile_is_told_and_stays() {
+    let mut host = busy();
+    let seen = host
+        .copy()
+        .request(&crate::requests::set("20003", crate::requests::limit("5M")));
+    let before = everything(&host);
+    for options in [DRY, FORCE] {
+        let config = seen.after.clone();
+        let request = crate::requests::set("20003", crate::requests::limit("6M"));
+        let end = host.run(Script::default(), move |engine| {
+            engine.execute_on(&config, &request, options)
+        });
+        let error = end.failed();
+        assert!(matches!(error, pm_engine::EngineError::Changed), "{error}");
+        assert_eq!(everything(&host), before);
+    }
+    let config = seen.before.clone();
+    let request = crate::requests::set("20003", crate::requests::limit("6M"));
+    host.run(Script::default(), move |engine| {
+        engine.execute_on(&config, &request, FORCE)
+    })
+    .done();
+    assert_ne!(everything(&host), before);
+}

@@ -44,7 +44,7 @@ pub(super) fn engine(error: &EngineError) -> Option<String> {
             Some("look for it with `nft monitor`, stop it, then run `pm monitor`".into())
         }
         EngineError::Store(error) => store(error),
-        EngineError::NoUplink | EngineError::Random(_) => None,
+        EngineError::NoUplink | EngineError::Changed | EngineError::Random(_) => None,
     }
 }
 
