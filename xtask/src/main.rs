@@ -9,6 +9,7 @@ mod namespace;
 mod netns;
 mod rng;
 mod speed;
+mod terminal;
 mod test;
 mod traffic;
 mod truth;

@@ -21,6 +21,7 @@ mod requests;
 mod roots;
 mod storage;
 mod wire;
+mod wizard;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -71,6 +72,7 @@ pub(crate) fn run(
     println!("seed {seed}; repeat with --seed {seed}");
     let themes = [
         wire::TESTS,
+        wizard::TESTS,
         accounting::TESTS,
         quota::TESTS,
         crosstalk::TESTS,

@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::{calendar, vm};
 
 /// A program that the tests call, and the Debian package that has it.
-const PROGRAMS: [(&str, &str); 9] = [
+const PROGRAMS: [(&str, &str); 10] = [
     ("cc", "gcc"),
     ("nft", "nftables"),
     ("ip", "iproute2"),
@@ -23,6 +23,7 @@ const PROGRAMS: [(&str, &str); 9] = [
     ("setpriv", "util-linux"),
     ("setarch", "util-linux"),
     ("mount", "mount"),
+    ("script", "bsdutils"),
     ("strace", "strace"),
 ];
 

@@ -2,10 +2,10 @@
 
 mod change;
 pub(crate) mod config;
-mod doctor;
+pub(crate) mod doctor;
 mod group;
-mod history;
-mod list;
+pub(crate) mod history;
+pub(crate) mod list;
 mod monitor;
 mod teardown;
 
@@ -18,6 +18,7 @@ use pm_store::paths::Paths;
 use pm_tc::TrafficControl;
 
 use crate::cli::{Cli, Command, Places, Reading};
+use crate::wizard;
 
 /// Runs what the command line says.
 ///
@@ -26,9 +27,13 @@ use crate::cli::{Cli, Command, Places, Reading};
 /// Whatever failed; nothing was printed to stdout about it.
 pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
     let places = cli.places;
+    // Who says it each time, or in his environment, has been asked enough.
+    let is_set = std::env::var("PM_LANG").is_ok_and(|language| !language.is_empty());
+    let may_ask_language = cli.lang.is_none() && !is_set;
     let command = match cli.command {
         Some(command) => command,
         None if cli.monitor => Command::Monitor,
+        None if wizard::is_possible() => return wizard::run(&places, may_ask_language),
         None => Command::List(Reading { json: false }),
     };
     match command {
@@ -52,7 +57,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
 }
 
 /// Returns pm on this host.
-fn engine(places: &Places) -> Result<Engine<Nftables, TrafficControl>> {
+pub(crate) fn engine(places: &Places) -> Result<Engine<Nftables, TrafficControl>> {
     let (netfilter, shaper) = (Nftables::open()?, TrafficControl::open()?);
     Ok(Engine::new(paths(places), netfilter, shaper))
 }

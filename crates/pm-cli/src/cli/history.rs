@@ -43,6 +43,16 @@ pub(crate) enum By {
 }
 
 impl History {
+    /// Returns the one that shows all services and groups.
+    pub(crate) fn of_all(by: By) -> Self {
+        Self {
+            ports: Vec::new(),
+            group: None,
+            by,
+            reading: Reading { json: false },
+        }
+    }
+
     /// Returns the services that were named; `None`: none was.
     pub(crate) fn ports(&self) -> Option<PortList> {
         match self.ports.as_slice() {

@@ -70,7 +70,7 @@ pub(crate) fn some(places: &Places, services: &Selection, reading: Reading) -> R
 }
 
 /// Says, beside what is shown, what makes it less than it seems.
-fn caveats(view: &View) {
+pub(crate) fn caveats(view: &View) {
     if let Some(error) = &view.stale_config {
         errors::warn_stale_config(error);
     }

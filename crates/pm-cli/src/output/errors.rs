@@ -45,7 +45,8 @@ pub(crate) fn leftover(error: &EngineError) -> String {
     text
 }
 
-fn text(error: &anyhow::Error) -> String {
+/// Returns an error, and what to do where that is known.
+pub(crate) fn text(error: &anyhow::Error) -> String {
     let mut text = format!("error: {}", with_causes(error.as_ref()));
     if let Some(hint) = hints::of(error) {
         text.push_str("\nhint: ");

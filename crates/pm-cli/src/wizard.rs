@@ -1,0 +1,140 @@
+//! `pm` on a terminal: the table, a menu below it, and questions that end in a [`Request`].
+//!
+//! - It holds no lock while it waits for a key, but the advisory one that tells a second wizard of the first:
+//!   ticks account, block and reset as ever, and other commands change what they like.
+//! - What it shows is one [`View`]. A request is carried out only on the configuration of that view; what
+//!   somebody else changed meanwhile is shown first.
+//! - Whatever ends a question early, nothing was changed: all answers are there before the one request is sent.
+//! - Rules live in pm-core. Here keys become requests, and refusals are read out.
+//!
+//! [`Request`]: pm_core::request::Request
+
+mod add;
+mod apply;
+mod block;
+mod configure;
+mod delete;
+mod first_run;
+mod groups;
+mod ids;
+mod language;
+mod look_up;
+mod members;
+mod menu;
+mod pick;
+mod reset;
+mod screen;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod text;
+mod ui;
+
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use pm_engine::View;
+use pm_store::StoreError;
+use pm_store::locks::{Lock, LockKind};
+
+use crate::cli::Places;
+use crate::commands::{self, list};
+use crate::language::tr;
+use crate::output::errors;
+
+use ids::Ids;
+use ui::look::{Look, Paint};
+use ui::{Answer, Stop, Ui};
+
+/// Whether there is somebody to talk to.
+pub(crate) fn is_possible() -> bool {
+    io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+/// Talks until the user leaves. `may_ask_language`: nobody has said yet which one to speak.
+///
+/// # Errors
+///
+/// When there is nothing to show: no right to look, a configuration that cannot be used.
+pub(crate) fn run(places: &Places, may_ask_language: bool) -> Result<ExitCode> {
+    let view = look(places)?;
+    let look = Look::of(|name| std::env::var(name).ok());
+    let ui = Ui::on_terminal(look).context("cannot use the terminal")?;
+    let (_edit, other) = edit_lock(places);
+    let mut desk = Desk { ui, places, view };
+    match converse(&mut desk, may_ask_language, other) {
+        Ok(()) | Err(Stop::Back | Stop::Menu) => Ok(ExitCode::SUCCESS),
+        // There is nobody left to tell.
+        Err(Stop::Gone) => Ok(ExitCode::FAILURE),
+    }
+}
+
+/// What the user has before him.
+struct Desk<'a> {
+    ui: Ui,
+    places: &'a Places,
+    /// What he was shown last.
+    view: View,
+}
+
+impl Desk<'_> {
+    fn ids(&self) -> Ids {
+        Ids::new(&self.view.reports, &self.view.groups)
+    }
+
+    /// Looks again.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop::Menu`] when it cannot, which was told.
+    fn refresh(&mut self) -> Answer<()> {
+        match look(self.places) {
+            Ok(view) => {
+                self.view = view;
+                Ok(())
+            }
+            Err(error) => {
+                self.ui.note(&errors::text(&error), Paint::Bad)?;
+                Err(Stop::Menu)
+            }
+        }
+    }
+
+    /// Shows the table.
+    fn show(&mut self) -> Answer<()> {
+        let (reports, groups) = (&self.view.reports, &self.view.groups);
+        let screen = screen::screen(reports, groups, ui::size().1, self.ui.look());
+        self.ui.say(&screen)?;
+        list::caveats(&self.view);
+        Ok(())
+    }
+}
+
+fn look(places: &Places) -> Result<View> {
+    Ok(commands::engine(places)?.view()?)
+}
+
+/// Takes the wizard's lock, or returns who has it. Nobody waits for it.
+fn edit_lock(places: &Places) -> (Option<Lock>, Option<String>) {
+    match Lock::acquire(&commands::paths(places), LockKind::Edit, Duration::ZERO) {
+        Ok(lock) => (Some(lock), None),
+        Err(StoreError::Held { holder, .. }) => (None, Some(holder)),
+        // Whatever else is wrong with the directory, a request will say.
+        Err(_) => (None, None),
+    }
+}
+
+fn converse(desk: &mut Desk<'_>, may_ask_language: bool, other: Option<String>) -> Answer<()> {
+    if let Some(holder) = other {
+        let text = tr!(
+            "note: somebody else has this menu open: {holder}. You can both go on; what one changes, the other is shown.",
+            "提示：另有人打开了本菜单：{holder}。双方均可继续；一方的改动会告知另一方。"
+        );
+        desk.ui.note(&text, Paint::Warn)?;
+        desk.ui.pause()?;
+    }
+    first_run::welcome(desk, may_ask_language)?;
+    menu::run(desk)
+}

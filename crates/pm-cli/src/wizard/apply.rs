@@ -1,0 +1,213 @@
+//! A request from the last answer to what it changed: shown before, confirmed, carried out, told.
+
+use pm_core::report::{BlockedBy, Report};
+use pm_core::request::{Refusal, Request};
+use pm_engine::{EngineError, Executed, Options};
+
+use super::Desk;
+use super::text::tidy;
+use super::ui::look::Paint;
+use super::ui::{Answer, Question};
+use crate::commands;
+use crate::language::tr;
+use crate::output::{errors, words};
+
+/// When to ask before.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Confirm {
+    /// Always: it is the end of many questions.
+    Always,
+    /// Where something is lost or cut off.
+    IfHarmful,
+}
+
+/// Carries out `request`, and says whether it was.
+pub(super) fn apply(desk: &mut Desk<'_>, request: &Request, confirm: Confirm) -> Answer<bool> {
+    let mut force = false;
+    let mut was_shown = false;
+    loop {
+        let mut options = Options {
+            force,
+            dry_run: true,
+        };
+        let rehearsed = match execute(desk, request, options) {
+            Ok(executed) => executed,
+            Err(error) => match resolve(desk, request, &error, &mut force)? {
+                true => continue,
+                false => return Ok(false),
+            },
+        };
+        let is_harmful = is_harmful(request, &rehearsed);
+        if !was_shown && (is_harmful || confirm == Confirm::Always) {
+            show(desk, request, &rehearsed, force)?;
+            if !desk.ui.confirm(tr!("Do it?", "确认执行？"), !is_harmful)? {
+                desk.ui
+                    .note(&tr!("Nothing was changed.", "未做任何改动。"), Paint::Dim)?;
+                return Ok(false);
+            }
+            was_shown = true;
+        }
+        options.dry_run = false;
+        match execute(desk, request, options) {
+            Ok(executed) => {
+                tell(desk, request, &executed, force, was_shown)?;
+                desk.refresh()?;
+                return Ok(true);
+            }
+            Err(error) => {
+                if !resolve(desk, request, &error, &mut force)? {
+                    return Ok(false);
+                }
+                // What will change may be something else by now.
+                was_shown = false;
+            }
+        }
+    }
+}
+
+fn execute(desk: &Desk<'_>, request: &Request, options: Options) -> anyhow::Result<Executed> {
+    let mut engine = commands::engine(desk.places)?;
+    Ok(engine.execute_on(&desk.view.config, request, options)?)
+}
+
+/// Says why it was not done; returns whether to try again.
+fn resolve(
+    desk: &mut Desk<'_>,
+    request: &Request,
+    error: &anyhow::Error,
+    force: &mut bool,
+) -> Answer<bool> {
+    match error.downcast_ref() {
+        Some(EngineError::Changed) => {
+            desk.refresh()?;
+            let text = tr!(
+                "Somebody else changed the configuration meanwhile. This is how it is now:",
+                "配置刚刚被其他人修改。以下是现在的状态："
+            );
+            desk.ui.note(&text, Paint::Warn)?;
+            desk.show()?;
+            let line = command(request, *force);
+            desk.ui.say(&tr!(
+                "What you were about to do: {line}",
+                "你正要执行：{line}"
+            ))?;
+            desk.ui.confirm(tr!("Still do it?", "仍要执行吗？"), false)
+        }
+        Some(EngineError::Refused(Refusal::Ssh { ssh_port, .. })) if !*force => {
+            desk.ui.note(&errors::text(error), Paint::Bad)?;
+            *force = insists(desk, *ssh_port)?;
+            Ok(*force)
+        }
+        _ => {
+            desk.ui.note(&errors::text(error), Paint::Bad)?;
+            Ok(false)
+        }
+    }
+}
+
+/// Asks somebody who may lock himself out, so that no habit answers it.
+fn insists(desk: &mut Desk<'_>, port: u16) -> Answer<bool> {
+    let question = Question::new(
+        tr!(
+            "Do it all the same, though you may lose your access?",
+            "仍要执行？你可能无法再登录本机！"
+        ),
+        tr!(
+            "To go on, type the SSH port, {port}; Enter: no",
+            "确认请输入 SSH 端口号 {port}；直接回车：不执行"
+        ),
+    );
+    let read = |typed: &str| match tidy(typed) {
+        typed if typed.is_empty() || typed.eq_ignore_ascii_case("n") => Ok(false),
+        typed if typed == port.to_string() => Ok(true),
+        _ => Err(tr!("that is not {port}", "输入的不是 {port}")),
+    };
+    desk.ui.ask(&question, read, |yes| {
+        if *yes {
+            tr!("yes, by force", "是，强制执行")
+        } else {
+            tr!("no", "否")
+        }
+    })
+}
+
+/// Whether something is lost, or lets nothing through any more.
+fn is_harmful(request: &Request, executed: &Executed) -> bool {
+    let loses = match request {
+        Request::Delete { .. }
+        | Request::Reset { .. }
+        | Request::Block { .. }
+        | Request::DeleteGroup { .. }
+        | Request::ResetGroup { .. } => true,
+        Request::Set { settings, used, .. } => settings.group.is_some() || used.is_some(),
+        Request::SetGroup { used, .. } => used.is_some(),
+        _ => false,
+    };
+    let cuts = |now: &Report| {
+        let was = executed
+            .reports_before
+            .iter()
+            .find(|was| was.ports == now.ports);
+        let was_open = was.is_none_or(|was| was.blocked_by.is_none());
+        was_open
+            && matches!(
+                now.blocked_by,
+                Some(BlockedBy::Quota | BlockedBy::Expiry | BlockedBy::Operator)
+            )
+    };
+    loses || executed.reports_after.iter().any(cuts)
+}
+
+fn show(desk: &mut Desk<'_>, request: &Request, executed: &Executed, force: bool) -> Answer<()> {
+    desk.ui
+        .note(&tr!("This will change:", "将要做出以下改动："), Paint::Bold)?;
+    changes(desk, request, executed)?;
+    tell_command(desk, request, force)
+}
+
+fn tell(
+    desk: &mut Desk<'_>,
+    request: &Request,
+    executed: &Executed,
+    force: bool,
+    was_shown: bool,
+) -> Answer<()> {
+    for event in executed.events.iter().filter(|event| words::is_news(event)) {
+        desk.ui.say(&words::event(event))?;
+    }
+    for error in &executed.leftover {
+        desk.ui.note(&errors::leftover(error), Paint::Warn)?;
+    }
+    for error in &executed.problems {
+        desk.ui.note(&errors::problem(error), Paint::Warn)?;
+    }
+    if executed.torn_down {
+        desk.ui.note(words::not_in_force(), Paint::Warn)?;
+    }
+    if !was_shown {
+        changes(desk, request, executed)?;
+        tell_command(desk, request, force)?;
+    }
+    desk.ui.note(&tr!("Done.", "已完成。"), Paint::Good)
+}
+
+fn changes(desk: &mut Desk<'_>, request: &Request, executed: &Executed) -> Answer<()> {
+    for line in words::changes(request, executed) {
+        desk.ui.say(&format!("  {line}"))?;
+    }
+    for warning in &executed.warnings {
+        desk.ui.note(&words::warning(warning), Paint::Warn)?;
+    }
+    Ok(())
+}
+
+fn tell_command(desk: &mut Desk<'_>, request: &Request, force: bool) -> Answer<()> {
+    let line = command(request, force);
+    desk.ui
+        .quote(&tr!("The same as a command: {line}", "等效命令：{line}"))
+}
+
+fn command(request: &Request, force: bool) -> String {
+    let flag = if force { " --force" } else { "" };
+    format!("{request}{flag}")
+}

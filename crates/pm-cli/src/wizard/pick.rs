@@ -1,0 +1,163 @@
+//! Choosing among the services and groups of the table.
+
+use std::collections::BTreeSet;
+
+use pm_core::holder::Holder;
+use pm_core::port::{PortList, PortRange};
+
+use super::ui::Answer;
+use super::{Desk, ids::Ids};
+use crate::language::tr;
+use crate::output::table::one_line;
+
+/// Asks for any number of `candidates`.
+pub(super) fn several(
+    desk: &mut Desk<'_>,
+    title: &str,
+    candidates: &[Holder],
+) -> Answer<Vec<Holder>> {
+    let hint = if desk.ui.ticks() {
+        tr!(
+            "Space ticks, or type IDs or ports: 1,3-5 or 20000 or all; then Enter",
+            "空格勾选，或输入 ID、端口（如 1,3-5、20000、all），回车确认"
+        )
+    } else {
+        tr!(
+            "Type IDs or ports: 1,3-5 or 20000 or all",
+            "请输入 ID 或端口，如 1,3-5、20000、all"
+        )
+    };
+    let (ids, items) = labels(desk, candidates);
+    let read = |ticked: &BTreeSet<usize>, typed: &str| read(&ids, candidates, ticked, typed);
+    desk.ui
+        .several(title, &hint, &items, read, |chosen| names(chosen))
+}
+
+/// Asks for one of `candidates`.
+pub(super) fn one(desk: &mut Desk<'_>, title: &str, candidates: &[Holder]) -> Answer<Holder> {
+    let hint = if desk.ui.ticks() {
+        tr!(
+            "Arrows, or type an ID or a port; then Enter",
+            "方向键选择，或输入 ID、端口，回车确认"
+        )
+    } else {
+        tr!("Type an ID or a port", "请输入 ID 或端口")
+    };
+    let (ids, items) = labels(desk, candidates);
+    let read =
+        |ticked: &BTreeSet<usize>, typed: &str| match &read(&ids, candidates, ticked, typed)?[..] {
+            [one] => Ok(one.clone()),
+            _ => Err(tr!("type one only", "一次只能选一个")),
+        };
+    desk.ui.one(title, &hint, &items, read, name)
+}
+
+fn read(
+    ids: &Ids,
+    candidates: &[Holder],
+    ticked: &BTreeSet<usize>,
+    typed: &str,
+) -> Result<Vec<Holder>, String> {
+    let is_all = ["all", "全部", "所有"].contains(&&*super::text::tidy(typed).to_lowercase());
+    let mut chosen: BTreeSet<Holder> = if is_all {
+        candidates.iter().cloned().collect()
+    } else {
+        ids.read(typed)?.into_iter().collect()
+    };
+    chosen.extend(
+        ticked
+            .iter()
+            .filter_map(|&index| candidates.get(index))
+            .cloned(),
+    );
+    if chosen.is_empty() {
+        return Err(tr!("nothing was chosen", "什么都没有选"));
+    }
+    match chosen.iter().find(|one| !candidates.contains(one)) {
+        Some(other) => {
+            let other = name(other);
+            Err(tr!("{other} cannot be chosen here", "这里不能选择{other}"))
+        }
+        None => Ok(chosen.into_iter().collect()),
+    }
+}
+
+fn labels(desk: &Desk<'_>, candidates: &[Holder]) -> (Ids, Vec<String>) {
+    let ids = desk.ids();
+    let label = |holder: &Holder| {
+        let note = match holder {
+            Holder::Service(ports) => {
+                let reports = &desk.view.reports;
+                let report = reports.iter().find(|report| report.ports == *ports);
+                report.map_or(String::new(), |report| one_line(&report.note))
+            }
+            Holder::Group(_) => String::new(),
+        };
+        let (id, name) = (ids.of(holder), name(holder));
+        format!("{id:>3}  {name:<12} {note}").trim_end().to_owned()
+    };
+    let items = candidates.iter().map(label).collect();
+    (ids, items)
+}
+
+/// Returns what a service or group is called.
+pub(super) fn name(holder: &Holder) -> String {
+    match holder {
+        Holder::Service(ports) => ports.to_string(),
+        Holder::Group(name) => tr!("group {name}", "组 {name}"),
+    }
+}
+
+/// Returns what they are called, the first few by name.
+fn names(holders: &[Holder]) -> String {
+    const SHOWN: usize = 8;
+    let names: Vec<String> = holders.iter().take(SHOWN).map(name).collect();
+    let names = names.join(", ");
+    match holders.len() {
+        0..=SHOWN => names,
+        all => tr!("{names}, ... ({all} in all)", "{names}…（共 {all} 个）"),
+    }
+}
+
+/// Returns the services among `holders`; `None`: none is one.
+pub(super) fn services(holders: &[Holder]) -> Option<PortList> {
+    let ports: Vec<PortRange> = holders
+        .iter()
+        .filter_map(|holder| match holder {
+            Holder::Service(ports) => Some(*ports),
+            Holder::Group(_) => None,
+        })
+        .collect();
+    PortList::new(ports).ok()
+}
+
+/// Returns every service, in the order of the table.
+pub(super) fn all_services(desk: &Desk<'_>) -> Vec<Holder> {
+    desk.ids()
+        .services()
+        .iter()
+        .copied()
+        .map(Holder::Service)
+        .collect()
+}
+
+/// Returns every group.
+pub(super) fn all_groups(desk: &Desk<'_>) -> Vec<Holder> {
+    desk.ids()
+        .groups()
+        .iter()
+        .cloned()
+        .map(Holder::Group)
+        .collect()
+}
+
+/// Says that there is nothing to choose from; returns whether that is so.
+pub(super) fn is_empty(desk: &mut Desk<'_>, candidates: &[Holder]) -> Answer<bool> {
+    if candidates.is_empty() {
+        desk.ui.say(&tr!(
+            "There is nothing yet to choose from.",
+            "目前没有可选的对象。"
+        ))?;
+    }
+    Ok(candidates.is_empty())
+}

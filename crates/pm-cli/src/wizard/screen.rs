@@ -1,0 +1,253 @@
+//! The first thing that is seen: title and table, at any width.
+
+mod layout;
+mod rows;
+
+use pm_core::report::{GroupReport, Report};
+
+use unicode_width::UnicodeWidthStr;
+
+use super::ui::look::{Look, Paint, fit};
+use crate::language::tr;
+use layout::{Column, render};
+pub(super) use rows::spaced;
+use rows::{Row, rows};
+
+/// A terminal that is narrower breaks the lines itself.
+const NARROWEST: usize = 28;
+
+/// Below this, a service takes a second line for what does not fit its first.
+const NARROW: usize = 60;
+
+/// From here on there is room for figures beside the usage.
+const WIDE: usize = 100;
+
+/// The widest table: beyond, eyes lose the line.
+const WIDEST: usize = 132;
+
+/// Returns the screen, `width` columns wide.
+pub(super) fn screen(
+    reports: &[Report],
+    groups: &[GroupReport],
+    width: usize,
+    look: Look,
+) -> String {
+    let width = width.clamp(NARROWEST, WIDEST);
+    let rule = |line: &str| look.paint(&line.repeat(width), Paint::Dim);
+    let mut lines = vec![rule("="), title(width, look), rule("=")];
+    let rows = rows(reports, groups, look);
+    if rows.is_empty() {
+        lines.push(tr!(" No port is monitored yet.", " 还没有监控任何端口。"));
+    } else if width < NARROW {
+        lines.extend(narrow(&rows, width, look));
+    } else {
+        lines.extend(wide(&rows, width, look));
+    }
+    lines.push(rule("="));
+    lines.join("\n")
+}
+
+fn title(width: usize, look: Look) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    let short = tr!(
+        "Linux Port Traffic Manager (v{version})",
+        "Linux 端口流量管理 (v{version})"
+    );
+    let long = tr!(
+        "{short} - refreshed every minute",
+        "{short} - 后台每分钟刷新"
+    );
+    let whole = long.width() + 3;
+    let (indent, text) = if whole <= width {
+        ("   ", long)
+    } else {
+        (" ", short)
+    };
+    look.paint(
+        &format!(
+            "{indent}{}",
+            fit(&text, width - indent.len(), look).trim_end()
+        ),
+        Paint::Bold,
+    )
+}
+
+fn wide(rows: &[Row], width: usize, look: Look) -> Vec<String> {
+    // What is seen at a glance goes last where there is little room, figures where there is much.
+    let (bar, figures) = if width < WIDE { (2, 3) } else { (3, 2) };
+    let has = |cell: fn(&Row) -> bool| rows.iter().any(cell);
+    let mut columns = vec![
+        Column::new("ID".to_owned(), rows, |row| &row.id),
+        Column::new(tr!("Port", "端口"), rows, |row| &row.name),
+        Column::new(tr!("Mode", "模式"), rows, |row| &row.mode),
+        Column::new(
+            tr!("Used / Quota", "已用流量 / 总配额"),
+            rows,
+            |row| &row.usage,
+        ),
+    ];
+    if has(|row| !row.bar.text.is_empty()) {
+        columns.push(Column::new(String::new(), rows, |row| &row.bar).rank(bar));
+    }
+    columns.push(Column::new(tr!("In", "入站"), rows, |row| &row.incoming).rank(figures));
+    columns.push(Column::new(tr!("Out", "出站"), rows, |row| &row.outgoing).rank(figures));
+    columns.push(Column::new(tr!("Limit out", "出站限速"), rows, |row| {
+        &row.limit
+    }));
+    if width >= WIDE && has(|row| row.has_limit_in) {
+        columns.push(Column::new(tr!("Limit in", "入站限速"), rows, |row| &row.limit_in).rank(1));
+    }
+    columns.push(Column::new(tr!("Note", "备注"), rows, |row| &row.note).prose());
+    let mut lines = render(columns, width, look);
+    let rule = look.paint(&"-".repeat(width), Paint::Dim);
+    lines.insert(1, rule);
+    lines
+}
+
+fn narrow(rows: &[Row], width: usize, look: Look) -> Vec<String> {
+    let longest = |cell: fn(&Row) -> &str| rows.iter().map(|row| cell(row).width()).max();
+    let names =
+        longest(|row| &row.id.text).unwrap_or(0) + longest(|row| &row.name.text).unwrap_or(0);
+    let room = width.saturating_sub(names + 3);
+    let rows: Vec<Row> = rows.iter().map(|row| row.clone().within(room)).collect();
+    let columns = vec![
+        Column::new("ID".to_owned(), &rows, |row| &row.id),
+        Column::new(tr!("Port", "端口"), &rows, |row| &row.name),
+        Column::new(
+            tr!("Used / Quota", "已用流量 / 总配额"),
+            &rows,
+            |row| &row.usage,
+        ),
+    ];
+    let mut table = render(columns, width, look).into_iter();
+    let mut lines: Vec<String> = table.next().into_iter().collect();
+    lines.push(look.paint(&"-".repeat(width), Paint::Dim));
+    for (line, row) in table.zip(&rows) {
+        lines.push(line);
+        let details = row.details();
+        if !details.is_empty() {
+            let text = fit(&format!("    {details}"), width, look);
+            lines.push(look.paint(text.trim_end(), Paint::Dim));
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::samples;
+    use pm_core::language::Language;
+
+    const PLAIN: Look = Look { rich: false };
+
+    /// The picture of the script that pm replaces, as pm draws it.
+    fn picture() -> Vec<Report> {
+        use pm_core::config::{Mode, Tariff};
+        use pm_core::report::BlockedBy;
+        let note = |text: &str| text.parse().unwrap();
+        vec![
+            Report {
+                note: note("Snell"),
+                limit: samples::limit("100M"),
+                ..samples::metered("10086", "10GB", 200_000_000, 4_000_000_000)
+            },
+            Report {
+                note: note("SS"),
+                tariff: Tariff {
+                    mode: Mode::Out,
+                    ..Tariff::default()
+                },
+                blocked_by: Some(BlockedBy::Quota),
+                is_spent: true,
+                reset: pm_core::calendar::ResetPolicy::Never,
+                next_reset: None,
+                ..samples::metered("20000", "5GB", 0, 5_000_000_000)
+            },
+            Report {
+                note: note("VMess"),
+                dynqos: Some("100M/5/5M/60".parse().unwrap()),
+                punished: Some(std::time::Duration::from_secs(60)),
+                reset: pm_core::calendar::ResetPolicy::Never,
+                next_reset: None,
+                ..samples::metered("30000", "10GB", 500_000_000, 6_000_000_000)
+            },
+        ]
+    }
+
+    fn shown(language: Language, width: usize, look: Look) -> String {
+        crate::language::speak(language);
+        let old = screen(&picture(), &[], width, look);
+        let all = screen(&samples::reports(), &samples::groups(), width, look);
+        let none = screen(&[], &[], width, look);
+        format!("{old}\n\n{all}\n\n{none}")
+    }
+
+    #[test]
+    fn the_screen_at_every_width_in_every_language() {
+        for language in Language::ALL {
+            for width in [40, 80, 120] {
+                let shown = shown(language, width, PLAIN);
+                insta::assert_snapshot!(format!("screen-{language}-{width}"), shown);
+            }
+        }
+    }
+
+    #[test]
+    fn the_picture_has_the_words_of_the_script() {
+        crate::language::speak(Language::Chinese);
+        for width in [80, 120] {
+            let shown = screen(&picture(), &[], width, PLAIN);
+            for words in [
+                concat!(
+                    "Linux 端口流量管理 (v",
+                    env!("CARGO_PKG_VERSION"),
+                    ") - 后台每分钟刷新"
+                ),
+                "ID",
+                "端口",
+                "模式",
+                "已用流量 / 总配额",
+                "出站限速",
+                "备注",
+                "[双向]",
+                "4.2 GB / 10 GB [R1]",
+                "100 Mbps",
+                "Snell",
+                "[仅出站]",
+                "[已阻断] / 5 GB",
+                "无限制",
+                "5Mbps(惩罚中)",
+            ] {
+                assert!(shown.contains(words), "{words} at {width}:\n{shown}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        for language in Language::ALL {
+            for width in NARROWEST..140 {
+                for line in shown(language, width, PLAIN).lines() {
+                    assert!(line.width() <= width, "{width}: {line}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn colours_and_signs_change_no_column() {
+        let rich = Look { rich: true };
+        for language in Language::ALL {
+            let painted = shown(language, 120, rich);
+            let widths = |text: &str| {
+                text.lines()
+                    .map(console::measure_text_width)
+                    .collect::<Vec<_>>()
+            };
+            let bare = console::strip_ansi_codes(&painted).into_owned();
+            assert_eq!(widths(&painted), widths(&bare));
+            insta::assert_snapshot!(format!("screen-{language}-120-rich"), bare);
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! What people type, as what they mean.
+//!
+//! - Full-width characters of a Chinese keyboard are the same as the others; what a paste brings along is dropped.
+//! - A number without a unit is in the unit that the question names. On the command line it needs one.
+//! - Notes and names are text, whatever they look like: they are only trimmed.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use pm_core::calendar::{ResetChoice, ResetPolicy, iso_date};
+use pm_core::config::{Factor, Limit, Note, QuotaSize};
+use pm_core::dynqos::Minutes;
+use pm_core::port::{PortError, PortList};
+use pm_core::units::{BitRate, Size};
+use time::Date;
+
+use crate::language::tr;
+
+/// Returns what was typed with the characters that pm reads.
+pub(super) fn tidy(text: &str) -> String {
+    let narrow = |c: char| match c {
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0),
+        '\u{3000}' | '\u{a0}' | '\t' | '\n' => Some(' '),
+        '、' => Some(','),
+        '。' => Some('.'),
+        '–' | '—' | '―' | '−' => Some('-'),
+        '\u{200b}' | '\u{200c}' | '\u{200d}' | '\u{feff}' => None,
+        c if c.is_control() => None,
+        c => Some(c),
+    };
+    let text: String = text.chars().filter_map(narrow).collect();
+    text.trim().to_owned()
+}
+
+/// Reads ports and ranges, separated by commas or spaces.
+pub(super) fn ports(text: &str) -> Result<PortList, String> {
+    separated(text)
+        .parse()
+        .map_err(|error: PortError| why(&error))
+}
+
+/// Returns what was typed with commas between its parts, and nothing else.
+pub(super) fn separated(text: &str) -> String {
+    let text = tidy(text).replace(['~', '至'], "-").replace(';', ",");
+    let ranges: Vec<&str> = text.split('-').map(str::trim).collect();
+    let text = ranges.join("-");
+    let parts = text.split([',', ' ']).filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join(",")
+}
+
+/// Reads a quota, in GB where it names no unit; `None`: none.
+pub(super) fn quota(text: &str) -> Result<Option<QuotaSize>, String> {
+    let text = tidy(text);
+    if is_none(&text) {
+        return Ok(None);
+    }
+    let size: Size = read(&with_unit(&text, "GB"))?;
+    QuotaSize::try_from(size)
+        .map(Some)
+        .map_err(|error| why(&error))
+}
+
+/// Reads a size, in GB where it names no unit.
+pub(super) fn size(text: &str) -> Result<Size, String> {
+    match &*tidy(text) {
+        "0" => read("0B"),
+        text => read(&with_unit(text, "GB")),
+    }
+}
+
+/// Reads a limit, in Mbps where it names no unit; `None`: none.
+pub(super) fn limit(text: &str) -> Result<Option<Limit>, String> {
+    if is_none(&tidy(text)) {
+        return Ok(None);
+    }
+    Limit::try_from(rate(text)?)
+        .map(Some)
+        .map_err(|error| why(&error))
+}
+
+/// Reads a rate, in Mbps where it names no unit.
+pub(super) fn rate(text: &str) -> Result<BitRate, String> {
+    read(&with_unit(&tidy(text), "Mbps"))
+}
+
+/// Reads when a period ends.
+pub(super) fn reset(text: &str) -> Result<ResetChoice, String> {
+    let text = tidy(text).to_lowercase();
+    match text.trim_end_matches(['日', '号']) {
+        text if is_none(text) => Ok(ResetPolicy::Never.into()),
+        text => read(text),
+    }
+}
+
+/// Reads a number of minutes.
+pub(super) fn minutes(text: &str) -> Result<Minutes, String> {
+    let text = tidy(text);
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = digits.then(|| text.parse().ok()).flatten();
+    number.and_then(Minutes::new).ok_or_else(|| {
+        let most = Minutes::MOST;
+        tr!(
+            "`{text}` is not a number of minutes: write one from 1 to {most}",
+            "“{text}”不是分钟数：请输入 1 到 {most} 之间的整数"
+        )
+    })
+}
+
+/// Reads the last day on which something is open; `None`: it stays so.
+pub(super) fn last_day(text: &str) -> Result<Option<Date>, String> {
+    let text = tidy(text);
+    if is_none(&text) {
+        return Ok(None);
+    }
+    let date = iso_date::parse(&text.replace(['/', '.'], "-"));
+    date.map(Some).ok_or_else(|| {
+        tr!(
+            "`{text}` is not a date: write one as YYYY-MM-DD, such as 2027-01-31",
+            "“{text}”不是日期：请按 YYYY-MM-DD 输入，例如 2027-01-31"
+        )
+    })
+}
+
+/// Reads how often each byte counts.
+pub(super) fn factor(text: &str) -> Result<Factor, String> {
+    read(tidy(text).trim_start_matches(['x', 'X', '×']))
+}
+
+/// Reads a note, which is only text.
+pub(super) fn note(text: &str) -> Result<Note, String> {
+    read(text.trim())
+}
+
+/// Reads a name, which is only text.
+pub(super) fn name<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
+    read(text.trim())
+}
+
+/// Reads yes or no; nothing is `default`.
+pub(super) fn yes_or_no(text: &str, default: bool) -> Result<bool, String> {
+    match &*tidy(text).to_lowercase() {
+        "" => Ok(default),
+        "y" | "yes" | "是" | "好" | "1" => Ok(true),
+        "n" | "no" | "否" | "不" | "0" => Ok(false),
+        text => Err(tr!(
+            "`{text}` is neither yes nor no: type y or n",
+            "“{text}”既不是“是”也不是“否”：请输入 y 或 n"
+        )),
+    }
+}
+
+/// Whether it says that there is to be none of something.
+pub(super) fn is_none(text: &str) -> bool {
+    let words = [
+        "0",
+        "none",
+        "never",
+        "unlimited",
+        "no",
+        "无",
+        "不限",
+        "无限",
+        "无限制",
+        "没有",
+        "永不",
+        "不重置",
+    ];
+    words.contains(&&*text.to_lowercase())
+}
+
+fn with_unit(text: &str, unit: &str) -> String {
+    let is_number = text
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if is_number && !text.is_empty() {
+        format!("{text}{unit}")
+    } else {
+        text.to_owned()
+    }
+}
+
+fn read<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error| why(&error))
+}
+
+/// Returns what the library says of what it refused.
+pub(super) fn why(error: &dyn Display) -> String {
+    error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pm_core::strategies;
+    use proptest::prelude::*;
+
+    #[test]
+    fn full_width_and_pasted_text_is_understood() {
+        for (text, expected) in [
+            ("１００ＧＢ", "100GB"),
+            ("８０，４４３\r\n", "80,443"),
+            ("\u{feff} 80、443\u{3000}", "80,443"),
+            ("３００００－３０１００", "30000-30100"),
+            ("1。5", "1.5"),
+            ("", ""),
+        ] {
+            assert_eq!(tidy(text), expected, "{text:?}");
+        }
+        for text in [
+            "80,443,30000-30100",
+            "８０，４４３；３００００－３０１００",
+            "30000 - 30100 80 443",
+            "80\n443\n30000~30100\r",
+            " 443,  80 ,30000至30100,",
+        ] {
+            assert_eq!(
+                ports(text).unwrap().to_string(),
+                "80,443,30000-30100",
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_number_alone_is_in_the_unit_of_the_question() {
+        let shown = |quota: Option<QuotaSize>| {
+            quota.map_or("none".to_owned(), |quota| quota.size().to_string())
+        };
+        for (text, expected) in [
+            ("100", "100GB"),
+            ("１．５", "1.5GB"),
+            ("100GiB", "100GiB"),
+            ("500 mb", "500MB"),
+            ("0", "none"),
+            ("不限", "none"),
+            ("None", "none"),
+        ] {
+            assert_eq!(shown(quota(text).unwrap()), expected, "{text:?}");
+        }
+        let shown =
+            |limit: Option<Limit>| limit.map_or("none".to_owned(), |limit| limit.to_string());
+        for (text, expected) in [
+            ("50", "50Mbps"),
+            ("1.5g", "1.5Gbps"),
+            ("800K", "800Kbps"),
+            ("0", "none"),
+        ] {
+            assert_eq!(shown(limit(text).unwrap()), expected, "{text:?}");
+        }
+        assert_eq!(size("0").unwrap().bytes(), 0);
+        assert_eq!(size("2").unwrap().to_string(), "2GB");
+        assert_eq!(reset("15日").unwrap().to_string(), "15");
+        assert_eq!(reset("Every 30 Days").unwrap().to_string(), "every 30 days");
+        assert_eq!(reset("0").unwrap().to_string(), "never");
+        assert_eq!(minutes("６０").unwrap().get(), 60);
+        assert_eq!(
+            last_day("2027/01/31")
+                .unwrap()
+                .map(|date| date.to_string())
+                .as_deref(),
+            Some("2027-01-31")
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        crate::language::speak(pm_core::language::Language::English);
+        let wrong = [
+            ports("80,x").unwrap_err(),
+            ports("").unwrap_err(),
+            ports("70000").unwrap_err(),
+            ports("90-80").unwrap_err(),
+            quota("-5").unwrap_err(),
+            quota("5 apples").unwrap_err(),
+            limit("1MB").unwrap_err(),
+            limit("0.001").unwrap_err(),
+            reset("32").unwrap_err(),
+            minutes("0").unwrap_err(),
+            factor("0").unwrap_err(),
+            last_day("tomorrow").unwrap_err(),
+            yes_or_no("maybe", true).unwrap_err(),
+            note(&"x".repeat(201)).unwrap_err(),
+        ];
+        insta::assert_snapshot!(wrong.join("\n"));
+    }
+
+    /// As somebody types it whose keyboard is set to Chinese, and pastes it.
+    fn disguised(text: &str, full_width: &[bool], spaces: &str) -> String {
+        let wide = |(c, wide): (char, &bool)| match c {
+            '!'..='~' if *wide => char::from_u32(u32::from(c) + 0xfee0).unwrap(),
+            c => c,
+        };
+        let letters = text.chars().zip(full_width.iter().cycle());
+        format!(
+            "{spaces}{}{spaces}\r",
+            letters.map(wide).collect::<String>()
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn every_list_of_ports_is_read_however_it_is_typed(
+            list in strategies::port_list(),
+            full_width in prop::collection::vec(any::<bool>(), 1..20),
+            spaces in "[ \u{3000}\t]{0,3}",
+        ) {
+            let text = disguised(&list.to_string(), &full_width, &spaces);
+            prop_assert_eq!(ports(&text), Ok(list.clone()), "{:?}", text);
+            let text = text.replace(',', " \u{3000}");
+            prop_assert_eq!(ports(&text), Ok(list), "{:?}", text);
+        }
+
+        #[test]
+        fn every_size_is_read_however_it_is_typed(
+            gigabytes in 1_u32..100_000,
+            full_width in prop::collection::vec(any::<bool>(), 1..20),
+            spaces in "[ \u{3000}\t]{0,3}",
+        ) {
+            for (text, unit) in [("", 1_000_000_000_u64), ("GB", 1_000_000_000), ("GiB", 1 << 30), ("mb", 1_000_000)] {
+                let text = disguised(&format!("{gigabytes}{text}"), &full_width, &spaces);
+                let read = quota(&text).unwrap().unwrap();
+                prop_assert_eq!(read.bytes(), u64::from(gigabytes) * unit, "{:?}", text);
+            }
+        }
+
+        #[test]
+        fn tidying_twice_changes_nothing(text: String) {
+            let once = tidy(&text);
+            prop_assert_eq!(tidy(&once), once);
+        }
+
+        /// Fault 6 of the tools before: a numeric note changed which rule applied.
+        #[test]
+        fn a_note_is_only_text(text in "[0-9０-９,， \"'`$#租户-]{0,50}") {
+            let note = note(&text).unwrap();
+            prop_assert_eq!(note.as_str(), text.trim());
+        }
+
+        #[test]
+        fn nothing_that_is_typed_is_too_strange(text: String) {
+            let _ = (ports(&text), quota(&text), limit(&text), reset(&text), size(&text));
+            let _ = (minutes(&text), factor(&text), last_day(&text), note(&text), yes_or_no(&text, true));
+        }
+    }
+}

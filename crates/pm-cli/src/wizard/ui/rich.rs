@@ -1,0 +1,363 @@
+//! Questions on a terminal whose cursor moves: the part that a key changes is painted anew.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+
+use unicode_width::UnicodeWidthStr;
+
+use super::choice::{Choice, Step};
+use super::keys::Key;
+use super::line::Line;
+use super::look::{Look, Paint, fit, wrap};
+use super::several::{self, Several};
+use super::terminal::{Guard, Keys};
+use super::{Answer, Entry, Question, Stop, size};
+use crate::language::tr;
+
+/// A terminal whose cursor moves.
+#[derive(Debug)]
+pub(super) struct Rich {
+    keys: Keys,
+    look: Look,
+    painted: Painted,
+    /// Last: it goes after everything else was written.
+    _guard: Guard,
+}
+
+/// What was painted and can be painted over.
+#[derive(Debug, Default)]
+struct Painted {
+    /// How many columns each line takes.
+    widths: Vec<usize>,
+    /// The line of the cursor.
+    row: usize,
+}
+
+const CLEAR: &str = "\x1b[H\x1b[2J";
+
+impl Rich {
+    pub(super) fn new(look: Look, guard: Guard) -> Self {
+        Self {
+            keys: Keys::default(),
+            look,
+            painted: Painted::default(),
+            _guard: guard,
+        }
+    }
+
+    pub(super) fn clear(&mut self) -> Answer<()> {
+        write(CLEAR)
+    }
+
+    /// Asks until `read` takes what is typed.
+    pub(super) fn ask<T>(
+        &mut self,
+        question: &Question,
+        read: impl Fn(&str) -> Result<T, String>,
+        show: impl Fn(&T) -> String,
+    ) -> Answer<T> {
+        let mut line = Line::default();
+        let mut wrong = None;
+        loop {
+            let above = self.head(&question.title, question.hint.as_deref(), wrong.as_deref());
+            self.paint_with_line(above, &line)?;
+            match self.key(&question.title)? {
+                Key::EndOfInput if !line.is_empty() => {}
+                Key::EndOfInput => return Err(self.stopped(&question.title, Stop::Menu)),
+                Key::Enter => match read(&line.text()) {
+                    Ok(value) => {
+                        self.answered(&question.title, &show(&value))?;
+                        return Ok(value);
+                    }
+                    Err(why) => {
+                        wrong = Some(why);
+                        line.clear();
+                    }
+                },
+                key => {
+                    line.press(&key);
+                }
+            }
+        }
+    }
+
+    /// Asks for one entry; `None`: Enter alone.
+    pub(super) fn choose(
+        &mut self,
+        title: &str,
+        hint: &str,
+        entries: &[Entry],
+        enter: Option<&str>,
+        columns: usize,
+    ) -> Answer<Option<usize>> {
+        let mut choice = Choice::new(entries.iter().map(|entry| entry.number).collect(), columns);
+        let mut wrong = None;
+        loop {
+            let (above, below) = self.around(title, Some(hint), wrong.as_deref());
+            let lines = grid(entries, columns, choice.at(), self.look);
+            let at = choice.at().map_or(0, |at| at / columns.max(1));
+            let mut painted = above;
+            let room = self.room(painted.len() + below.len() + 1);
+            painted.extend(window(lines, at, room, self.look));
+            painted.extend(below);
+            let prompt = format!("{} {}", self.look.sign("❯", ">"), choice.typed());
+            let cursor = prompt.width();
+            painted.push(prompt);
+            self.paint(&painted, cursor)?;
+            match self.key(title)? {
+                Key::EndOfInput => return Err(self.stopped(title, Stop::Menu)),
+                key => match choice.press(&key) {
+                    Step::On => {}
+                    Step::Empty => {
+                        match enter {
+                            Some(enter) => self.answered(title, enter)?,
+                            None => self.erase()?,
+                        }
+                        return Ok(None);
+                    }
+                    Step::Picked(index) => {
+                        let entry = &entries[index];
+                        self.answered(title, &entry.text)?;
+                        return Ok(Some(index));
+                    }
+                    Step::Unknown(typed) => wrong = Some(super::no_entry(&typed)),
+                },
+            }
+        }
+    }
+
+    /// Asks for any number of `items`, or what is typed instead.
+    pub(super) fn several<T>(
+        &mut self,
+        title: &str,
+        hint: &str,
+        items: &[String],
+        mut several: Several,
+        read: impl Fn(&BTreeSet<usize>, &str) -> Result<T, String>,
+        show: impl Fn(&T) -> String,
+    ) -> Answer<T> {
+        let mut wrong: Option<String> = None;
+        loop {
+            let (mut painted, below) = self.around(title, Some(hint), wrong.as_deref());
+            let lines = items.iter().enumerate().map(|(index, item)| {
+                let pointer = if index == several.at() { "❯" } else { " " };
+                let tick = if several.is_ticked(index) {
+                    "[x]"
+                } else {
+                    "[ ]"
+                };
+                let paint = if several.is_ticked(index) {
+                    Paint::Good
+                } else {
+                    Paint::Plain
+                };
+                let tick = self.look.paint(tick, paint);
+                if several.is_single() {
+                    let paint = if index == several.at() {
+                        Paint::Accent
+                    } else {
+                        Paint::Plain
+                    };
+                    return self.look.paint(&format!("{pointer} {item}"), paint);
+                }
+                format!("{pointer} {tick} {item}")
+            });
+            let room = self.room(painted.len() + below.len() + 1);
+            painted.extend(window(lines.collect(), several.at(), room, self.look));
+            painted.extend(below);
+            self.paint_with_line(painted, several.line())?;
+            match self.key(title)? {
+                Key::EndOfInput => return Err(self.stopped(title, Stop::Menu)),
+                key => {
+                    if let several::Step::Done(ticked, typed) = several.press(&key) {
+                        match read(&ticked, &typed) {
+                            Ok(value) => {
+                                self.answered(title, &show(&value))?;
+                                return Ok(value);
+                            }
+                            Err(why) => {
+                                wrong = Some(why);
+                                several.resume(ticked);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for any key.
+    pub(super) fn pause(&mut self, text: &str) -> Answer<()> {
+        let text = self.look.paint(text, Paint::Dim);
+        self.paint(std::slice::from_ref(&text), text.width())?;
+        self.keys.next()?;
+        self.erase()
+    }
+
+    fn key(&mut self, title: &str) -> Answer<Key> {
+        match self.keys.next()? {
+            Key::Interrupt => Err(self.stopped(title, Stop::Menu)),
+            Key::Escape => Err(self.stopped(title, Stop::Back)),
+            key => Ok(key),
+        }
+    }
+
+    /// Leaves a question without an answer.
+    fn stopped(&mut self, title: &str, stop: Stop) -> Stop {
+        let mark = self.look.sign("✘", "x");
+        let text = self.look.paint(&format!("{mark} {title}"), Paint::Dim);
+        match self.finish(&[text]) {
+            Ok(()) => stop,
+            Err(gone) => gone,
+        }
+    }
+
+    fn answered(&mut self, title: &str, answer: &str) -> Answer<()> {
+        let mark = self.look.paint(self.look.sign("✔", "*"), Paint::Good);
+        let answer = self.look.paint(answer, Paint::Accent);
+        let title = title.trim_end_matches(['?', '？', ':', '：']);
+        self.finish(&[tr!("{mark} {title}: {answer}", "{mark} {title}：{answer}")])
+    }
+
+    fn head(&self, title: &str, hint: Option<&str>, wrong: Option<&str>) -> Vec<String> {
+        let (mut above, below) = self.around(title, hint, wrong);
+        above.extend(below);
+        above
+    }
+
+    /// Returns the lines above what is chosen from, and those below it.
+    fn around(
+        &self,
+        title: &str,
+        hint: Option<&str>,
+        wrong: Option<&str>,
+    ) -> (Vec<String>, Vec<String>) {
+        let width = size().1.saturating_sub(3);
+        let painted = |text: &str, paint| {
+            let lines = wrap(text, width).into_iter();
+            lines
+                .map(move |line| self.look.paint(&line, paint))
+                .collect::<Vec<_>>()
+        };
+        let mut above = painted(title, Paint::Bold);
+        above.extend(
+            hint.map(|hint| painted(hint, Paint::Dim))
+                .unwrap_or_default(),
+        );
+        let below = wrong
+            .map(|wrong| painted(wrong, Paint::Bad))
+            .unwrap_or_default();
+        (above, below)
+    }
+
+    /// Returns how many lines are left beside `taken`.
+    fn room(&self, taken: usize) -> usize {
+        size().0.saturating_sub(taken).max(3)
+    }
+
+    fn paint_with_line(&mut self, mut above: Vec<String>, line: &Line) -> Answer<()> {
+        let mark = self.look.sign("❯", ">");
+        let (text, cursor) = line.window(size().1.saturating_sub(4));
+        above.push(format!("{} {text}", self.look.paint(mark, Paint::Accent)));
+        self.paint(&above, mark.width() + 1 + cursor)
+    }
+
+    /// Paints `lines` over those of before; the cursor is in the last one.
+    fn paint(&mut self, lines: &[String], cursor: usize) -> Answer<()> {
+        let width = size().1.saturating_sub(1).max(1);
+        let mut text = self.erasure();
+        let mut widths = Vec::new();
+        for (index, line) in lines.iter().enumerate() {
+            let line = console::truncate_str(line, width, self.look.sign("…", "~"));
+            widths.push(console::measure_text_width(&line));
+            if index > 0 {
+                text.push_str("\r\n");
+            }
+            text.push_str(&line);
+        }
+        text.push('\r');
+        if cursor > 0 {
+            text.push_str(&format!("\x1b[{}C", cursor.min(width)));
+        }
+        self.painted = Painted {
+            row: widths.len().saturating_sub(1),
+            widths,
+        };
+        write(&text)
+    }
+
+    fn erase(&mut self) -> Answer<()> {
+        let text = self.erasure();
+        self.painted = Painted::default();
+        write(&text)
+    }
+
+    /// Paints `lines` a last time, to stay.
+    fn finish(&mut self, lines: &[String]) -> Answer<()> {
+        let mut text = self.erasure();
+        self.painted = Painted::default();
+        for line in lines {
+            text.push_str(line);
+            text.push_str("\r\n");
+        }
+        write(&text)
+    }
+
+    /// Returns what takes the cursor to the first line of what was painted, and clears from there.
+    fn erasure(&self) -> String {
+        // A terminal that has become narrower shows a line as several.
+        let width = size().1.max(1);
+        let above = self.painted.widths.iter().take(self.painted.row);
+        let rows: usize = above.map(|of| of.div_ceil(width).max(1)).sum();
+        match rows {
+            0 => "\r\x1b[J".to_owned(),
+            rows => format!("\r\x1b[{rows}A\x1b[J"),
+        }
+    }
+}
+
+/// Returns entries as lines, `columns` of them in each.
+fn grid(entries: &[Entry], columns: usize, at: Option<usize>, look: Look) -> Vec<String> {
+    let columns = columns.max(1);
+    let shown = super::lines(entries, look);
+    let widest = shown.iter().map(|entry| entry.width()).max().unwrap_or(0);
+    let cell = |(index, entry): (usize, &String)| {
+        let is_last = (index + 1) % columns == 0;
+        let text = if columns > 1 && !is_last {
+            fit(entry, widest, look)
+        } else {
+            entry.clone()
+        };
+        if at == Some(index) {
+            look.paint(&format!("{} {text}", look.sign("❯", ">")), Paint::Accent)
+        } else {
+            format!("  {text}")
+        }
+    };
+    let cells: Vec<String> = shown.iter().enumerate().map(cell).collect();
+    cells.chunks(columns).map(|line| line.join(" ")).collect()
+}
+
+/// Returns at most `room` lines, among them the one at `at`.
+fn window(lines: Vec<String>, at: usize, room: usize, look: Look) -> Vec<String> {
+    if lines.len() <= room {
+        return lines;
+    }
+    let shown = room.saturating_sub(1).max(1);
+    let begin = at.saturating_sub(shown / 2).min(lines.len() - shown);
+    let (first, last, all) = (begin + 1, begin + shown, lines.len());
+    let mut window: Vec<String> = lines.into_iter().skip(begin).take(shown).collect();
+    let more = tr!(
+        "  ({first}-{last} of {all}, arrows for more)",
+        "  （第 {first}-{last} 项，共 {all} 项，方向键翻看）"
+    );
+    window.push(look.paint(&more, Paint::Dim));
+    window
+}
+
+fn write(text: &str) -> Answer<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()?;
+    Ok(())
+}

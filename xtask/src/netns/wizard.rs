@@ -1,0 +1,561 @@
+//! The wizard, as somebody uses it: real keys in a real terminal, and what pm's configuration is then.
+
+mod entries;
+
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use pm_core::config::Config;
+
+use super::tests;
+use crate::lab::{Family, Lab, wait_until};
+use crate::terminal::{END, INTERRUPT, Terminal};
+use crate::traffic::{Udp, Way};
+use crate::truth::Place;
+
+use entries::{every_entry_works_in_chinese, every_entry_works_in_english};
+
+tests!["wizard":
+    every_entry_works_in_chinese,
+    every_entry_works_in_english,
+    without_a_terminal_the_table_is_printed,
+    the_language_is_asked_only_where_nobody_has_said_it,
+    whoever_leaves_a_question_has_changed_nothing,
+    the_terminal_is_as_before_whichever_way_it_ends,
+    a_terminal_that_goes_leaves_nothing_half_done,
+    a_terminal_that_changes_its_size_is_painted_anew,
+    what_can_do_no_more_than_lines_gets_lines,
+    what_somebody_else_changed_meanwhile_is_told_and_kept,
+    a_second_wizard_is_told_of_the_first,
+    ssh_is_cut_off_only_by_who_insists,
+    fault_2_an_open_menu_stops_no_tick,
+    fault_6_a_note_or_a_group_of_any_kind_changes_nothing_else,
+];
+
+/// Enter.
+const ENTER: &str = "\r";
+
+/// Returns what is configured.
+fn config(lab: &Lab) -> Result<Config> {
+    let text = fs::read_to_string(lab.config_dir().join("config.json"))?;
+    Ok(Config::parse(&text)?)
+}
+
+/// Returns a service as it is configured, as JSON.
+fn service(lab: &Lab, port: &str) -> Result<String> {
+    let config = config(lab)?;
+    let service = config.services.get(&port.parse()?);
+    Ok(serde_json::to_string(
+        service.with_context(|| format!("there is no {port}"))?,
+    )?)
+}
+
+/// Returns the process that has the menu open.
+fn process_of_wizard(lab: &Lab) -> Result<u32> {
+    let text = fs::read_to_string(lab.run_dir().join("edit.lock"))?;
+    let number = text
+        .split("(process ")
+        .nth(1)
+        .and_then(|rest| rest.split(')').next());
+    Ok(number
+        .with_context(|| format!("no process in {text:?}"))?
+        .parse()?)
+}
+
+/// Whether a process has ended, waited for or not.
+fn is_gone(process: u32) -> bool {
+    match fs::read_to_string(format!("/proc/{process}/stat")) {
+        Ok(stat) => stat
+            .rsplit(')')
+            .next()
+            .is_some_and(|rest| rest.trim_start().starts_with('Z')),
+        Err(_) => true,
+    }
+}
+
+fn without_a_terminal_the_table_is_printed(lab: &mut Lab) -> Result<()> {
+    lab.ok(&["add", "20000", "--note", "alice"])?;
+    let printed = lab.ok(&[])?;
+    ensure!(printed == lab.ok(&["list"])?, "{printed}");
+    Ok(())
+}
+
+fn the_language_is_asked_only_where_nobody_has_said_it(lab: &mut Lab) -> Result<()> {
+    let open = |environment: &[(&str, &str)]| {
+        let mut command = lab.pm_command(&[]);
+        command
+            .env("TERM", "xterm")
+            .envs(environment.iter().copied());
+        Terminal::open(command)
+    };
+    for (language, first) in [(None, "Language / 语言"), (Some("zh"), "要监控哪些端口")] {
+        let mut wizard = open(language.map(|language| ("PM_LANG", language)).as_slice())?;
+        wizard.answer(first, INTERRUPT)?;
+        wizard.keys(INTERRUPT)?;
+        wizard.keys(INTERRUPT)?;
+        ensure!(wizard.ends()? == 0, "it failed");
+        let is_asked = wizard.text().contains("Language / 语言");
+        ensure!(is_asked == language.is_none(), "{}", wizard.text());
+    }
+    lab.ok(&["config", "set", "language", "zh"])?;
+    let mut wizard = open(&[])?;
+    wizard.answer("要监控哪些端口", "80\r")?;
+    for _ in 0..5 {
+        wizard.keys(ENTER)?;
+    }
+    wizard.see("pm add 80")?;
+    wizard.keys(INTERRUPT)?;
+    wizard.answer("请选择", "0\r")?;
+    ensure!(wizard.ends()? == 0, "it failed");
+    ensure!(lab.list()?.is_empty(), "something was added");
+    Ok(())
+}
+
+fn whoever_leaves_a_question_has_changed_nothing(lab: &mut Lab) -> Result<()> {
+    lab.ok(&["add", "20000,20001", "--quota", "5GB"])?;
+    let before = fs::read(lab.config_dir().join("config.json"))?;
+    let mut wizard = Terminal::pm(lab, &["--lang", "en"])?;
+    for way_out in [INTERRUPT, END] {
+        for (entry, questions) in [
+            (
+                "1",
+                &[
+                    ("Which ports?", "8080\r"),
+                    ("Quota of a period", "5\r"),
+                    ("What counts", ENTER),
+                ][..],
+            ),
+            (
+                "2",
+                &[
+                    ("Configure which?", "20000\r"),
+                    ("What to change", "1\r"),
+                    ("Quota of a period", "7"),
+                ],
+            ),
+            ("3", &[("Stop monitoring which?", "all\r"), ("Do it?", "y")]),
+            ("8", &[("Begin a new period", " \r"), ("Do it?", "y")]),
+            (
+                "9",
+                &[
+                    ("Block or unblock?", "1\r"),
+                    ("Block which?", "1\r"),
+                    ("Do it?", "y"),
+                ],
+            ),
+            (
+                "10",
+                &[
+                    ("Groups:", "1\r"),
+                    ("Name of the group", "vip\r"),
+                    ("Quota of a period", "1\r"),
+                ],
+            ),
+            ("14", &[("Language", "2")]),
+        ] {
+            for count in 0..=questions.len() {
+                wizard.answer("What next?", &format!("{entry}\r"))?;
+                for (question, keys) in &questions[..count] {
+                    wizard.answer(question, keys)?;
+                }
+                // Whatever is typed and not confirmed yet is left, too; a Ctrl-D needs an empty line.
+                if way_out == END {
+                    wizard.keys("\x15")?;
+                }
+                wizard.keys(way_out)?;
+                wizard
+                    .see("Back in the menu.")
+                    .with_context(|| format!("{entry}, {count}, {way_out:?}"))?;
+                let now = fs::read(lab.config_dir().join("config.json"))?;
+                ensure!(now == before, "{entry}, {count}, {way_out:?}");
+            }
+        }
+    }
+    wizard.answer("What next?", "0\r")?;
+    ensure!(wizard.ends()? == 0, "it failed");
+    Ok(())
+}
+
+/// Runs the wizard in a shell that shows what it leaves of the terminal.
+fn in_shell(lab: &Lab, environment: &[(&str, &str)]) -> Result<Terminal> {
+    let pm = lab.pm_path().display().to_string();
+    let script =
+        format!("stty sane; stty -a; {pm} --lang en; echo \"code $?\"; stty -a; echo over");
+    let mut command = lab.pm_command_under(&["sh", "-c", &script], &[]);
+    command
+        .env("TERM", "xterm-256color")
+        .envs(environment.iter().copied());
+    Terminal::open(command)
+}
+
+fn the_terminal_is_as_before_whichever_way_it_ends(lab: &mut Lab) -> Result<()> {
+    lab.ok(&["add", "20000"])?;
+    for environment in [&[][..], &[("TERM", "dumb")]] {
+        for (keys, code) in [
+            ("0\r", "code 0"),
+            (INTERRUPT, "code 0"),
+            (END, "code 0"),
+            ("kill -TERM", "code 143"),
+            ("kill -HUP", "code 129"),
+            ("kill -INT", "code 130"),
+        ] {
+            let mut shell = in_shell(lab, environment)?;
+            shell.see("What next?")?;
+            match keys.strip_prefix("kill ") {
+                Some(signal) => {
+                    let process = process_of_wizard(lab)?.to_string();
+                    let killed = Command::new("kill").args([signal, &process]).status()?;
+                    ensure!(killed.success(), "kill {signal} {process}");
+                }
+                None => shell.keys(keys)?,
+            }
+            shell
+                .see(code)
+                .with_context(|| format!("{keys:?} in {environment:?}"))?;
+            shell.see("over")?;
+            let text = shell.text();
+            let modes: Vec<&str> = text.lines().filter(|line| line.contains("isig")).collect();
+            ensure!(
+                modes.len() == 2 && modes[0] == modes[1],
+                "after {keys:?}: {modes:#?}"
+            );
+            ensure!(modes[0].contains("isig icanon"), "{modes:?}");
+            let control: Vec<&str> = text
+                .lines()
+                .filter(|line| line.contains("eol = "))
+                .collect();
+            ensure!(
+                control.len() == 2 && control[0] == control[1],
+                "after {keys:?}: {control:#?}"
+            );
+            let raw = String::from_utf8_lossy(shell.raw()).into_owned();
+            let last = |code: &str| raw.rfind(code);
+            ensure!(
+                last("\x1b[?2004h") <= last("\x1b[?2004l"),
+                "pastes stay bracketed after {keys:?}"
+            );
+            ensure!(!raw.contains("\x1b[?25l"), "the cursor was hidden");
+        }
+    }
+    Ok(())
+}
+
+fn a_terminal_that_goes_leaves_nothing_half_done(lab: &mut Lab) -> Result<()> {
+    lab.ok(&["add", "20000"])?;
+    let before = fs::read(lab.config_dir().join("config.json"))?;
+    for term in ["xterm", "dumb"] {
+        for is_in_question in [false, true] {
+            // The terminal that goes is the inner one, with the process that holds its other end.
+            let pm = format!("{} --lang en", lab.pm_path().display());
+            let script = format!("exec script -qec '{pm}' /dev/null");
+            let mut command = lab.pm_command_under(&["sh", "-c", &script], &[]);
+            command.env("TERM", term);
+            let mut outer = Terminal::open(command)?;
+            outer.see("What next?")?;
+            if is_in_question {
+                outer.keys("3\r")?;
+                outer.answer("Stop monitoring which?", "all\r")?;
+                outer.see("Do it?")?;
+                outer.keys("y")?;
+            }
+            let wizard = process_of_wizard(lab)?;
+            drop(outer);
+            wait_until("the wizard ends with its terminal", || Ok(is_gone(wizard)))?;
+            let now = fs::read(lab.config_dir().join("config.json"))?;
+            ensure!(now == before, "{term}, in a question: {is_in_question}");
+            lab.ok(&["monitor"])?;
+            lab.service("20000")?;
+        }
+    }
+    Ok(())
+}
+
+fn a_terminal_that_changes_its_size_is_painted_anew(lab: &mut Lab) -> Result<()> {
+    lab.ok(&["add", "20000", "--quota", "5GB", "--note", "alice"])?;
+    let mut wizard = Terminal::pm(lab, &["--lang", "zh"])?;
+    for (columns, rows) in [(80, 24), (40, 20), (120, 40), (30, 9), (80, 24)] {
+        wizard.see("请选择")?;
+        wizard.resize(columns, rows)?;
+        wizard.keys("2\r")?;
+        wizard.answer("修改哪一个", "1")?;
+        wizard.resize(40, 12)?;
+        wizard.keys("\r")?;
+        wizard.see("的哪一项")?;
+        wizard.keys("\x1b[B\x1b[B")?;
+        wizard.resize(columns, rows)?;
+        wizard.keys(INTERRUPT)?;
+        wizard.see("已返回菜单")?;
+    }
+    wizard.answer("请选择", "0\r")?;
+    ensure!(wizard.ends()? == 0, "it failed");
+    Ok(())
+}
+
+fn what_can_do_no_more_than_lines_gets_lines(lab: &mut Lab) -> Result<()> {
+    for (index, (key, value)) in [("NO_COLOR", "1"), ("TERM", "dumb"), ("LC_ALL", "C")]
+        .into_iter()
+        .enumerate()
+    {
+        let port = 20000 + index;
+        let mut command = lab.pm_command(&["--lang", "en"]);
+        command.env("TERM", "xterm-256color").env(key, value);
+        let mut wizard = Terminal::open(command)?;
+        if index > 0 {
+            wizard.answer("What next?", "1\r\n")?;
+        }
+        wizard.answer("Which ports?", &format!("{port}x\n{port}\n"))?;
+        wizard.see("is not a port")?;
+        for _ in 0..5 {
+            wizard.keys("\n")?;
+        }
+        wizard.answer("Do it?", "y\n")?;
+        wizard.see("Done.")?;
+        wizard.answer("What next?", "3\n")?;
+        wizard.answer("Stop monitoring which?", INTERRUPT)?;
+        wizard.answer("What next?", "0\n")?;
+        ensure!(wizard.ends()? == 0, "it failed");
+        let raw = wizard.raw();
+        ensure!(
+            !raw.contains(&0x1b),
+            "{key} and an escape: {}",
+            wizard.text()
+        );
+        ensure!(
+            raw.is_ascii(),
+            "{key} and more than ASCII: {}",
+            wizard.text()
+        );
+        lab.service(&port.to_string())?;
+    }
+    Ok(())
+}
+
+fn what_somebody_else_changed_meanwhile_is_told_and_kept(lab: &mut Lab) -> Result<()> {
+    lab.ok(&["add", "20000", "--quota", "5GB"])?;
+    let mut wizard = Terminal::pm(lab, &["--lang", "en"])?;
+    for (still, quota) in [("n", "6GB"), ("y", "9GB")] {
+        wizard.answer("What next?", "2\r")?;
+        wizard.answer("Configure which?", "20000\r")?;
+        wizard.answer("What to change", "1\r")?;
+        wizard.see("Quota of a period")?;
+        lab.ok(&["set", "20000", "--quota", "6GB"])?;
+        lab.ok(&[
+            "set",
+            "20000",
+            "--note",
+            &format!("{still} by somebody else"),
+        ])?;
+        wizard.keys("9\r")?;
+        wizard.see("Somebody else changed the configuration meanwhile")?;
+        wizard.see("6 GB")?;
+        wizard.see("pm set 20000 --quota 9GB")?;
+        wizard.answer("Still do it?", &format!("{still}\r"))?;
+        wizard.answer("What to change", "0\r")?;
+        wizard.answer("back to the menu", ENTER)?;
+        let now = service(lab, "20000")?;
+        ensure!(now.contains(&format!("\"{quota}\"")), "{now}");
+        ensure!(now.contains("by somebody else"), "{now}");
+    }
+    Ok(())
+}
+
+fn a_second_wizard_is_told_of_the_first(lab: &mut Lab) -> Result<()> {
+    lab.ok(&["add", "20000"])?;
+    let mut first = Terminal::pm(lab, &["--lang", "en"])?;
+    first.see("What next?")?;
+    let process = process_of_wizard(lab)?;
+    let mut second = Terminal::pm(lab, &["--lang", "en"])?;
+    second.see("somebody else has this menu open")?;
+    second.see(&process.to_string())?;
+    second.answer("back to the menu", ENTER)?;
+    second.answer("What next?", "0\r")?;
+    second.ends()?;
+    first.answer("", "0\r")?;
+    first.ends()?;
+    let mut third = Terminal::pm(lab, &["--lang", "en"])?;
+    third.answer("What next?", "0\r")?;
+    third.ends()?;
+    ensure!(!third.text().contains("somebody else"), "{}", third.text());
+    Ok(())
+}
+
+fn ssh_is_cut_off_only_by_who_insists(lab: &mut Lab) -> Result<()> {
+    lab.ok(&["add", "20000"])?;
+    let mut command = lab.pm_command(&["--lang", "en"]);
+    command
+        .env("TERM", "xterm")
+        .env("SSH_CONNECTION", "10.77.0.2 50000 10.77.0.1 2222");
+    let mut wizard = Terminal::open(command)?;
+    wizard.answer("What next?", "1\r")?;
+    wizard.answer("Which ports?", "2222\r")?;
+    wizard.answer("Monitor it all the same?", ENTER)?;
+    wizard.answer("Which ports?", "2222\r")?;
+    wizard.answer("Monitor it all the same?", "y\r")?;
+    wizard.answer("Quota of a period", "5\r")?;
+    for question in [
+        "What counts",
+        "a new period",
+        "it sends",
+        "it receives",
+        "Note",
+        "More settings",
+    ] {
+        wizard.answer(question, ENTER)?;
+    }
+    wizard.see("it could lock you out")?;
+    wizard.answer("To go on, type the SSH port", "y\r")?;
+    wizard.answer("that is not 2222", "2222\r")?;
+    wizard.see("pm add 2222 --quota 5GB --force")?;
+    wizard.answer("Do it?", ENTER)?;
+    wizard.answer("back to the menu", ENTER)?;
+    wizard.answer("What next?", "9\r")?;
+    wizard.answer("Block or unblock?", "1\r")?;
+    wizard.answer("Block which?", "2222\r")?;
+    wizard.answer("To go on, type the SSH port", ENTER)?;
+    wizard.answer("back to the menu", ENTER)?;
+    wizard.answer("What next?", "0\r")?;
+    wizard.ends()?;
+    let now = lab.service("2222")?;
+    ensure!(
+        now.quota_bytes == Some(5_000_000_000) && now.state == "ok",
+        "{now:?}"
+    );
+    Ok(())
+}
+
+/// Fault 2 of the tools before: an open menu stopped accounting, blocking and resets.
+fn fault_2_an_open_menu_stops_no_tick(lab: &mut Lab) -> Result<()> {
+    let [west, east] = super::calendar_days::clocks();
+    lab.ok(&["config", "set", "time_zone", &west.zone])?;
+    lab.watch(&["20000"])?;
+    lab.watch_cut(&["20001"])?;
+    lab.ok(&["add", "20000"])?;
+    lab.ok(&["add", "20001", "--quota", "1MB"])?;
+    lab.ok(&[
+        "add",
+        "20002",
+        "--quota",
+        "5GB",
+        "--reset",
+        &format!("once {}", east.today),
+    ])?;
+    let mut wizard = Terminal::pm(lab, &["--lang", "en"])?;
+    wizard.answer("What next?", "2\r")?;
+    wizard.answer("Configure which?", "20000\r")?;
+    wizard.answer("What to change", "8\r")?;
+    wizard.see("Note")?;
+    wizard.keys("half a no")?;
+    // Ticks account, to the byte.
+    let udp = Udp::open(lab, Family::V4, 20000)?;
+    for _ in 0..3 {
+        udp.send(Way::In, 50, 500)?;
+        udp.send(Way::Out, 50, 500)?;
+        lab.ok(&["monitor"])?;
+        lab.exact(&["20000"])?;
+    }
+    // They block.
+    let udp = Udp::open(lab, Family::V4, 20001)?;
+    udp.push(Way::In, 3000, 1000)?;
+    lab.ok(&["monitor"])?;
+    let spent = lab.service("20001")?;
+    ensure!(spent.blocked_by.as_deref() == Some("quota"), "{spent:?}");
+    ensure!(
+        lab.truth(Place::Passed, "20001")?.sum() <= 1_000_000,
+        "too much passed"
+    );
+    // They reset.
+    Udp::open(lab, Family::V4, 20002)?.send(Way::In, 5, 500)?;
+    lab.ok(&["monitor"])?;
+    ensure!(
+        lab.service("20002")?.billed_bytes > 0,
+        "nothing was counted"
+    );
+    lab.ok(&["config", "set", "time_zone", &east.zone])?;
+    lab.ok(&["monitor"])?;
+    let reset = lab.service("20002")?;
+    ensure!(reset.billed_bytes == 0, "{reset:?}");
+    // Other commands change what they like, and the wizard goes on from there.
+    wizard.keys("te\r")?;
+    wizard.see("Somebody else changed the configuration meanwhile")?;
+    wizard.answer("Still do it?", "y\r")?;
+    wizard.answer("What to change", "0\r")?;
+    wizard.answer("back to the menu", ENTER)?;
+    wizard.answer("What next?", "0\r")?;
+    wizard.ends()?;
+    let noted = lab.service("20000")?;
+    ensure!(noted.note == "half a note", "{noted:?}");
+    lab.exact(&["20000"])
+}
+
+/// Fault 6 of the tools before: an empty or numeric note, or an empty group, changed which rule applied.
+fn fault_6_a_note_or_a_group_of_any_kind_changes_nothing_else(lab: &mut Lab) -> Result<()> {
+    lab.ok(&["group", "add", "7", "--quota", "1TB"])?;
+    lab.ok(&["group", "add", "empty"])?;
+    lab.ok(&[
+        "add", "20000", "--quota", "5GB", "--mode", "out", "--limit", "50M", "--note", "x",
+    ])?;
+    lab.ok(&["add", "20001", "--group", "7", "--note", "20000"])?;
+    let without_note = |text: &str| -> Result<serde_json::Value> {
+        let mut value: serde_json::Value = serde_json::from_str(text)?;
+        if let Some(fields) = value.as_object_mut() {
+            fields.remove("note");
+        }
+        Ok(value)
+    };
+    let before = without_note(&service(lab, "20000")?)?;
+    let other = service(lab, "20001")?;
+    let rules = lab.table()?;
+    let mut wizard = Terminal::pm(lab, &["--lang", "en"])?;
+    for (typed, note) in [
+        ("0", "0"),
+        ("-", ""),
+        ("20001", "20001"),
+        ("１２", "１２"),
+        ("-5 100GB none", "-5 100GB none"),
+        ("a'b\"$(c)`d`\\ |,", "a'b\"$(c)`d`\\ |,"),
+        ("租户 🐙", "租户 🐙"),
+    ] {
+        wizard.answer("What next?", "2\r")?;
+        wizard.answer("Configure which?", "1\r")?;
+        wizard.answer("What to change", "8\r")?;
+        wizard.answer("Note", &format!("{typed}\r"))?;
+        wizard.answer("What to change", "0\r")?;
+        wizard.answer("back to the menu", ENTER)?;
+        let now = lab.service("20000")?;
+        ensure!(now.note == note, "{typed:?}: {now:?}");
+        let now = without_note(&service(lab, "20000")?)?;
+        ensure!(now == before, "{typed:?}: {now} was {before}");
+        ensure!(
+            service(lab, "20001")? == other,
+            "{typed:?}: the other one changed"
+        );
+        ensure!(lab.table()? == rules, "{typed:?}: the rules changed");
+    }
+    // An empty group, and one whose name is a number, are chosen by their place or name, and only that.
+    wizard.answer("What next?", "10\r")?;
+    wizard.answer("Groups:", "2\r")?;
+    wizard.answer("Change which group?", "empty\r")?;
+    wizard.answer("What to change", "1\r")?;
+    wizard.answer("Quota of a period", "3\r")?;
+    wizard.answer("What to change", "0\r")?;
+    wizard.answer("back to the menu", ENTER)?;
+    wizard.answer("What next?", "0\r")?;
+    wizard.ends()?;
+    let config = config(lab)?;
+    let quotas: Vec<String> = config
+        .groups
+        .values()
+        .map(|group| {
+            group
+                .quota
+                .map_or(String::new(), |quota| quota.size().to_string())
+        })
+        .collect();
+    ensure!(quotas == ["1TB", "3GB"], "{quotas:?}");
+    ensure!(service(lab, "20001")? == other, "the other one changed");
+    if !wizard.text().contains("pm group set empty --quota 3GB") {
+        bail!("the command was not shown: {}", wizard.text());
+    }
+    Ok(())
+}
