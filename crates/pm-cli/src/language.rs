@@ -38,6 +38,25 @@ pub(crate) fn speak(language: Language) {
     CURRENT.set(language);
 }
 
+/// Returns what `text` returns in `language`; the language that was spoken before is spoken after it.
+pub(crate) fn within<T>(language: Language, text: impl FnOnce() -> T) -> T {
+    struct Back(Language);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            speak(self.0);
+        }
+    }
+    let _back = Back(current());
+    speak(language);
+    text()
+}
+
+/// Returns what `text` returns in Chinese.
+#[cfg(test)]
+pub(crate) fn in_chinese<T>(text: impl FnOnce() -> T) -> T {
+    within(Language::Chinese, text)
+}
+
 /// Returns the language to speak: what `--lang` asks for, else what is configured, else what `PM_LANG` or the
 /// locale of messages says (POSIX.1, XBD 8.2), else English.
 ///
@@ -133,10 +152,9 @@ mod tests {
     fn a_text_is_there_in_both_languages() {
         let count = 3;
         let text = || tr!("{count} ports", "{count} 个端口");
-        let texts = Language::ALL.map(|language| {
-            speak(language);
-            text()
-        });
+        let before = current();
+        let texts = Language::ALL.map(|language| within(language, text));
         assert_eq!(texts, ["3 ports", "3 个端口"]);
+        assert_eq!(current(), before);
     }
 }

@@ -16,6 +16,8 @@ use std::io::{self, Write};
 
 use anyhow::Context;
 
+use crate::language::tr;
+
 /// Writes a line to stdout, or returns from the function with the error. `println!` would panic
 /// where the reader has left (`pm list | head -1`).
 macro_rules! say {
@@ -30,7 +32,8 @@ macro_rules! tell {
 pub(crate) use {say, tell};
 
 pub(crate) fn to_stdout(text: Arguments<'_>) -> anyhow::Result<()> {
-    writeln!(io::stdout().lock(), "{text}").context("cannot write to stdout")
+    writeln!(io::stdout().lock(), "{text}")
+        .with_context(|| tr!("cannot write to stdout", "无法写到标准输出"))
 }
 
 pub(crate) fn to_stderr(text: Arguments<'_>) {

@@ -7,6 +7,7 @@ use pm_core::request::Request;
 use pm_engine::{EngineError, Options};
 
 use crate::cli::{ChangeOptions, Places};
+use crate::language::tr;
 use crate::output::errors;
 use crate::output::words;
 use crate::output::{say, tell};
@@ -35,7 +36,13 @@ pub(crate) fn run(places: &Places, request: &Request, options: ChangeOptions) ->
         tell!("{}", words::not_in_force());
     }
     if options.dry_run {
-        say!("Nothing was changed. `{request}` would do this:");
+        say!(
+            "{}",
+            tr!(
+                "Nothing was changed. `{request}` would do this:",
+                "没有做任何改动。`{request}` 会这样改："
+            )
+        );
     }
     for line in words::changes(request, &executed) {
         say!("{line}");

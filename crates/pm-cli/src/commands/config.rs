@@ -9,6 +9,7 @@ use pm_store::config_file;
 use pm_store::state_db::StateDb;
 
 use crate::cli::{Config as Command, Places};
+use crate::language::tr;
 use crate::output::say;
 use crate::output::{json, words};
 
@@ -49,17 +50,32 @@ pub(crate) fn run(places: &Places, command: Command) -> Result<ExitCode> {
             let services = match file {
                 None => current(places)?.services.len(),
                 Some(path) => {
-                    let text = std::fs::read_to_string(&path)
-                        .with_context(|| format!("cannot read {}", path.display()))?;
-                    let config = Config::parse(&text)
-                        .with_context(|| format!("{} cannot be used", path.display()))?;
+                    let text = std::fs::read_to_string(&path).with_context(|| {
+                        tr!(
+                            en: "cannot read {}", path.display();
+                            zh: "无法读取 {}", path.display()
+                        )
+                    })?;
+                    let config = Config::parse(&text).with_context(|| {
+                        tr!(
+                            en: "{} cannot be used", path.display();
+                            zh: "{} 不能使用", path.display()
+                        )
+                    })?;
                     config.services.len()
                 }
             };
             if reading.json {
                 say!("{}", json::checked_config(services)?);
             } else {
-                say!("The configuration is good: {}.", words::services(services));
+                let services = words::services(services);
+                say!(
+                    "{}",
+                    tr!(
+                        "The configuration is good: {services}.",
+                        "配置没有问题：{services}。"
+                    )
+                );
             }
         }
     }
@@ -112,8 +128,9 @@ fn value(config: &Config, key: &str) -> Result<String> {
 }
 
 fn unknown(key: &str) -> anyhow::Error {
-    anyhow!(
-        "there is no setting `{key}`: there are {}",
-        KEYS.map(|key| format!("`{key}`")).join(", ")
-    )
+    let keys = KEYS.map(|key| format!("`{key}`"));
+    anyhow!(tr!(
+        en: "there is no setting `{key}`: there are {}", keys.join(", ");
+        zh: "没有 `{key}` 这项设置：有的是 {}", keys.join("、")
+    ))
 }

@@ -12,12 +12,11 @@ use crate::output::{diagnosis, json};
 /// Checks everything; fails when a check does.
 pub(crate) fn run(places: &Places, reading: Reading) -> Result<ExitCode> {
     let findings = super::engine(places)?.doctor();
-    let diagnoses: Vec<_> = findings.iter().map(diagnosis::of).collect();
     if reading.json {
-        say!("{}", json::checks(&diagnoses)?);
+        say!("{}", json::checks(&findings)?);
     } else {
-        for diagnosis in &diagnoses {
-            say!("{}", diagnosis.to_string().trim_end());
+        for finding in &findings {
+            say!("{}", diagnosis::of(finding).to_string().trim_end());
         }
     }
     let failed = findings

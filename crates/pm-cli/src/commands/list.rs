@@ -75,10 +75,7 @@ pub(crate) fn caveats(view: &View) {
         errors::warn_stale_config(error);
     }
     if view.state.torn_down {
-        tell!(
-            "warning: pm is out of the kernel: nothing is counted or cut off\n\
-             hint: put it back with `pm restore`"
-        );
+        tell!("{}", words::torn_down());
     }
     if !view.lost.is_empty() {
         tell!("{}", words::lost(&view.lost));

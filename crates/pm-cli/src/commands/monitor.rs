@@ -8,6 +8,7 @@ use pm_engine::{EngineError, Moved, Ticked};
 use pm_store::StoreError;
 
 use crate::cli::Places;
+use crate::language::tr;
 use crate::output::{errors, words};
 use crate::output::{say, tell};
 
@@ -28,7 +29,11 @@ pub(crate) fn tick(places: &Places) -> Result<ExitCode> {
 pub(crate) fn restore(places: &Places, anew: bool) -> Result<ExitCode> {
     let moved = super::engine(places)?.restore(anew)?;
     let code = report_move(&moved);
-    say!("In the kernel: {}.", words::services(moved.services));
+    let services = words::services(moved.services);
+    say!(
+        "{}",
+        tr!("In the kernel: {services}.", "已装入内核：{services}。")
+    );
     Ok(code)
 }
 

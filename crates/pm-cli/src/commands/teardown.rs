@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::cli::Places;
 use crate::commands::monitor::report_move;
+use crate::language::tr;
 use crate::output::say;
 use crate::output::words;
 
@@ -14,18 +15,27 @@ pub(crate) fn run(places: &Places, dry_run: bool) -> Result<ExitCode> {
     let mut engine = super::engine(places)?;
     if dry_run {
         let services = engine.view()?.reports.len();
+        let services = words::services(services);
         say!(
-            "Nothing was changed. `pm teardown` would read the counters of {} a last time and \
-             delete table inet port_monitor.",
-            words::services(services)
+            "{}",
+            tr!(
+                "Nothing was changed. `pm teardown` would read the counters of {services} a last \
+                 time and delete table inet port_monitor.",
+                "没有做任何改动。`pm teardown` 会最后读一次 {services}的计数器，然后删除表 inet \
+                 port_monitor。"
+            )
         );
         return Ok(ExitCode::SUCCESS);
     }
     let moved = engine.teardown()?;
     let code = report_move(&moved);
     say!(
-        "pm is out of the kernel: nothing is counted or cut off any more. All data is kept; \
-         `pm restore` puts everything back."
+        "{}",
+        tr!(
+            "pm is out of the kernel: nothing is counted or cut off any more. All data is kept; \
+             `pm restore` puts everything back.",
+            "pm 已移出内核：不再计数，也不再切断。数据全部保留；运行 `pm restore` 重新装入。"
+        )
     );
     Ok(code)
 }

@@ -7,7 +7,9 @@ use std::error::Error;
 use pm_engine::EngineError;
 use pm_store::StoreError;
 
+use crate::language::tr;
 use crate::output::tell;
+use crate::output::words::caution;
 
 /// Whether it is only that nobody reads stdout any more.
 pub(crate) fn is_reader_gone(error: &anyhow::Error) -> bool {
@@ -27,30 +29,39 @@ pub(crate) fn warn_stale_config(error: &StoreError) {
 
 /// Returns a warning of what traffic control refused, while the rest was done.
 pub(crate) fn problem(error: &EngineError) -> String {
-    let remedy = hints::engine(error).map_or(String::new(), |hint| hint + "; ");
-    format!(
-        "warning: limits are not all in force: {}\n\
-         hint: {remedy}counting and quotas go on, and the next tick tries again",
-        with_causes(error)
+    let causes = with_causes(error);
+    let remedy = hints::engine(error).map_or(String::new(), |hint| hint + &tr!("; ", "；"));
+    caution(
+        &tr!(
+            "limits are not all in force: {causes}",
+            "限速没有全部生效：{causes}"
+        ),
+        &tr!(
+            "{remedy}counting and quotas go on, and the next tick tries again",
+            "{remedy}计数和配额照常，下一次 tick 会再试"
+        ),
     )
 }
 
 /// Returns a warning of what could not be tidied up.
 pub(crate) fn leftover(error: &EngineError) -> String {
-    let mut text = format!("warning: {}", with_causes(error));
-    text.push_str(
-        "\nhint: what was asked for is in force; another program's rule may hold on to what is no longer \
-         used, see `nft list ruleset`; the next tick tries again",
-    );
-    text
+    caution(
+        &with_causes(error),
+        &tr!(
+            "what was asked for is in force; another program's rule may hold on to what is no \
+             longer used, see `nft list ruleset`; the next tick tries again",
+            "要求的改动已经生效；不再使用的东西可能还被别的程序的规则引用，见 `nft list ruleset`；\
+             下一次 tick 会再试"
+        ),
+    )
 }
 
 /// Returns an error, and what to do where that is known.
 pub(crate) fn text(error: &anyhow::Error) -> String {
-    let mut text = format!("error: {}", with_causes(error.as_ref()));
+    let causes = with_causes(error.as_ref());
+    let mut text = tr!("error: {causes}", "错误：{causes}");
     if let Some(hint) = hints::of(error) {
-        text.push_str("\nhint: ");
-        text.push_str(&hint);
+        text.push_str(&tr!("\nhint: {hint}", "\n提示：{hint}"));
     }
     text
 }
@@ -72,9 +83,12 @@ fn with_causes(error: &(dyn Error + 'static)) -> String {
 }
 
 fn stale_config(error: &StoreError) -> String {
-    format!(
-        "warning: {error}\n\
-         hint: until then pm goes on with the last good configuration"
+    caution(
+        &error.to_string(),
+        &tr!(
+            "until then pm goes on with the last good configuration",
+            "在此之前，pm 沿用上一份可用的配置"
+        ),
     )
 }
 

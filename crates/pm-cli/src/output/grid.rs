@@ -2,6 +2,7 @@
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Row, Table, Width};
+use unicode_width::UnicodeWidthStr;
 
 /// What stands between two columns.
 const GAP: u16 = 2;
@@ -15,10 +16,16 @@ const SHORT_NAME: u16 = 16;
 /// What is left of it after that: the longest range is never cut short.
 const SHORTEST_NAME: u16 = 13;
 
+/// Returns a text that is at least so many columns of a terminal wide.
+pub(super) fn padded(text: &str, width: usize) -> String {
+    let missing = width.saturating_sub(text.width());
+    format!("{text}{}", " ".repeat(missing))
+}
+
 /// One column.
 #[derive(Debug)]
 pub(super) struct Column {
-    header: &'static str,
+    header: String,
     cells: Vec<String>,
     kind: Kind,
     /// When it is left out of a table that is too wide: the lowest number first; `None`: never.
@@ -39,26 +46,26 @@ enum Kind {
 
 impl Column {
     /// Returns a column of words, to the left.
-    pub(super) fn words(header: &'static str, cells: impl Iterator<Item = String>) -> Self {
+    pub(super) fn words(header: String, cells: impl Iterator<Item = String>) -> Self {
         Self::new(header, cells, Kind::Word)
     }
 
     /// Returns a column of numbers, to the right.
-    pub(super) fn numbers(header: &'static str, cells: impl Iterator<Item = String>) -> Self {
+    pub(super) fn numbers(header: String, cells: impl Iterator<Item = String>) -> Self {
         Self::new(header, cells, Kind::Number)
     }
 
     /// Returns a column of names, of which long ones may be cut short.
-    pub(super) fn names(header: &'static str, cells: impl Iterator<Item = String>) -> Self {
+    pub(super) fn names(header: String, cells: impl Iterator<Item = String>) -> Self {
         Self::new(header, cells, Kind::Name)
     }
 
     /// Returns a column of text, which is cut short to what the others leave.
-    pub(super) fn prose(header: &'static str, cells: impl Iterator<Item = String>) -> Self {
+    pub(super) fn prose(header: String, cells: impl Iterator<Item = String>) -> Self {
         Self::new(header, cells, Kind::Prose)
     }
 
-    fn new(header: &'static str, cells: impl Iterator<Item = String>, kind: Kind) -> Self {
+    fn new(header: String, cells: impl Iterator<Item = String>, kind: Kind) -> Self {
         Self {
             header,
             cells: cells.collect(),
@@ -102,7 +109,7 @@ fn filled(columns: &[Column], width: Option<u16>) -> Table {
         .load_style(NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_truncation_indicator("…")
-        .set_header(one_high(columns.iter().map(|column| column.header).into()));
+        .set_header(one_high(columns.iter().map(|column| &column.header).into()));
     if let Some(width) = width {
         table.set_width(width);
     }

@@ -5,9 +5,12 @@ mod service;
 #[cfg(test)]
 mod tests;
 
+use pm_core::language::Language;
+use pm_engine::doctor::Finding;
 use serde::Serialize;
 
-use crate::output::diagnosis::Diagnosis;
+use crate::language;
+use crate::output::diagnosis::{self, Diagnosis};
 
 pub(crate) use history::{days, periods};
 pub(crate) use service::{groups, services};
@@ -16,16 +19,19 @@ pub(crate) use service::{groups, services};
 const VERSION: u32 = 1;
 
 #[derive(Serialize)]
-struct Checks<'a> {
+struct Checks {
     version: u32,
-    checks: &'a [Diagnosis],
+    checks: Vec<Diagnosis>,
 }
 
-/// Returns the document of `pm doctor --json`.
-pub(crate) fn checks(diagnoses: &[Diagnosis]) -> serde_json::Result<String> {
+/// Returns the document of `pm doctor --json`, in English whatever is spoken: programs read it.
+pub(crate) fn checks(findings: &[Finding]) -> serde_json::Result<String> {
+    let checks = language::within(Language::English, || {
+        findings.iter().map(diagnosis::of).collect()
+    });
     serde_json::to_string(&Checks {
         version: VERSION,
-        checks: diagnoses,
+        checks,
     })
 }
 

@@ -8,127 +8,160 @@ use pm_core::config::{Limit, QuotaSize};
 use pm_core::report::{BlockedBy, GroupReport, Report};
 use pm_core::units::approximate;
 
+use crate::language::tr;
+use crate::output::grid::padded;
 use crate::output::table::{family, one_line};
 use crate::output::words::{counts, minutes, slowed_down, when};
+
+/// How wide the names of values are.
+const NAME: usize = 12;
 
 /// Returns the page of one service; `group` is the one that it is in.
 pub(crate) fn service(report: &Report, group: Option<&GroupReport>) -> String {
     let mut page = String::new();
-    let mut line = |name: &str, value: String| {
+    let mut line = |name: String, value: String| {
         // Writing to a String cannot fail.
-        let _ = writeln!(page, "{name:<12} {value}");
+        let _ = writeln!(page, "{} {value}", padded(&name, NAME));
     };
     let own_or_shared = report.quota.or(group.and_then(|group| group.quota));
     let size = |bytes: u64| exact(bytes, own_or_shared);
-    line("Port", report.ports.to_string());
+    line(tr!("Port", "端口"), report.ports.to_string());
     if !report.note.is_empty() {
-        line("Note", one_line(&report.note));
+        line(tr!("Note", "备注"), one_line(&report.note));
     }
-    line("State", state(report, group));
+    line(tr!("State", "状态"), state(report, group));
     if let Some(group) = group {
-        line("Group", group.name.to_string());
+        line(tr!("Group", "组"), group.name.to_string());
         line(
-            "Quota",
-            format!("{}, {}", quota(group.quota), services(group)),
+            tr!("Quota", "总配额"),
+            tr!(
+                en: "{}, {}", quota(group.quota), services(group);
+                zh: "{}，{}", quota(group.quota), services(group)
+            ),
         );
-        line("Used by all", size(group.billed));
+        line(tr!("Used by all", "组内已用"), size(group.billed));
     } else {
-        line("Quota", quota(report.quota));
+        line(tr!("Quota", "总配额"), quota(report.quota));
     }
-    line("Counts", counts(report.tariff));
-    line("Used", size(report.billed));
-    line("In", size(report.usage.incoming));
-    line("Out", size(report.usage.outgoing));
+    line(tr!("Counts", "计费方式"), counts(report.tariff));
+    line(tr!("Used", "已用流量"), size(report.billed));
+    line(tr!("In", "入站"), size(report.usage.incoming));
+    line(tr!("Out", "出站"), size(report.usage.outgoing));
     if report.adjust != 0 {
-        line("Correction", format!("{:+} bytes", report.adjust));
+        line(
+            tr!("Correction", "更正"),
+            tr!(
+                en: "{:+} bytes", report.adjust;
+                zh: "{:+} 字节", report.adjust
+            ),
+        );
     }
-    line("Next reset", next_reset(report));
-    line("Limit out", limit(report.limit));
-    line("Limit in", limit(report.limit_in));
+    line(tr!("Next reset", "下次重置"), next_reset(report));
+    line(tr!("Limit out", "出站限速"), limit(report.limit));
+    line(tr!("Limit in", "入站限速"), limit(report.limit_in));
     line(
-        "DynQoS",
-        report.dynqos.map_or("none".to_owned(), slowed_down),
+        tr!("DynQoS", "动态限速"),
+        report
+            .dynqos
+            .map_or_else(|| tr!("none", "未开启"), slowed_down),
     );
-    let expires = report
-        .expires
-        .map_or("never".to_owned(), |last_day| format!("after {last_day}"));
-    line("Expires", expires);
+    let expires = match report.expires {
+        Some(last_day) => tr!("after {last_day}", "{last_day} 之后"),
+        None => tr!("never", "永不"),
+    };
+    line(tr!("Expires", "到期"), expires);
     line(
-        "Routed",
+        tr!("Routed", "路由流量"),
         if report.routed {
-            "counted, too"
+            tr!("counted, too", "也计入")
         } else {
-            "not counted"
-        }
-        .to_owned(),
+            tr!("not counted", "不计")
+        },
     );
     page
 }
 
 fn services(group: &GroupReport) -> String {
     match group.members.len() {
-        1 => "for this service alone".to_owned(),
-        count => format!("shared by {count} services"),
+        1 => tr!("for this service alone", "只有这一个服务在用"),
+        count => tr!("shared by {count} services", "{count} 个服务共用"),
     }
 }
 
 fn quota(quota: Option<QuotaSize>) -> String {
-    quota.map_or("none".to_owned(), |quota| {
-        format!("{} ({} bytes)", quota.size(), quota.bytes())
-    })
+    match quota {
+        Some(quota) => in_bytes(&quota.size().to_string(), quota.bytes()),
+        None => tr!("none", "无限制"),
+    }
 }
 
 fn limit(limit: Option<Limit>) -> String {
-    limit.map_or("none".to_owned(), |limit| limit.to_string())
+    limit.map_or_else(|| tr!("none", "无限制"), |limit| limit.to_string())
 }
 
 fn next_reset(report: &Report) -> String {
-    let date = report
-        .next_reset
-        .map_or("never".to_owned(), |date| date.to_string());
+    let date = match report.next_reset {
+        Some(date) => date.to_string(),
+        None => tr!("never", "从不"),
+    };
     match report.reset {
         ResetPolicy::Never => date,
-        policy => format!("{date} ({})", when(policy)),
+        policy => tr!(
+            en: "{date} ({})", when(policy);
+            zh: "{date}（{}）", when(policy)
+        ),
     }
 }
 
 fn exact(bytes: u64, quota: Option<QuotaSize>) -> String {
-    format!("{} ({bytes} bytes)", approximate(bytes, family(quota)))
+    in_bytes(&approximate(bytes, family(quota)), bytes)
+}
+
+fn in_bytes(size: &str, bytes: u64) -> String {
+    tr!("{size} ({bytes} bytes)", "{size}（{bytes} 字节）")
 }
 
 fn state(report: &Report, group: Option<&GroupReport>) -> String {
     match (report.blocked_by, report.expires, report.punished) {
-        (Some(BlockedBy::Operator), ..) => "blocked by you".to_owned(),
-        (Some(BlockedBy::Expiry), Some(last_day), _) => {
-            format!("blocked: its last day was {last_day}")
+        (Some(BlockedBy::Operator), ..) => tr!("blocked by you", "已阻断（由你）"),
+        (Some(BlockedBy::Expiry), Some(last_day), _) => tr!(
+            "blocked: its last day was {last_day}",
+            "已阻断：最后一天是 {last_day}"
+        ),
+        (Some(BlockedBy::Expiry), None, _) => {
+            tr!("blocked: its last day has passed", "已阻断：最后一天已过")
         }
-        (Some(BlockedBy::Expiry), None, _) => "blocked: its last day has passed".to_owned(),
         (Some(BlockedBy::Quota), ..) => match group {
-            Some(group) => format!("blocked: quota of group {} spent", group.name),
-            None => "blocked: quota spent".to_owned(),
+            Some(group) => tr!(
+                en: "blocked: quota of group {} spent", group.name;
+                zh: "已阻断：组 {} 的配额已用完", group.name
+            ),
+            None => tr!("blocked: quota spent", "已阻断：配额已用完"),
         },
         (None, _, Some(left)) => punished(report, left),
-        (None, _, None) => "ok".to_owned(),
+        (None, _, None) => tr!("ok", "正常"),
     }
 }
 
 fn punished(report: &Report, left: Duration) -> String {
     // Rounded up, so that the last minute is one.
-    let left = left.as_secs().div_ceil(60);
-    let left = format!("for {} more", minutes(left));
-    match report.dynqos {
-        Some(rule) => format!("slowed down to {} {left}", rule.punish),
-        None => format!("slowed down {left}"),
+    let left = minutes(left.as_secs().div_ceil(60));
+    match report.dynqos.map(|rule| rule.punish) {
+        Some(punish) => tr!(
+            "slowed down to {punish} for {left} more",
+            "惩罚中：限速到 {punish}，还剩 {left}"
+        ),
+        None => tr!("slowed down for {left} more", "惩罚中：还剩 {left}"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::language::in_chinese;
     use crate::output::samples;
 
-    #[test]
-    fn a_page_says_all_there_is_of_a_service() {
+    fn pages() -> String {
         let groups = samples::groups();
         let group = |report: &Report| {
             groups
@@ -139,6 +172,16 @@ mod tests {
             .iter()
             .map(|report| service(report, group(report)))
             .collect();
-        insta::assert_snapshot!(pages.join("\n"));
+        pages.join("\n")
+    }
+
+    #[test]
+    fn a_page_says_all_there_is_of_a_service() {
+        insta::assert_snapshot!(pages());
+    }
+
+    #[test]
+    fn a_page_says_all_there_is_of_a_service_zh() {
+        insta::assert_snapshot!(in_chinese(pages));
     }
 }

@@ -2,42 +2,47 @@
 
 use std::collections::BTreeMap;
 
-use pm_core::config::{GroupName, Limit, Note, QuotaSize, Tariff};
+use pm_core::config::{GroupName, Limit, Mode, Note, QuotaSize, Tariff};
 use pm_core::port::PortRange;
 use pm_core::report::{BlockedBy, GroupReport, Report};
 use pm_core::units::{SizeFamily, approximate};
 use time::Date;
 
+use crate::language::tr;
 use crate::output::grid::{Column, render};
+use crate::output::words;
 
 /// Returns the table of all services, those of a group below it.
 ///
 /// `width` is in columns; `None`: the terminal's, or as wide as it takes where there is none.
 pub(crate) fn services(reports: &[Report], groups: &[GroupReport], width: Option<u16>) -> String {
     if reports.is_empty() && groups.is_empty() {
-        return "No port is monitored yet. Begin with `pm add PORT --quota 100GB`.".to_owned();
+        return tr!(
+            "No port is monitored yet. Begin with `pm add PORT --quota 100GB`.",
+            "还没有监控任何端口。先运行 `pm add 端口 --quota 100GB`。"
+        );
     }
     let lines = lines(reports, groups);
     let cells = |cell| cells(&lines, cell);
     let has_tariffs = lines.iter().any(|line| line.tariff() != Tariff::default());
     let mut columns = vec![
-        Column::names("PORT", cells(Line::name)),
-        Column::numbers("USED", cells(Line::used)),
-        Column::numbers("QUOTA", cells(Line::quota)),
+        Column::names(tr!("PORT", "端口"), cells(Line::name)),
+        Column::numbers(tr!("USED", "已用流量"), cells(Line::used)),
+        Column::numbers(tr!("QUOTA", "总配额"), cells(Line::quota)),
     ];
     if has_tariffs {
-        columns.push(Column::words("MODE", cells(Line::mode)).rank(1));
+        columns.push(Column::words(tr!("MODE", "模式"), cells(Line::mode)).rank(1));
     }
-    columns.push(Column::numbers("IN", cells(Line::incoming)).rank(0));
-    columns.push(Column::numbers("OUT", cells(Line::outgoing)).rank(0));
+    columns.push(Column::numbers(tr!("IN", "入站"), cells(Line::incoming)).rank(0));
+    columns.push(Column::numbers(tr!("OUT", "出站"), cells(Line::outgoing)).rank(0));
     if reports.iter().any(|report| report.limit_in.is_some()) {
-        columns.push(Column::words("LIMIT O/I", cells(Line::limits)).rank(3));
+        columns.push(Column::words(tr!("LIMIT O/I", "限速 出/入"), cells(Line::limits)).rank(3));
     } else if reports.iter().any(|report| report.limit.is_some()) {
-        columns.push(Column::words("LIMIT", cells(Line::limit)).rank(3));
+        columns.push(Column::words(tr!("LIMIT", "出站限速"), cells(Line::limit)).rank(3));
     }
-    columns.push(Column::words("RESET", cells(Line::reset)).rank(2));
-    columns.push(Column::words("STATE", cells(Line::state)));
-    columns.push(Column::prose("NOTE", cells(Line::note)).rank(4));
+    columns.push(Column::words(tr!("RESET", "重置"), cells(Line::reset)).rank(2));
+    columns.push(Column::words(tr!("STATE", "状态"), cells(Line::state)));
+    columns.push(Column::prose(tr!("NOTE", "备注"), cells(Line::note)).rank(4));
     render(columns, width)
 }
 
@@ -46,26 +51,36 @@ pub(crate) fn services(reports: &[Report], groups: &[GroupReport], width: Option
 /// `width` is as for [`services`].
 pub(crate) fn groups(groups: &[GroupReport], width: Option<u16>) -> String {
     if groups.is_empty() {
-        return "There is no group yet. Make one with `pm group add NAME --quota 100GB`, and put \
-                services into it with `pm set PORT --group NAME`."
-            .to_owned();
+        return tr!(
+            "There is no group yet. Make one with `pm group add NAME --quota 100GB`, and put \
+             services into it with `pm set PORT --group NAME`.",
+            "还没有组。用 `pm group add 名称 --quota 100GB` 建一个，再用 `pm set 端口 --group 名称` \
+             把服务放进去。"
+        );
     }
     let lines: Vec<_> = groups.iter().map(Line::Group).collect();
     let cells = |cell| cells(&lines, cell);
     let mut columns = vec![
-        Column::names("GROUP", groups.iter().map(|group| group.name.to_string())),
-        Column::numbers("USED", cells(Line::used)),
-        Column::numbers("QUOTA", cells(Line::quota)),
+        Column::names(
+            tr!("GROUP", "组"),
+            groups.iter().map(|group| group.name.to_string()),
+        ),
+        Column::numbers(tr!("USED", "已用流量"), cells(Line::used)),
+        Column::numbers(tr!("QUOTA", "总配额"), cells(Line::quota)),
     ];
     if lines.iter().any(|line| line.tariff() != Tariff::default()) {
-        columns.push(Column::words("MODE", cells(Line::mode)).rank(1));
+        columns.push(Column::words(tr!("MODE", "模式"), cells(Line::mode)).rank(1));
     }
     columns.extend([
-        Column::numbers("IN", cells(Line::incoming)).rank(0),
-        Column::numbers("OUT", cells(Line::outgoing)).rank(0),
-        Column::words("RESET", cells(Line::reset)).rank(2),
-        Column::words("STATE", cells(Line::state)),
-        Column::prose("SERVICES", groups.iter().map(|group| join(&group.members))).rank(3),
+        Column::numbers(tr!("IN", "入站"), cells(Line::incoming)).rank(0),
+        Column::numbers(tr!("OUT", "出站"), cells(Line::outgoing)).rank(0),
+        Column::words(tr!("RESET", "重置"), cells(Line::reset)).rank(2),
+        Column::words(tr!("STATE", "状态"), cells(Line::state)),
+        Column::prose(
+            tr!("SERVICES", "服务"),
+            groups.iter().map(|group| join(&group.members)),
+        )
+        .rank(3),
     ]);
     render(columns, width)
 }
@@ -107,7 +122,7 @@ impl Line<'_> {
         match self {
             Self::Service(report, None) => report.ports.to_string(),
             Self::Service(report, Some(_)) => format!("  {}", report.ports),
-            Self::Group(group) => format!("group {}", group.name),
+            Self::Group(group) => words::group(&group.name),
         }
     }
 
@@ -120,7 +135,7 @@ impl Line<'_> {
 
     fn quota(&self) -> String {
         match self {
-            Self::Service(_, Some(group)) if group.quota.is_some() => "shared".to_owned(),
+            Self::Service(_, Some(group)) if group.quota.is_some() => tr!("shared", "共用"),
             Self::Service(report, _) => quota(report.quota),
             Self::Group(group) => quota(group.quota),
         }
@@ -128,8 +143,13 @@ impl Line<'_> {
 
     fn mode(&self) -> String {
         let Tariff { mode, factor } = self.tariff();
+        let mode = match mode {
+            Mode::Both => tr!("both", "双向"),
+            Mode::Out => tr!("out", "仅出站"),
+            Mode::Max => tr!("max", "取大"),
+        };
         if factor.is_one() {
-            mode.to_string()
+            mode
         } else {
             format!("{mode} x{factor}")
         }
@@ -182,24 +202,25 @@ impl Line<'_> {
     }
 
     fn state(&self) -> String {
-        let state = match self {
+        let ok = || tr!("ok", "正常");
+        let spent = || tr!("spent", "已用完");
+        match self {
             Self::Service(report, _) => match report.blocked_by {
-                Some(BlockedBy::Operator) => "blocked",
-                Some(BlockedBy::Expiry) => "expired",
-                Some(BlockedBy::Quota) => "spent",
-                None if report.punished.is_some() => "slowed",
-                None => "ok",
+                Some(BlockedBy::Operator) => tr!("blocked", "已阻断"),
+                Some(BlockedBy::Expiry) => tr!("expired", "已到期"),
+                Some(BlockedBy::Quota) => spent(),
+                None if report.punished.is_some() => tr!("slowed", "惩罚中"),
+                None => ok(),
             },
-            Self::Group(group) if group.is_spent => "spent",
-            Self::Group(_) => "ok",
-        };
-        state.to_owned()
+            Self::Group(group) if group.is_spent => spent(),
+            Self::Group(_) => ok(),
+        }
     }
 
     fn note(&self) -> String {
         match self {
             Self::Service(report, _) => one_line(&report.note),
-            Self::Group(group) if group.members.is_empty() => "(no services)".to_owned(),
+            Self::Group(group) if group.members.is_empty() => tr!("(no services)", "（没有服务）"),
             Self::Group(_) => String::new(),
         }
     }

@@ -11,71 +11,105 @@ use pm_core::holder::Holder;
 use pm_core::port::PortRange;
 use pm_core::request::{ContractSettings, Request};
 
+use crate::language::tr;
+
 pub(crate) use changes::changes;
 pub(crate) use events::{event, is_news, lost};
-pub(crate) use warnings::{not_in_force, reserve, warning};
+pub(crate) use warnings::{not_in_force, reserve, torn_down, warning};
+
+/// Returns a warning, and what to do about it.
+pub(crate) fn caution(what: &str, hint: &str) -> String {
+    tr!(
+        "warning: {what}\nhint: {hint}",
+        "警告：{what}\n提示：{hint}"
+    )
+}
+
+/// Returns a service or a group, as it is shown.
+pub(crate) fn holder(holder: &Holder) -> String {
+    match holder {
+        Holder::Service(ports) => ports.to_string(),
+        Holder::Group(name) => group(name),
+    }
+}
+
+/// Returns a group, as it is shown.
+pub(crate) fn group(name: &GroupName) -> String {
+    tr!("group {name}", "组 {name}")
+}
 
 /// Returns when a policy resets.
 pub(crate) fn when(policy: ResetPolicy) -> String {
     match policy {
-        ResetPolicy::Monthly(day) => format!("on day {day} of each month"),
-        ResetPolicy::EveryDays { every, from } => {
-            format!("every {}, counted from {from}", every.of("day"))
-        }
-        ResetPolicy::EveryMonths { every, day, from } => {
-            let every = every.of("month");
-            format!("every {every} on day {day}, counted from {from}")
-        }
+        ResetPolicy::Monthly(day) => tr!("on day {day} of each month", "每月 {day} 日"),
+        ResetPolicy::EveryDays { every, from } => tr!(
+            en: "every {}, counted from {from}", every.of("day");
+            zh: "从 {from} 起每 {} 天", every.get()
+        ),
+        ResetPolicy::EveryMonths { every, day, from } => tr!(
+            en: "every {} on day {day}, counted from {from}", every.of("month");
+            zh: "从 {from} 起每 {} 个月的 {day} 日", every.get()
+        ),
         ResetPolicy::Yearly(day) => {
-            let common = match (u8::from(day.month()), day.day()) {
-                (2, 29) => ", or 28 in common years",
-                _ => "",
+            let is_leap = (u8::from(day.month()), day.day()) == (2, 29);
+            let common = if is_leap {
+                tr!(", or 28 in common years", "（平年为 28 日）")
+            } else {
+                String::new()
             };
-            format!("each year on {} {}{common}", day.month(), day.day())
+            tr!(
+                en: "each year on {} {}{common}", day.month(), day.day();
+                zh: "每年 {} 月 {} 日{common}", u8::from(day.month()), day.day()
+            )
         }
-        ResetPolicy::Once(date) => format!("once, on {date}"),
-        ResetPolicy::Never => "never".to_owned(),
+        ResetPolicy::Once(date) => tr!("once, on {date}", "仅在 {date} 这一天"),
+        ResetPolicy::Never => tr!("never", "从不"),
     }
 }
 
 /// Returns what counts against a quota.
 pub(crate) fn counts(tariff: Tariff) -> String {
     let mode = match tariff.mode {
-        Mode::Both => "in+out",
-        Mode::Out => "out",
-        Mode::Max => "the larger of in and out",
+        Mode::Both => tr!("in+out", "双向"),
+        Mode::Out => tr!("out", "仅出站"),
+        Mode::Max => tr!("the larger of in and out", "出入站取大"),
     };
     if tariff.factor.is_one() {
-        mode.to_owned()
+        mode
     } else {
-        format!("{mode}, times {}", tariff.factor)
+        tr!(
+            en: "{mode}, times {}", tariff.factor;
+            zh: "{mode} × {}", tariff.factor
+        )
     }
 }
 
 /// Returns when a rule slows down, and how.
 pub(crate) fn slowed_down(rule: DynQos) -> String {
-    format!(
-        "slowed down to {} for {} after {} above {}",
-        rule.punish,
-        minutes(rule.punish_minutes.get().into()),
-        minutes(rule.trigger_minutes.get().into()),
-        rule.trigger
+    let DynQos {
+        trigger, punish, ..
+    } = rule;
+    let trigger_minutes = minutes(rule.trigger_minutes.get().into());
+    let punish_minutes = minutes(rule.punish_minutes.get().into());
+    tr!(
+        "slowed down to {punish} for {punish_minutes} after {trigger_minutes} above {trigger}",
+        "连续 {trigger_minutes}超过 {trigger} 时，限速到 {punish}，持续 {punish_minutes}"
     )
 }
 
 /// Returns a number of minutes.
 pub(crate) fn minutes(count: u64) -> String {
     match count {
-        1 => "1 minute".to_owned(),
-        count => format!("{count} minutes"),
+        1 => tr!("1 minute", "1 分钟"),
+        count => tr!("{count} minutes", "{count} 分钟"),
     }
 }
 
 /// Returns a number of services.
 pub(crate) fn services(count: usize) -> String {
     match count {
-        1 => "1 service".to_owned(),
-        count => format!("{count} services"),
+        1 => tr!("1 service", "1 个服务"),
+        count => tr!("{count} services", "{count} 个服务"),
     }
 }
 
@@ -85,17 +119,21 @@ pub(crate) fn ways_out(holder: &Holder) -> String {
         Holder::Service(ports) => (format!("pm set {ports}"), format!("pm reset {ports}")),
         Holder::Group(name) => (set_group(name), reset_group(name)),
     };
-    format!(
+    tr!(
         "raise the quota (`{set} --quota SIZE`), begin a new period (`{reset}`), or correct what \
-         was used (`{set} --used SIZE`)"
+         was used (`{set} --used SIZE`)",
+        "提高配额（`{set} --quota SIZE`）、开始新周期（`{reset}`），或更正已用流量\
+         （`{set} --used SIZE`）"
     )
 }
 
 /// Returns what opens a service whose last day has passed.
 pub(crate) fn another_last_day(ports: PortRange) -> String {
-    format!(
+    tr!(
         "name a last day to come (`pm set {ports} --expires YYYY-MM-DD`), or none \
-         (`pm set {ports} --expires never`)"
+         (`pm set {ports} --expires never`)",
+        "改成将来的日期（`pm set {ports} --expires YYYY-MM-DD`），或不设期限\
+         （`pm set {ports} --expires never`）"
     )
 }
 
@@ -134,9 +172,12 @@ pub(crate) fn reset_group(name: &GroupName) -> String {
 fn list(ports: &[PortRange]) -> String {
     const SHOWN: usize = 5;
     let shown: Vec<String> = ports.iter().take(SHOWN).map(PortRange::to_string).collect();
-    let shown = shown.join(", ");
+    let shown = shown.join(&tr!(", ", "、"));
     match ports.len().saturating_sub(SHOWN) {
         0 => shown,
-        more => format!("{shown} and {more} more"),
+        more => tr!(
+            en: "{shown} and {more} more";
+            zh: "{shown} 等 {} 个服务", ports.len()
+        ),
     }
 }

@@ -1,7 +1,9 @@
-//! What is said of a healthy host and of one where everything is wrong.
+//! What a self-check says of healthy hosts and of ill ones.
 
 use super::*;
+use crate::language::in_chinese;
 use crate::output::json;
+use pm_engine::doctor::{ShapingProblem, TableState};
 
 fn healthy() -> Vec<Finding> {
     vec![
@@ -123,12 +125,24 @@ fn a_healthy_host_is_a_line_a_check() {
 }
 
 #[test]
+fn a_healthy_host_is_a_line_a_check_zh() {
+    insta::assert_snapshot!(in_chinese(|| page(&healthy())));
+}
+
+#[test]
+fn what_is_wrong_comes_with_its_meaning_and_its_remedy_zh() {
+    insta::assert_snapshot!(in_chinese(|| page(&ill())));
+}
+
+#[test]
 fn what_is_wrong_comes_with_its_meaning_and_its_remedy() {
     insta::assert_snapshot!(page(&ill()));
 }
 
 #[test]
 fn programs_read_the_same() {
-    let diagnoses: Vec<_> = [&healthy()[0], &ill()[0]].map(of).into();
-    insta::assert_snapshot!(json::checks(&diagnoses).unwrap());
+    let findings = [healthy().swap_remove(0), ill().swap_remove(0)];
+    let document = || json::checks(&findings).unwrap();
+    insta::assert_snapshot!(document());
+    assert_eq!(in_chinese(document), document());
 }

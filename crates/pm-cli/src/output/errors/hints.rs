@@ -10,6 +10,7 @@ use pm_core::request::Refusal;
 use pm_engine::EngineError;
 use pm_store::StoreError;
 
+use crate::language::tr;
 use crate::output::table::join;
 use crate::output::words::{add_group, another_last_day, reset_group, set_group, ways_out};
 
@@ -37,12 +38,14 @@ pub(super) fn engine(error: &EngineError) -> Option<String> {
         EngineError::Shaping(error) => shaping(error),
         EngineError::Refused(refused) => Some(refusal(refused)),
         EngineError::RolledBack(error) => engine(error),
-        EngineError::OldKernel { .. } => {
-            Some("install a newer kernel; Debian 11, Ubuntu 22.04 and Alpine 3.13 have one".into())
-        }
-        EngineError::Unsettled { .. } => {
-            Some("look for it with `nft monitor`, stop it, then run `pm monitor`".into())
-        }
+        EngineError::OldKernel { .. } => Some(tr!(
+            "install a newer kernel; Debian 11, Ubuntu 22.04 and Alpine 3.13 have one",
+            "安装更新的内核；Debian 11、Ubuntu 22.04 和 Alpine 3.13 自带的就够新"
+        )),
+        EngineError::Unsettled { .. } => Some(tr!(
+            "look for it with `nft monitor`, stop it, then run `pm monitor`",
+            "用 `nft monitor` 找出它并停掉，再运行 `pm monitor`"
+        )),
         EngineError::Store(error) => store(error),
         EngineError::NoUplink | EngineError::Changed | EngineError::Random(_) => None,
     }
@@ -52,118 +55,168 @@ pub(super) fn engine(error: &EngineError) -> Option<String> {
 fn store(error: &StoreError) -> Option<String> {
     match error {
         StoreError::ConfigUnreadable { why, .. } if why.kind() == ErrorKind::PermissionDenied => {
-            Some("run it as root (with `sudo`)".into())
+            Some(tr!(
+                "run it as root (with `sudo`)",
+                "以 root 运行（加 `sudo`）"
+            ))
         }
         StoreError::ConfigInvalid { why, .. } | StoreError::ConfigRefused { why, .. } => {
             config(why)
         }
-        StoreError::ConfigOfPmSh { .. } => Some(
-            "move the file away to begin without it, or name another directory with --config-dir"
-                .into(),
-        ),
-        StoreError::Database { .. } => Some("`pm doctor` looks for what is wrong".into()),
+        StoreError::ConfigOfPmSh { .. } => Some(tr!(
+            "move the file away to begin without it, or name another directory with --config-dir",
+            "把这个文件移走再开始，或用 --config-dir 指定别的目录"
+        )),
+        StoreError::Database { .. } => Some(ask_doctor()),
         _ => None,
     }
 }
 
 fn config(error: &ConfigError) -> Option<String> {
     match error {
-        ConfigError::NoSuchGroup { group, .. } => Some(format!(
-            "add \"{group}\": {{}} to \"groups\", or take \"group\" out of the service"
+        ConfigError::NoSuchGroup { group, .. } => Some(tr!(
+            "add \"{group}\": {{}} to \"groups\", or take \"group\" out of the service",
+            "在 \"groups\" 里加上 \"{group}\": {{}}，或从服务里去掉 \"group\""
         )),
         _ => None,
     }
 }
 
+fn ask_doctor() -> String {
+    tr!(
+        "`pm doctor` looks for what is wrong",
+        "运行 `pm doctor` 查找问题"
+    )
+}
+
+fn ask_for_privilege() -> String {
+    tr!(
+        "pm needs root, or CAP_NET_ADMIN: run it with `sudo`",
+        "pm 需要 root 或 CAP_NET_ADMIN：加 `sudo` 运行"
+    )
+}
+
 fn backend(error: &BackendError) -> Option<String> {
-    match error {
-        BackendError::Permission(_) => {
-            Some("pm needs root, or CAP_NET_ADMIN: run it with `sudo`".into())
-        }
-        BackendError::Unsupported(_) => Some(
-            "load it with `modprobe nf_tables`; in a container, ask who runs the host for it"
-                .into(),
+    Some(match error {
+        BackendError::Permission(_) => ask_for_privilege(),
+        BackendError::Unsupported(_) => tr!(
+            "load it with `modprobe nf_tables`; in a container, ask who runs the host for it",
+            "用 `modprobe nf_tables` 载入；容器里请找宿主机的管理者"
         ),
-        BackendError::ForeignTable => Some(
+        BackendError::ForeignTable => tr!(
             "pm leaves it alone; uninstall pm.sh (its menu, entry 7), or delete the table with \
-             `nft delete table inet port_monitor` once its figures are noted"
-                .into(),
+             `nft delete table inet port_monitor` once its figures are noted",
+            "pm 不碰它；卸载 pm.sh（它的菜单第 7 项），或者记下数字后用 \
+             `nft delete table inet port_monitor` 删除这张表"
         ),
-        BackendError::Raced => Some("try again".into()),
-        BackendError::Kernel { .. } => Some("`pm doctor` looks for what is wrong".into()),
-    }
+        BackendError::Raced => tr!("try again", "再试一次"),
+        BackendError::Kernel { .. } => ask_doctor(),
+    })
 }
 
 fn shaping(error: &ShapingError) -> Option<String> {
-    match error {
-        ShapingError::Unsupported(_) => Some(
+    Some(match error {
+        ShapingError::Unsupported(_) => tr!(
             "load it with `modprobe sch_htb`; Alpine has it in the kernel `linux-lts`, not in \
-             `linux-virt`; in a container, ask who runs the host for it"
-                .into(),
+             `linux-virt`; in a container, ask who runs the host for it",
+            "用 `modprobe sch_htb` 载入；Alpine 的 `linux-lts` 内核有它，`linux-virt` 没有；\
+             容器里请找宿主机的管理者"
         ),
-        ShapingError::NoFwClassifier(_) => Some(
-            "load it with `modprobe cls_fw`, or do without it: `pm config set classifier priority`"
-                .into(),
+        ShapingError::NoFwClassifier(_) => tr!(
+            "load it with `modprobe cls_fw`, or do without it: `pm config set classifier priority`",
+            "用 `modprobe cls_fw` 载入，或者不用它：`pm config set classifier priority`"
         ),
-        ShapingError::Permission(_) => {
-            Some("pm needs root, or CAP_NET_ADMIN: run it with `sudo`".into())
-        }
-        ShapingError::ForeignQdisc { interface, .. } => Some(format!(
+        ShapingError::Permission(_) => ask_for_privilege(),
+        ShapingError::ForeignQdisc { interface, .. } => tr!(
             "pm could not put it back and leaves it alone; look at it with `tc qdisc show dev \
-             {interface}`, and once nobody needs it, `tc qdisc del dev {interface} root`"
-        )),
-        ShapingError::Kernel(_) => Some("`pm doctor` looks for what is wrong".into()),
-    }
+             {interface}`, and once nobody needs it, `tc qdisc del dev {interface} root`",
+            "pm 动了就无法还原，所以不碰它；用 `tc qdisc show dev {interface}` 查看，\
+             没人要用了就 `tc qdisc del dev {interface} root`"
+        ),
+        ShapingError::Kernel(_) => ask_doctor(),
+    })
 }
 
 fn refusal(refusal: &Refusal) -> String {
     match refusal {
-        Refusal::Overlap { wanted, existing } if wanted == existing => {
-            format!("change it with `pm set {existing}`, or say `--or-set`")
-        }
-        Refusal::Overlap { existing, .. } => {
-            format!("delete that one first (`pm del {existing}`), or choose other ports")
-        }
-        Refusal::Unknown(ports) => format!("see `pm list`; monitor it with `pm add {ports}`"),
-        Refusal::Partial { existing, .. } => format!("name the whole service: {existing}"),
-        Refusal::Ssh { .. } => "if that is what you want, say it again with `--force`".to_owned(),
+        Refusal::Overlap { wanted, existing } if wanted == existing => tr!(
+            "change it with `pm set {existing}`, or say `--or-set`",
+            "用 `pm set {existing}` 修改，或加上 `--or-set`"
+        ),
+        Refusal::Overlap { existing, .. } => tr!(
+            "delete that one first (`pm del {existing}`), or choose other ports",
+            "先删除那个服务（`pm del {existing}`），或换别的端口"
+        ),
+        Refusal::Unknown(ports) => tr!(
+            "see `pm list`; monitor it with `pm add {ports}`",
+            "看 `pm list`；要监控它，运行 `pm add {ports}`"
+        ),
+        Refusal::Partial { existing, .. } => tr!(
+            "name the whole service: {existing}",
+            "写出整个服务：{existing}"
+        ),
+        Refusal::Ssh { .. } => tr!(
+            "if that is what you want, say it again with `--force`",
+            "确实要这样，就加上 `--force` 再来一次"
+        ),
         Refusal::Spent { holder, .. } => ways_out(holder),
         Refusal::Expired(ports) => another_last_day(*ports),
-        Refusal::NoToday(choice) => format!(
-            "set the clock, or say from when: `{choice} from {}`",
-            match choice {
+        Refusal::NoToday(choice) => {
+            let from = match choice {
                 ResetChoice::EveryMonths(..) => "YYYY-MM",
-                _ => "YYYY-MM-DD",
-            }
-        ),
-        Refusal::Nothing => {
-            "see `pm set --help` and `pm group set --help` for what can be set".to_owned()
+                ResetChoice::EveryDays(_) | ResetChoice::Policy(_) => "YYYY-MM-DD",
+            };
+            tr!(
+                "set the clock, or say from when: `{choice} from {from}`",
+                "校准时钟，或写明从何时起：`{choice} from {from}`"
+            )
         }
-        Refusal::UsedOfSeveral => "name one service".to_owned(),
-        Refusal::UsedWithGroup => "say it in two commands, first the one with `--group`".to_owned(),
-        Refusal::NoServices => "begin with `pm add PORT`".to_owned(),
+        Refusal::Nothing => tr!(
+            "see `pm set --help` and `pm group set --help` for what can be set",
+            "能改什么，见 `pm set --help` 和 `pm group set --help`"
+        ),
+        Refusal::UsedOfSeveral => tr!("name one service", "只写一个服务"),
+        Refusal::UsedWithGroup => tr!(
+            "say it in two commands, first the one with `--group`",
+            "分两条命令来做，先做带 `--group` 的那条"
+        ),
+        Refusal::NoServices => tr!("begin with `pm add PORT`", "先运行 `pm add 端口`"),
         Refusal::NoSuchGroup(name) => {
-            format!("make it with `{}`, or see `pm group list`", add_group(name))
+            let add = add_group(name);
+            tr!(
+                "make it with `{add}`, or see `pm group list`",
+                "用 `{add}` 建立，或看看 `pm group list`"
+            )
         }
         Refusal::GroupExists(name) => {
-            format!("change it with `{}`, or say `--or-set`", set_group(name))
+            let set = set_group(name);
+            tr!(
+                "change it with `{set}`, or say `--or-set`",
+                "用 `{set}` 修改，或加上 `--or-set`"
+            )
         }
         Refusal::HasMembers { members, .. } => {
             let ports = short(members);
-            format!(
+            tr!(
                 "take them out of it first (`pm set {ports} --group none`), or delete them \
-                 (`pm del {ports}`)"
+                 (`pm del {ports}`)",
+                "先把它们移出去（`pm set {ports} --group none`），或删除它们（`pm del {ports}`）"
             )
         }
-        Refusal::Member { ports, group } => format!(
-            "change the group (`{} …`, `{}`), or take the service out of it first \
-             (`pm set {ports} --group none`)",
-            set_group(group),
-            reset_group(group)
+        Refusal::Member { ports, group } => {
+            let (set, reset) = (set_group(group), reset_group(group));
+            tr!(
+                "change the group (`{set} …`, `{reset}`), or take the service out of it first \
+                 (`pm set {ports} --group none`)",
+                "改组的设置（`{set} …`、`{reset}`），或先把服务移出组\
+                 （`pm set {ports} --group none`）"
+            )
+        }
+        Refusal::NoShaping(_) => tr!(
+            "counting, quotas and `--limit-in` work without it; `pm doctor` says what to do about \
+             it",
+            "计数、配额和 `--limit-in` 不受影响；怎么解决，运行 `pm doctor`"
         ),
-        Refusal::NoShaping(_) => "counting, quotas and `--limit-in` work without it; `pm doctor` \
-                                  says what to do about it"
-            .to_owned(),
     }
 }
 
@@ -171,7 +224,7 @@ fn refusal(refusal: &Refusal) -> String {
 fn short(ports: &[PortRange]) -> String {
     const MOST: usize = 8;
     if ports.len() > MOST {
-        "PORTS".to_owned()
+        tr!("PORTS", "端口")
     } else {
         join(ports)
     }

@@ -9,6 +9,7 @@ use pm_engine::History;
 use time::Date;
 
 use super::family;
+use crate::language::tr;
 use crate::output::grid::{Column, render};
 
 /// Returns the days of the services that are wanted, the oldest first.
@@ -22,7 +23,7 @@ pub(crate) fn rows(history: &History, is_wanted: impl Fn(&Holder) -> bool) -> Ve
 /// Returns a day as it is shown; what was counted before the clock was right has none.
 fn shown(date: Date) -> String {
     if date == UNDATED {
-        "unknown".to_owned()
+        tr!("unknown", "未知")
     } else {
         date.to_string()
     }
@@ -33,7 +34,10 @@ fn shown(date: Date) -> String {
 /// `width` is in columns; `None`: the terminal's, or as wide as it takes where there is none.
 pub(crate) fn table(rows: &[DayTotal], config: &Config, width: Option<u16>) -> String {
     if rows.is_empty() {
-        return "Nothing was counted on any day yet.".to_owned();
+        return tr!(
+            "Nothing was counted on any day yet.",
+            "还没有任何一天的统计。"
+        );
     }
     let families: Vec<SizeFamily> = rows
         .iter()
@@ -55,15 +59,15 @@ pub(crate) fn table(rows: &[DayTotal], config: &Config, width: Option<u16>) -> S
         } else {
             SizeFamily::Decimal
         };
-        lines.push(line("total".to_owned(), String::new(), sum(rows), family));
+        lines.push(line(tr!("total", "合计"), String::new(), sum(rows), family));
     }
     let cells = |index: usize| lines.iter().map(move |line| line[index].clone());
     let columns = vec![
-        Column::words("DATE", cells(0)),
-        Column::words("PORT", cells(1)),
-        Column::numbers("IN", cells(2)),
-        Column::numbers("OUT", cells(3)),
-        Column::numbers("SUM", cells(4)),
+        Column::words(tr!("DATE", "日期"), cells(0)),
+        Column::words(tr!("PORT", "端口"), cells(1)),
+        Column::numbers(tr!("IN", "入站"), cells(2)),
+        Column::numbers(tr!("OUT", "出站"), cells(3)),
+        Column::numbers(tr!("SUM", "合计"), cells(4)),
     ];
     render(columns, width)
 }

@@ -9,7 +9,9 @@ use pm_core::units::approximate;
 use pm_engine::History;
 
 use super::family;
+use crate::language::tr;
 use crate::output::grid::{Column, render};
+use crate::output::words;
 
 /// A period, closed or running.
 #[derive(Clone, Debug)]
@@ -77,7 +79,10 @@ pub(crate) fn rows(history: &History, is_wanted: impl Fn(&Holder) -> bool) -> Ve
 /// `width` is in columns; `None`: the terminal's, or as wide as it takes where there is none.
 pub(crate) fn table(rows: &[Row], config: &Config, zone: &Zone, width: Option<u16>) -> String {
     let Some(first) = rows.first() else {
-        return "No period is known yet: the next tick (`pm monitor`) begins the first.".to_owned();
+        return tr!(
+            "No period is known yet: the next tick (`pm monitor`) begins the first.",
+            "还没有周期：第一个周期从下一次 tick（`pm monitor`）开始。"
+        );
     };
     let mut lines: Vec<[String; 7]> = rows.iter().map(|row| line(row, config, zone)).collect();
     if rows.len() > 1 && rows.iter().all(|row| row.holder == first.holder) {
@@ -85,24 +90,24 @@ pub(crate) fn table(rows: &[Row], config: &Config, zone: &Zone, width: Option<u1
     }
     let cells = |index: usize| lines.iter().map(move |line| line[index].clone());
     let columns = vec![
-        Column::names("PORT", cells(0)),
-        Column::words("BEGAN", cells(1)),
-        Column::words("ENDED", cells(2)),
-        Column::words("WHY", cells(3)),
-        Column::numbers("IN", cells(4)),
-        Column::numbers("OUT", cells(5)),
-        Column::numbers("BILLED", cells(6)),
+        Column::names(tr!("PORT", "端口"), cells(0)),
+        Column::words(tr!("BEGAN", "开始"), cells(1)),
+        Column::words(tr!("ENDED", "结束"), cells(2)),
+        Column::words(tr!("WHY", "原因"), cells(3)),
+        Column::numbers(tr!("IN", "入站"), cells(4)),
+        Column::numbers(tr!("OUT", "出站"), cells(5)),
+        Column::numbers(tr!("BILLED", "计费"), cells(6)),
     ];
     render(columns, width)
 }
 
 /// Returns the word for why a period ended.
-pub(crate) fn why(why: Why) -> &'static str {
+fn why(why: Why) -> String {
     match why {
-        Why::Calendar => "calendar",
-        Why::Operator => "operator",
-        Why::Regrouped => "regrouped",
-        Why::Deleted => "deleted",
+        Why::Calendar => tr!("calendar", "按期"),
+        Why::Operator => tr!("operator", "手动"),
+        Why::Regrouped => tr!("regrouped", "换组"),
+        Why::Deleted => tr!("deleted", "删除"),
     }
 }
 
@@ -110,10 +115,11 @@ fn line(row: &Row, config: &Config, zone: &Zone) -> [String; 7] {
     let date = |time: Timestamp| zone.date_at(time).to_string();
     let size = |bytes| approximate(bytes, family(&row.holder, config));
     [
-        row.holder.to_string(),
+        words::holder(&row.holder),
         row.began.map_or("-".to_owned(), date),
-        row.end.map_or("running".to_owned(), |end| date(end.at)),
-        row.end.map_or("-", |end| why(end.why)).to_owned(),
+        row.end
+            .map_or_else(|| tr!("running", "进行中"), |end| date(end.at)),
+        row.end.map_or("-".to_owned(), |end| why(end.why)),
         size(row.usage.incoming),
         size(row.usage.outgoing),
         size(row.billed),
@@ -128,7 +134,7 @@ fn total(rows: &[Row], config: &Config) -> [String; 7] {
     };
     let nothing = String::new;
     [
-        "total".to_owned(),
+        tr!("total", "合计"),
         nothing(),
         nothing(),
         nothing(),

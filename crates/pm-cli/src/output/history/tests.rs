@@ -1,6 +1,7 @@
 //! What is said of earlier days and periods.
 
 use super::*;
+use crate::language::in_chinese;
 use crate::output::json;
 use pm_core::calendar::{Timestamp, Zone};
 use pm_core::config::{Mode, Tariff};
@@ -171,14 +172,34 @@ fn periods_of_one_service_are_summed_up() {
 }
 
 #[test]
-fn days_are_in_order_and_summed_up() {
+fn periods_are_shown_zh() {
+    insta::assert_snapshot!(in_chinese(|| {
+        [
+            periods_of(|_| true),
+            periods_of(|of| *of == holder("20000")),
+        ]
+        .join("\n\n")
+    }));
+}
+
+fn days() -> String {
     let history = history();
     let table = |is_wanted: fn(&Holder) -> bool| {
         let rows = days::rows(&history, is_wanted);
         days::table(&rows, &history.config, Some(80))
     };
     let of_one = table(|of| *of == holder("30000-30100"));
-    insta::assert_snapshot!([table(|_| true), of_one].join("\n\n"));
+    [table(|_| true), of_one].join("\n\n")
+}
+
+#[test]
+fn days_are_in_order_and_summed_up() {
+    insta::assert_snapshot!(days());
+}
+
+#[test]
+fn days_are_in_order_and_summed_up_zh() {
+    insta::assert_snapshot!(in_chinese(days));
 }
 
 #[test]
@@ -197,11 +218,20 @@ fn a_sum_is_one_of_bytes_and_not_of_what_is_shown() {
     assert!(table.lines().last().unwrap().contains("2.02 GB"), "{table}");
 }
 
-#[test]
-fn nothing_is_said_to_be_nothing() {
+fn nothing() -> String {
     let config = Config::default();
     let periods = periods::table(&[], &config, &shanghai(), Some(80));
-    insta::assert_snapshot!([periods, days::table(&[], &config, Some(80))].join("\n"));
+    [periods, days::table(&[], &config, Some(80))].join("\n")
+}
+
+#[test]
+fn nothing_is_said_to_be_nothing() {
+    insta::assert_snapshot!(nothing());
+}
+
+#[test]
+fn nothing_is_said_to_be_nothing_zh() {
+    insta::assert_snapshot!(in_chinese(nothing));
 }
 
 #[test]
@@ -210,4 +240,9 @@ fn programs_read_bytes_and_instants() {
     let periods = json::periods(&periods::rows(&history, |_| true)).unwrap();
     let days = json::days(&days::rows(&history, |_| true)).unwrap();
     insta::assert_snapshot!([periods, days].join("\n").replace("},{", "},\n{"));
+    let spoken = in_chinese(|| json::periods(&periods::rows(&history, |_| true)).unwrap());
+    assert_eq!(
+        spoken,
+        json::periods(&periods::rows(&history, |_| true)).unwrap()
+    );
 }

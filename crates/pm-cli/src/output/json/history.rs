@@ -1,11 +1,11 @@
 //! What was used before.
 
-use pm_core::history::DayTotal;
+use pm_core::history::{DayTotal, Why};
 use pm_core::holder::Holder;
 use serde::Serialize;
 
 use super::{VERSION, factor};
-use crate::output::history::periods::{Row, why};
+use crate::output::history::periods::Row;
 
 #[derive(Serialize)]
 struct Periods<'a> {
@@ -76,6 +76,16 @@ fn period(row: &Row) -> Period<'_> {
         factor: factor(row.tariff.factor),
         adjust_bytes: row.adjust,
         billed_bytes: row.billed,
+    }
+}
+
+/// Returns the word for why a period ended.
+fn why(why: Why) -> &'static str {
+    match why {
+        Why::Calendar => "calendar",
+        Why::Operator => "operator",
+        Why::Regrouped => "regrouped",
+        Why::Deleted => "deleted",
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tables, on terminals of every width and on none.
 
 use super::*;
+use crate::language::in_chinese;
 use crate::output::samples;
 
 fn width_of(table: &str) -> usize {
@@ -62,14 +63,40 @@ fn a_narrow_terminal_shows_what_matters_most() {
     insta::assert_snapshot!(tables.join("\n\n"));
 }
 
-#[test]
-fn no_width_breaks_a_line() {
+fn fits_every_width() {
     let (reports, groups) = (samples::reports(), samples::groups());
     for width in 40..160 {
         let table = services(&reports, &groups, Some(width));
         assert!(width_of(&table) <= usize::from(width), "{width}:\n{table}");
         assert_eq!(table.lines().count(), reports.len() + groups.len() + 1);
     }
+}
+
+#[test]
+fn no_width_breaks_a_line() {
+    fits_every_width();
+    in_chinese(fits_every_width);
+}
+
+#[test]
+fn the_first_steps_are_named_zh() {
+    insta::assert_snapshot!(in_chinese(|| {
+        [services(&[], &[], Some(80)), super::groups(&[], Some(80))].join("\n")
+    }));
+}
+
+#[test]
+fn the_tables_fit_terminals_of_all_widths_zh() {
+    let (reports, groups) = (samples::reports(), samples::groups());
+    insta::assert_snapshot!(in_chinese(|| {
+        let wide = services(&reports, &groups, Some(130));
+        let plain = services(&samples::plain(), &[], Some(80));
+        let of_groups = super::groups(&groups, Some(80));
+        let narrow = [80, 60, 40].map(|width| services(&reports, &groups, Some(width)));
+        [&[wide, plain, of_groups][..], &narrow]
+            .concat()
+            .join("\n\n")
+    }));
 }
 
 #[test]

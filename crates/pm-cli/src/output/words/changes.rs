@@ -1,7 +1,9 @@
 //! What a request changed, or would change.
 
+use std::fmt;
+
 use pm_core::calendar::ResetPolicy;
-use pm_core::config::{Contract, Group, GroupName, Limit, QuotaSize, Service};
+use pm_core::config::{Contract, Group, GroupName, QuotaSize, Service, ZoneName};
 use pm_core::language::Language;
 use pm_core::ledger::Usage;
 use pm_core::port::PortRange;
@@ -10,7 +12,7 @@ use pm_core::request::{Difference, Request, differences, group_differences};
 use pm_core::units::{SizeFamily, approximate};
 use pm_engine::Executed;
 
-use super::{counts, slowed_down, when};
+use super::{counts, group, slowed_down, when};
 use crate::language::tr;
 use crate::output::table::family;
 
@@ -29,19 +31,20 @@ pub(crate) fn changes(request: &Request, executed: &Executed) -> Vec<String> {
     for now in &executed.reports_after {
         match find(&executed.reports_before, now.ports) {
             Some(was) => lines.extend(usage(was, now)),
-            None => lines.extend(cut_off(now).map(|why| format!("{}: {why}", now.ports))),
+            None => lines.extend(cut_off(now).map(|why| about(now.ports, &why))),
         }
     }
     if lines.is_empty() {
-        lines.push(
-            match request {
-                Request::Reset { .. } | Request::ResetGroup { .. } => {
-                    "A new period begins; nothing was used in the one before."
-                }
-                _ => "Nothing to change: it is so already.",
-            }
-            .to_owned(),
-        );
+        lines.push(match request {
+            Request::Reset { .. } | Request::ResetGroup { .. } => tr!(
+                "A new period begins; nothing was used in the one before.",
+                "新周期开始；上一个周期没有用过流量。"
+            ),
+            _ => tr!(
+                "Nothing to change: it is so already.",
+                "没有要改的：本来就是这样。"
+            ),
+        });
     }
     lines
 }
@@ -51,32 +54,41 @@ fn configured(executed: &Executed) -> Vec<String> {
     let (before, after) = (&executed.before, &executed.after);
     let mut lines = Vec::new();
     for (name, difference) in group_differences(before, after) {
-        let name = format!("group {name}");
-        lines.push(match difference {
-            Difference::Added(group) => format!("{name}: made; {}", contract(group.contract())),
+        let change = match difference {
+            Difference::Added(group) => {
+                let contract = contract(group.contract());
+                tr!("made; {contract}", "已建立；{contract}")
+            }
             Difference::Removed => {
                 let mut reports = executed.groups_before.iter();
-                let report = reports.find(|report| format!("group {}", report.name) == name);
-                format!("{name}: removed{}", used(report.map(|report| report.usage)))
+                let report = reports.find(|report| report.name == name);
+                let used = used(report.map(|report| report.usage));
+                tr!("removed{used}", "已删除{used}")
             }
-            Difference::Changed { from, to } => format!("{name}: {}", changed_group(&from, &to)),
-        });
+            Difference::Changed { from, to } => changed_group(&from, &to),
+        };
+        lines.push(about(group(&name), &change));
     }
     for (ports, difference) in differences(before, after) {
-        lines.push(match difference {
-            Difference::Added(service) => format!("{ports}: monitored; {}", terms(&service)),
+        let change = match difference {
+            Difference::Added(service) => {
+                let terms = terms(&service);
+                tr!("monitored; {terms}", "开始监控；{terms}")
+            }
             Difference::Removed => {
                 let report = find(&executed.reports_before, ports);
                 let used = used(report.map(|report| report.usage));
-                format!("{ports}: no longer monitored{used}")
+                tr!("no longer monitored{used}", "不再监控{used}")
             }
-            Difference::Changed { from, to } => format!("{ports}: {}", changed(&from, &to)),
-        });
+            Difference::Changed { from, to } => changed(&from, &to),
+        };
+        lines.push(about(ports, &change));
     }
     if before.time_zone != after.time_zone {
-        let zone = after.time_zone.as_ref();
-        let zone = zone.map_or("the system's", |zone| zone.as_str());
-        lines.push(format!("time zone: {zone}"));
+        lines.push(match after.time_zone.as_ref().map(ZoneName::as_str) {
+            Some(zone) => tr!("time zone: {zone}", "时区：{zone}"),
+            None => tr!("time zone: the system's", "时区：跟随系统"),
+        });
     }
     if before.language != after.language {
         lines.push(match after.language {
@@ -86,9 +98,23 @@ fn configured(executed: &Executed) -> Vec<String> {
         });
     }
     if before.classifier != after.classifier {
-        lines.push(format!("classifier: {}", after.classifier));
+        let classifier = after.classifier;
+        lines.push(tr!("classifier: {classifier}", "分类方式：{classifier}"));
     }
     lines
+}
+
+/// Returns what is said about a service or group.
+fn about(whom: impl fmt::Display, what: &str) -> String {
+    tr!("{whom}: {what}", "{whom}：{what}")
+}
+
+fn joined(parts: &[String]) -> String {
+    parts.join(&tr!("; ", "；"))
+}
+
+fn open_again() -> String {
+    tr!("open again", "恢复放行")
 }
 
 /// Returns the report of one service; `reports` are in ascending order.
@@ -103,11 +129,11 @@ fn used(usage: Option<Usage>) -> String {
     let Some(Usage { incoming, outgoing }) = usage else {
         return String::new();
     };
-    let size = |bytes| approximate(bytes, SizeFamily::Decimal);
-    format!(
-        "; used in this period: {} in, {} out",
-        size(incoming),
-        size(outgoing)
+    let [incoming, outgoing] =
+        [incoming, outgoing].map(|bytes| approximate(bytes, SizeFamily::Decimal));
+    tr!(
+        "; used in this period: {incoming} in, {outgoing} out",
+        "；本周期已用：入站 {incoming}、出站 {outgoing}"
     )
 }
 
@@ -118,25 +144,31 @@ fn terms(service: &Service) -> String {
         None => contract(service.contract()),
     }];
     parts.extend(changed_service(&Service::default(), service));
-    parts.join("; ")
+    joined(&parts)
 }
 
 fn in_group(group: &GroupName) -> String {
-    format!("shares the quota of group {group}")
+    tr!("shares the quota of group {group}", "共用组 {group} 的配额")
 }
 
 fn contract(contract: Contract) -> String {
     let quota = match contract.quota {
-        Some(quota) => format!("quota {} ({})", quota.size(), counts(contract.tariff)),
-        None => "no quota".to_owned(),
+        Some(quota) => {
+            let (size, counts) = (quota.size(), counts(contract.tariff));
+            tr!("quota {size} ({counts})", "配额 {size}（{counts}）")
+        }
+        None => tr!("no quota", "不设配额"),
     };
-    format!("{quota}; {}", reset(contract.reset_policy()))
+    joined(&[quota, reset(contract.reset_policy())])
 }
 
 fn reset(policy: ResetPolicy) -> String {
     match policy {
-        ResetPolicy::Never => "never resets".to_owned(),
-        policy => format!("resets {}", when(policy)),
+        ResetPolicy::Never => tr!("never resets", "从不重置"),
+        policy => {
+            let when = when(policy);
+            tr!("resets {when}", "{when}重置")
+        }
     }
 }
 
@@ -148,42 +180,44 @@ fn changed(from: &Service, to: &Service) -> String {
     let mut parts = match (&from.group, &to.group) {
         (from, Some(to)) if from.as_ref() != Some(to) => vec![in_group(to)],
         (Some(from), None) => vec![
-            format!("no longer in group {from}"),
+            tr!("no longer in group {from}", "离开组 {from}"),
             contract(to.contract()),
         ],
         _ => changed_contract(from.contract(), to.contract()),
     };
     parts.extend(changed_service(from, to));
     if from.note != to.note {
-        let note = if to.note.is_empty() {
-            "no note"
+        parts.push(if to.note.is_empty() {
+            tr!("no note", "备注已清空")
         } else {
-            "new note"
-        };
-        parts.push(note.to_owned());
+            tr!("new note", "备注已更新")
+        });
     }
     said(parts)
 }
 
 fn said(parts: Vec<String>) -> String {
     if parts.is_empty() {
-        "the same as before, now written into the configuration".to_owned()
+        tr!(
+            "the same as before, now written into the configuration",
+            "与原来相同，现已写进配置"
+        )
     } else {
-        parts.join("; ")
+        joined(&parts)
     }
 }
 
 fn changed_contract(from: Contract, to: Contract) -> Vec<String> {
     let mut parts = Vec::new();
     if from.quota != to.quota {
-        let size = |quota: QuotaSize| quota.size().to_string();
-        parts.push(format!(
-            "quota {}",
-            to.quota.map_or("none".to_owned(), size)
-        ));
+        parts.push(match to.quota.map(QuotaSize::size) {
+            Some(size) => tr!("quota {size}", "配额 {size}"),
+            None => tr!("quota none", "不设配额"),
+        });
     }
     if from.tariff != to.tariff {
-        parts.push(format!("counts {}", counts(to.tariff)));
+        let counts = counts(to.tariff);
+        parts.push(tr!("counts {counts}", "计费方式：{counts}"));
     }
     if from.reset_policy() != to.reset_policy() {
         parts.push(reset(to.reset_policy()));
@@ -194,38 +228,40 @@ fn changed_contract(from: Contract, to: Contract) -> Vec<String> {
 /// Returns what differs in the settings that are a service's own, in a group and out of it.
 fn changed_service(from: &Service, to: &Service) -> Vec<String> {
     let mut parts = Vec::new();
-    let limit = |limit: Option<Limit>| match limit {
-        Some(limit) => format!("at most {limit}"),
-        None => "as fast as the line".to_owned(),
-    };
     if from.limit != to.limit {
-        parts.push(format!("sends {}", limit(to.limit)));
+        parts.push(match to.limit {
+            Some(limit) => tr!("sends at most {limit}", "出站限速 {limit}"),
+            None => tr!("sends as fast as the line", "出站不限速"),
+        });
     }
     if from.limit_in != to.limit_in {
-        parts.push(format!("receives {}", limit(to.limit_in)));
+        parts.push(match to.limit_in {
+            Some(limit) => tr!("receives at most {limit}", "入站限速 {limit}"),
+            None => tr!("receives as fast as the line", "入站不限速"),
+        });
     }
     if from.dynqos != to.dynqos {
-        parts.push(to.dynqos.map_or("no DynQoS".to_owned(), |rule| {
-            format!("DynQoS: {}", slowed_down(rule))
-        }));
+        parts.push(match to.dynqos.map(slowed_down) {
+            Some(rule) => tr!("DynQoS: {rule}", "DynQoS：{rule}"),
+            None => tr!("no DynQoS", "不用 DynQoS"),
+        });
     }
     if from.expires != to.expires {
         parts.push(match to.expires {
-            Some(last_day) => format!("open through {last_day}"),
-            None => "never expires".to_owned(),
+            Some(last_day) => tr!("open through {last_day}", "开放到 {last_day}（含当天）"),
+            None => tr!("never expires", "永不到期"),
         });
     }
     if from.routed != to.routed {
-        let routed = if to.routed {
-            "counts"
+        parts.push(if to.routed {
+            tr!("counts what is only routed", "计入仅作路由的流量")
         } else {
-            "does not count"
-        };
-        parts.push(format!("{routed} what is only routed"));
+            tr!("does not count what is only routed", "不计仅作路由的流量")
+        });
     }
     match (from.blocked, to.blocked) {
-        (false, true) => parts.push("blocked".to_owned()),
-        (true, false) => parts.push("no longer blocked by you".to_owned()),
+        (false, true) => parts.push(tr!("blocked", "已阻断")),
+        (true, false) => parts.push(tr!("no longer blocked by you", "已解除你的阻断")),
         _ => {}
     }
     parts
@@ -241,16 +277,14 @@ fn usage(was: &Report, now: &Report) -> Vec<String> {
             (was.usage, was.adjust, was.billed),
             (now.usage, now.adjust, now.billed),
         ];
-        lines.extend(
-            figures_changed(figures, family(now.quota)).map(|text| format!("{ports}: {text}")),
-        );
+        lines.extend(figures_changed(figures, family(now.quota)).map(|text| about(ports, &text)));
     }
     let is_cut_off = |report: &Report| cut_off(report).is_some();
     match (was.blocked_by, now.blocked_by) {
         (Some(BlockedBy::Quota), _) | (_, Some(BlockedBy::Quota)) if stays_member => {}
         (was, now) if was == now => {}
-        (_, Some(_)) => lines.extend(cut_off(now).map(|why| format!("{ports}: {why}"))),
-        (Some(_), None) if is_cut_off(was) => lines.push(format!("{ports}: open again")),
+        (_, Some(_)) => lines.extend(cut_off(now).map(|why| about(ports, &why))),
+        (Some(_), None) if is_cut_off(was) => lines.push(about(ports, &open_again())),
         _ => {}
     }
     lines
@@ -260,29 +294,35 @@ fn usage(was: &Report, now: &Report) -> Vec<String> {
 fn cut_off(report: &Report) -> Option<String> {
     match (report.blocked_by?, &report.group) {
         (BlockedBy::Operator, _) => None,
-        (BlockedBy::Expiry, _) => Some("blocked, its last day has passed".to_owned()),
-        (BlockedBy::Quota, None) => Some("blocked, its quota is spent".to_owned()),
-        (BlockedBy::Quota, Some(group)) => {
-            Some(format!("blocked, the quota of group {group} is spent"))
-        }
+        (BlockedBy::Expiry, _) => Some(tr!(
+            "blocked, its last day has passed",
+            "已阻断，最后一天已过"
+        )),
+        (BlockedBy::Quota, None) => Some(tr!("blocked, its quota is spent", "已阻断，配额已用完")),
+        (BlockedBy::Quota, Some(group)) => Some(tr!(
+            "blocked, the quota of group {group} is spent",
+            "已阻断，组 {group} 的配额已用完"
+        )),
     }
 }
 
 fn group_usage(was: &GroupReport, now: &GroupReport) -> Vec<String> {
     let mut lines = Vec::new();
-    let name = &now.name;
+    let name = group(&now.name);
     let figures = [
         (was.usage, was.adjust, was.billed),
         (now.usage, now.adjust, now.billed),
     ];
-    lines.extend(
-        figures_changed(figures, family(now.quota)).map(|text| format!("group {name}: {text}")),
-    );
+    lines.extend(figures_changed(figures, family(now.quota)).map(|text| about(&name, &text)));
     match (was.is_spent, now.is_spent) {
-        (false, true) => lines.push(format!(
-            "group {name}: its quota is spent, its services are blocked"
+        (false, true) => lines.push(about(
+            &name,
+            &tr!(
+                "its quota is spent, its services are blocked",
+                "配额已用完，组内服务已阻断"
+            ),
         )),
-        (true, false) => lines.push(format!("group {name}: open again")),
+        (true, false) => lines.push(about(&name, &open_again())),
         _ => {}
     }
     lines
@@ -293,9 +333,15 @@ fn figures_changed(figures: [(Usage, i64, u64); 2], family: SizeFamily) -> Optio
     let [(was, was_adjust, was_billed), (now, adjust, billed)] = figures;
     let (old, new) = (approximate(was_billed, family), approximate(billed, family));
     if now.incoming < was.incoming || now.outgoing < was.outgoing {
-        Some(format!("used back to {new} (was {old})"))
+        Some(tr!(
+            "used back to {new} (was {old})",
+            "已用流量归为 {new}（原为 {old}）"
+        ))
     } else if adjust != was_adjust {
-        Some(format!("used set to {new} (was {old})"))
+        Some(tr!(
+            "used set to {new} (was {old})",
+            "已用流量改为 {new}（原为 {old}）"
+        ))
     } else {
         None
     }

@@ -1,10 +1,14 @@
 //! What happened, as lines of a log.
 
+use pm_core::dynqos::DynQos;
 use pm_core::event::Event;
 use pm_core::holder::Holder;
+use pm_core::ledger::Usage;
 use pm_core::port::PortRange;
 
-use super::{list, minutes};
+use super::{caution, list, minutes};
+use crate::language::tr;
+use crate::output::words;
 
 /// Whether an event says more than what a request asked for.
 pub(crate) fn is_news(event: &Event) -> bool {
@@ -25,81 +29,137 @@ pub(crate) fn is_news(event: &Event) -> bool {
 /// Returns an event as a line of a log.
 pub(crate) fn event(event: &Event) -> String {
     match event {
-        Event::Spent { holder, billed } => format!(
-            "{holder}: quota spent after {billed} bytes; {}",
+        Event::Spent { holder, billed } => {
+            let name = words::holder(holder);
             match holder {
-                Holder::Service(_) => "blocked",
-                Holder::Group(_) => "its services are blocked",
+                Holder::Service(_) => tr!(
+                    "{name}: quota spent after {billed} bytes; blocked",
+                    "{name}：用了 {billed} 字节，配额已用完；已阻断"
+                ),
+                Holder::Group(_) => tr!(
+                    "{name}: quota spent after {billed} bytes; its services are blocked",
+                    "{name}：用了 {billed} 字节，配额已用完；组内服务已阻断"
+                ),
             }
-        ),
-        Event::Renewed { holder } => format!("{holder}: open again"),
-        Event::PeriodEnded { holder, usage } => format!(
-            "{holder}: period ended; it used {} bytes in, {} bytes out",
-            usage.incoming, usage.outgoing
-        ),
-        Event::Closed { holder, usage } => format!(
-            "{holder}: {}; its last period used {} bytes in, {} bytes out",
-            match holder {
-                Holder::Service(_) => "no longer monitored",
-                Holder::Group(_) => "removed",
-            },
-            usage.incoming,
-            usage.outgoing
-        ),
-        Event::Punished { ports, rule } => format!(
-            "{ports}: above {} for {}; slowed down to {} for {}",
-            rule.trigger,
-            minutes(rule.trigger_minutes.get().into()),
-            rule.punish,
-            minutes(rule.punish_minutes.get().into())
-        ),
-        Event::Restored { ports } => format!("{ports}: no longer slowed down"),
-        Event::Expired { ports, last_day } => {
-            format!("{ports}: its last day was {last_day}; blocked")
         }
-        Event::RulesLost { ports, since } => format!(
-            "rules for {} were removed or changed by another program and are back; what passed in between{} \
-             was not counted",
-            list(ports),
-            since.map_or(String::new(), |time| format!(", at most since {time},"))
+        Event::Renewed { holder } => {
+            let name = words::holder(holder);
+            tr!("{name}: open again", "{name}：恢复放行")
+        }
+        Event::PeriodEnded { holder, usage } => {
+            let (name, usage) = (words::holder(holder), bytes(*usage));
+            tr!(
+                "{name}: period ended; it used {usage}",
+                "{name}：周期结束：{usage}"
+            )
+        }
+        Event::Closed { holder, usage } => {
+            let (name, usage) = (words::holder(holder), bytes(*usage));
+            match holder {
+                Holder::Service(_) => tr!(
+                    "{name}: no longer monitored; its last period used {usage}",
+                    "{name}：不再监控；最后一个周期：{usage}"
+                ),
+                Holder::Group(_) => tr!(
+                    "{name}: removed; its last period used {usage}",
+                    "{name}：已删除；最后一个周期：{usage}"
+                ),
+            }
+        }
+        Event::Punished { ports, rule } => {
+            let DynQos {
+                trigger, punish, ..
+            } = rule;
+            let trigger_minutes = minutes(rule.trigger_minutes.get().into());
+            let punish_minutes = minutes(rule.punish_minutes.get().into());
+            tr!(
+                "{ports}: above {trigger} for {trigger_minutes}; slowed down to {punish} for \
+                 {punish_minutes}",
+                "{ports}：已连续 {trigger_minutes}超过 {trigger}；限速到 {punish}，持续 \
+                 {punish_minutes}"
+            )
+        }
+        Event::Restored { ports } => tr!(
+            "{ports}: no longer slowed down",
+            "{ports}：惩罚结束，不再降速"
         ),
-        Event::CountersReplaced { ports, since } => format!(
-            "counters of {} are not those that pm last saw: another program loaded them, or \
-             state.db was replaced; counting goes on from there, and some of what passed before{} \
-             may be missing",
-            list(ports),
-            since.map_or(String::new(), |time| format!(", since {time},"))
+        Event::Expired { ports, last_day } => tr!(
+            "{ports}: its last day was {last_day}; blocked",
+            "{ports}：最后一天是 {last_day}，已到期；已阻断"
         ),
-        Event::Restarted { since } => format!(
-            "the host was started anew; what passed between the last tick{} and its shutdown was \
-             not counted",
-            since.map_or(String::new(), |time| format!(", at {time},"))
-        ),
+        Event::RulesLost { ports, since } => {
+            let ports = list(ports);
+            let since = since.map_or(String::new(), |time| {
+                tr!(", at most since {time},", "（最早从 {time} 起）")
+            });
+            tr!(
+                "rules for {ports} were removed or changed by another program and are back; what \
+                 passed in between{since} was not counted",
+                "规则被别的程序删除或改动，现已恢复：{ports}；这期间{since}经过的流量没有计入"
+            )
+        }
+        Event::CountersReplaced { ports, since } => {
+            let ports = list(ports);
+            let since = since.map_or(String::new(), |time| {
+                tr!(", since {time},", "（从 {time} 起）")
+            });
+            tr!(
+                "counters of {ports} are not those that pm last saw: another program loaded them, \
+                 or state.db was replaced; counting goes on from there, and some of what passed \
+                 before{since} may be missing",
+                "计数器不是 pm 上次见到的那些（{ports}）：别的程序载入过它们，或者 state.db 被换过；\
+                 接着现在的数值往下计，此前{since}的流量可能缺一部分"
+            )
+        }
+        Event::Restarted { since } => {
+            let since = match since {
+                Some(time) => tr!(", at {time},", "（{time}）"),
+                None => tr!("", " "),
+            };
+            tr!(
+                "the host was started anew; what passed between the last tick{since} and its \
+                 shutdown was not counted",
+                "主机重启过；从上次 tick{since}到关机之间的流量没有计入"
+            )
+        }
     }
+}
+
+fn bytes(usage: Usage) -> String {
+    let Usage { incoming, outgoing } = usage;
+    tr!(
+        "{incoming} bytes in, {outgoing} bytes out",
+        "入站 {incoming} 字节、出站 {outgoing} 字节"
+    )
 }
 
 /// Returns a warning that rules are missing, as of now.
 pub(crate) fn lost(ports: &[PortRange]) -> String {
-    format!(
-        "warning: another program removed or changed pm's rules for {}: what passes there may be \
-         neither counted nor cut off\n\
-         hint: the next tick puts them back; `pm monitor` does so now",
-        list(ports)
+    let ports = list(ports);
+    caution(
+        &tr!(
+            "another program removed or changed pm's rules for {ports}: what passes there may be \
+             neither counted nor cut off",
+            "别的程序删除或改动了 pm 的规则（{ports}）：经过那里的流量可能既不计数，也不会被切断"
+        ),
+        &tr!(
+            "the next tick puts them back; `pm monitor` does so now",
+            "下一次 tick 会恢复；运行 `pm monitor` 则立即恢复"
+        ),
     )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::language::in_chinese;
     use pm_core::calendar::Timestamp;
-    use pm_core::ledger::Usage;
 
     fn ports(text: &str) -> PortRange {
         text.parse().unwrap()
     }
 
-    #[test]
-    fn an_event_is_a_line_of_a_log() {
+    fn log() -> String {
         let (since, usage) = (
             Some(Timestamp::from_unix(1_800_000_000)),
             Usage {
@@ -154,6 +214,16 @@ mod tests {
             Event::Restarted { since: None },
         ]);
         let lines: Vec<_> = events.iter().map(event).collect();
-        insta::assert_snapshot!(lines.join("\n"));
+        lines.join("\n")
+    }
+
+    #[test]
+    fn an_event_is_a_line_of_a_log() {
+        insta::assert_snapshot!(log());
+    }
+
+    #[test]
+    fn an_event_is_a_line_of_a_log_zh() {
+        insta::assert_snapshot!(in_chinese(log));
     }
 }

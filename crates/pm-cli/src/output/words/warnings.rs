@@ -1,61 +1,116 @@
 //! What to mind, and what to do about it.
 
 use pm_core::holder::Holder;
+use pm_core::language::Language;
 use pm_core::port::PortRange;
 use pm_core::request::Warning;
 
-use super::{another_last_day, set_group, ways_out};
+use super::{another_last_day, caution, set_group, ways_out};
+use crate::language::{self, tr};
 use crate::output::table::join;
 
 /// Returns a warning, with what to do.
 pub(crate) fn warning(warning: &Warning) -> String {
-    match warning {
-        Warning::Ephemeral { ports, overlap } => format!(
-            "warning: {ports} overlaps the ports that this host takes for its own connections, so \
-             its own downloads would be billed to it\n\
-             hint: {}",
-            reserve(&[*overlap])
+    let (what, hint) = match warning {
+        Warning::Ephemeral { ports, overlap } => (
+            tr!(
+                "{ports} overlaps the ports that this host takes for its own connections, so its \
+                 own downloads would be billed to it",
+                "{ports} 与本机对外连接取用的端口重叠，本机自己的下载会算到它头上"
+            ),
+            reserve(&[*overlap]),
         ),
-        Warning::StillSpent { ports, holder } => format!(
-            "warning: {ports} stays cut off, because {} is spent\n\
-             hint: {}",
+        Warning::StillSpent { ports, holder } => (
             match holder {
-                Holder::Service(_) => "its quota".to_owned(),
-                Holder::Group(name) => format!("the quota of group {name}"),
+                Holder::Service(_) => tr!(
+                    "{ports} stays cut off, because its quota is spent",
+                    "{ports} 仍被切断：它的配额已用完"
+                ),
+                Holder::Group(name) => tr!(
+                    "{ports} stays cut off, because the quota of group {name} is spent",
+                    "{ports} 仍被切断：组 {name} 的配额已用完"
+                ),
             },
-            ways_out(holder)
+            ways_out(holder),
         ),
-        Warning::StillExpired(ports) => format!(
-            "warning: {ports} stays cut off, because its last day has passed\n\
-             hint: {}",
-            another_last_day(*ports)
+        Warning::StillExpired(ports) => (
+            tr!(
+                "{ports} stays cut off, because its last day has passed",
+                "{ports} 仍被切断：它的最后一天已过"
+            ),
+            another_last_day(*ports),
         ),
-        Warning::NoResetToCome { ports, date } => format!(
-            "warning: {ports} will never reset: {date} is not a date to come\n\
-             hint: name one that is: `pm set {ports} --reset \"once YYYY-MM-DD\"`"
+        Warning::NoResetToCome { ports, date } => (
+            tr!(
+                "{ports} will never reset: {date} is not a date to come",
+                "{ports} 不会再重置：{date} 不是将来的日期"
+            ),
+            tr!(
+                "name one that is: `pm set {ports} --reset \"once YYYY-MM-DD\"`",
+                "改成将来的日期：`pm set {ports} --reset \"once YYYY-MM-DD\"`"
+            ),
         ),
-        Warning::NoGroupResetToCome { group, date } => format!(
-            "warning: group {group} will never reset: {date} is not a date to come\n\
-             hint: name one that is: `{} --reset \"once YYYY-MM-DD\"`",
-            set_group(group)
+        Warning::NoGroupResetToCome { group, date } => {
+            let set = set_group(group);
+            (
+                tr!(
+                    "group {group} will never reset: {date} is not a date to come",
+                    "组 {group} 不会再重置：{date} 不是将来的日期"
+                ),
+                tr!(
+                    "name one that is: `{set} --reset \"once YYYY-MM-DD\"`",
+                    "改成将来的日期：`{set} --reset \"once YYYY-MM-DD\"`"
+                ),
+            )
+        }
+        Warning::PastExpiry { ports, last_day } => (
+            tr!(
+                "{ports} is cut off at once: its last day, {last_day}, has passed",
+                "{ports} 立即被切断：它的最后一天 {last_day} 已过"
+            ),
+            another_last_day(*ports),
         ),
-        Warning::PastExpiry { ports, last_day } => format!(
-            "warning: {ports} is cut off at once: its last day, {last_day}, has passed\n\
-             hint: {}",
-            another_last_day(*ports)
+        Warning::PunishesNothing(ports) => (
+            tr!(
+                "{ports} is never slowed down: the rate to which DynQoS would slow it is no lower \
+                 than its limits",
+                "{ports} 永远不会被降速：DynQoS 的惩罚速率不低于它本来的限速"
+            ),
+            tr!(
+                "name a lower one: `pm set {ports} --dynqos TRIGGER/MINUTES/PUNISH/MINUTES`",
+                "改低一些：`pm set {ports} --dynqos 触发速率/分钟/惩罚速率/分钟`"
+            ),
         ),
-        Warning::PunishesNothing(ports) => format!(
-            "warning: {ports} is never slowed down: the rate to which DynQoS would slow it is no \
-             lower than its limits\n\
-             hint: name a lower one: `pm set {ports} --dynqos TRIGGER/MINUTES/PUNISH/MINUTES`"
-        ),
-    }
+    };
+    caution(&what, &hint)
 }
 
 /// Returns a warning that a request has changed nothing in the kernel.
 pub(crate) fn not_in_force() -> &'static str {
-    "warning: this is saved, but pm is out of the kernel: nothing is counted or cut off\n\
-     hint: put it back with `pm restore`"
+    match language::current() {
+        Language::English => {
+            "warning: this is saved, but pm is out of the kernel: nothing is counted or cut off\n\
+             hint: put it back with `pm restore`"
+        }
+        Language::Chinese => {
+            "警告：改动已保存，但 pm 不在内核中：既不计数，也不切断\n\
+             提示：运行 `pm restore` 重新装入"
+        }
+    }
+}
+
+/// Returns a warning that what is shown goes on without pm.
+pub(crate) fn torn_down() -> String {
+    caution(
+        &tr!(
+            "pm is out of the kernel: nothing is counted or cut off",
+            "pm 不在内核中：既不计数，也不切断"
+        ),
+        &tr!(
+            "put it back with `pm restore`",
+            "运行 `pm restore` 重新装入"
+        ),
+    )
 }
 
 /// With more ports than this left out of the usual 28,232, the host could run short of ports for
@@ -72,24 +127,28 @@ pub(crate) fn reserve(ports: &[PortRange]) -> String {
         .map(|range| u32::from(range.last() - range.first()) + 1)
         .sum();
     if count > MOST_RESERVED {
-        return format!(
+        return tr!(
             "choose fewer ports, or move those of the host: sysctl -w \
-             net.ipv4.ip_local_port_range=\"LOWEST HIGHEST\" to a range outside of {text}"
+             net.ipv4.ip_local_port_range=\"LOWEST HIGHEST\" to a range outside of {text}",
+            "少选一些端口，或把本机取用的端口移到 {text} 之外：sysctl -w \
+             net.ipv4.ip_local_port_range=\"最小 最大\""
         );
     }
-    format!(
+    tr!(
         "reserve them: sysctl -w {KEY}=\"{text},$(sysctl -n {KEY})\"; to keep it over a reboot, \
-         write the same to /etc/sysctl.d/"
+         write the same to /etc/sysctl.d/",
+        "把这些端口保留下来：sysctl -w {KEY}=\"{text},$(sysctl -n {KEY})\"；要重启后仍有效，\
+         把同样的设置写进 /etc/sysctl.d/"
     )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::language::in_chinese;
     use time::macros::date;
 
-    #[test]
-    fn a_warning_says_what_to_do() {
+    fn all() -> String {
         let ports = |text: &str| -> PortRange { text.parse().unwrap() };
         let warnings = [
             Warning::Ephemeral {
@@ -120,6 +179,16 @@ mod tests {
             Warning::PunishesNothing(ports("80")),
         ];
         let texts = warnings.map(|about| warning(&about));
-        insta::assert_snapshot!(texts.join("\n\n"));
+        texts.join("\n\n")
+    }
+
+    #[test]
+    fn a_warning_says_what_to_do() {
+        insta::assert_snapshot!(all());
+    }
+
+    #[test]
+    fn a_warning_says_what_to_do_zh() {
+        insta::assert_snapshot!(in_chinese(all));
     }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::cli::{Cli, Command, Group as GroupCommand};
+use crate::language::in_chinese;
 use crate::output::samples;
 use clap::Parser;
 use pm_core::config::Config;
@@ -122,9 +123,8 @@ impl After<'_> {
     }
 }
 
-#[test]
-fn a_change_of_settings_is_said_line_by_line() {
-    insta::assert_snapshot!(same(&[
+fn of_settings() -> String {
+    same(&[
         "pm add 9000,9001-9010",
         "pm add 9000 --quota 1.5GiB --mode out --reset 31",
         "pm add 9000 --quota 5GB --reset never",
@@ -147,12 +147,21 @@ fn a_change_of_settings_is_said_line_by_line() {
         "pm config set time_zone Asia/Shanghai",
         "pm config set classifier fwmark",
         "pm config set classifier fwmark/0x0ffff000",
-    ]));
+    ])
 }
 
 #[test]
-fn a_reset_policy_is_said_in_words() {
-    insta::assert_snapshot!(same(&[
+fn a_change_of_settings_is_said_line_by_line() {
+    insta::assert_snapshot!(of_settings());
+}
+
+#[test]
+fn a_change_of_settings_is_said_line_by_line_zh() {
+    insta::assert_snapshot!(in_chinese(of_settings));
+}
+
+fn of_policies() -> String {
+    same(&[
         "pm set 80 --reset every~1~day",
         "pm set 80 --reset every~30~days",
         "pm set 80 --reset every~30~days~from~2027-01-01",
@@ -162,12 +171,21 @@ fn a_reset_policy_is_said_in_words() {
         "pm set 80 --reset yearly~02-29",
         "pm set 80 --reset once~2027-01-31",
         "pm set 80 --reset never",
-    ]));
+    ])
 }
 
 #[test]
-fn a_change_of_groups_is_said_line_by_line() {
-    insta::assert_snapshot!(same(&[
+fn a_reset_policy_is_said_in_words() {
+    insta::assert_snapshot!(of_policies());
+}
+
+#[test]
+fn a_reset_policy_is_said_in_words_zh() {
+    insta::assert_snapshot!(in_chinese(of_policies));
+}
+
+fn of_groups() -> String {
+    same(&[
         "pm group add friends",
         "pm group add 租户~乙 --quota 1TB --mode max --factor 2 --reset 15",
         "pm group set vip --quota 2TB --mode both --factor 1 --reset never",
@@ -175,11 +193,20 @@ fn a_change_of_groups_is_said_line_by_line() {
         "pm group add vip --quota 1TB --or-set",
         "pm group del nobody",
         "pm add 9000 --group vip --limit 5M",
-    ]));
+    ])
 }
 
 #[test]
-fn what_becomes_of_usage_is_said_too() {
+fn a_change_of_groups_is_said_line_by_line() {
+    insta::assert_snapshot!(of_groups());
+}
+
+#[test]
+fn a_change_of_groups_is_said_line_by_line_zh() {
+    insta::assert_snapshot!(in_chinese(of_groups));
+}
+
+fn of_usage() -> String {
     let tenant = "租户 甲 的 全部 服务";
     let said = [
         then("pm reset 30000-30100", |mut after| {
@@ -260,5 +287,15 @@ fn what_becomes_of_usage_is_said_too() {
             });
         }),
     ];
-    insta::assert_snapshot!(said.join("\n"));
+    said.join("\n")
+}
+
+#[test]
+fn what_becomes_of_usage_is_said_too() {
+    insta::assert_snapshot!(of_usage());
+}
+
+#[test]
+fn what_becomes_of_usage_is_said_too_zh() {
+    insta::assert_snapshot!(in_chinese(of_usage));
 }

@@ -1,0 +1,369 @@
+//! What each check found, why it matters and what to do.
+
+use std::collections::BTreeSet;
+
+use pm_core::port::PortRange;
+use pm_engine::doctor::{Finding, ShapingProblem, TableState};
+
+use crate::language::tr;
+use crate::output::words::{reserve, services as services_counted};
+
+/// Why it matters, and what to do where `what` does not say so already.
+pub(super) type Trouble = Option<(String, Option<String>)>;
+
+/// Returns what was found, and what is wrong about it.
+pub(super) fn of(finding: &Finding) -> (String, Trouble) {
+    match finding {
+        Finding::Kernel { release, supported } => (
+            format!("Linux {release}"),
+            (!supported).then(|| {
+                trouble(
+                    tr!(
+                        "pm needs Linux 5.10 or newer",
+                        "pm 需要 Linux 5.10 或更新版本"
+                    ),
+                    tr!("install a newer kernel", "安装更新的内核"),
+                )
+            }),
+        ),
+        Finding::Access { problem } => (
+            problem
+                .clone()
+                .unwrap_or_else(|| tr!("reachable", "可以访问")),
+            problem.is_some().then(|| {
+                trouble(
+                    tr!(
+                        "without it pm can neither count nor cut off",
+                        "没有它，pm 既不能计数，也不能切断"
+                    ),
+                    tr!(
+                        "run pm as root; if you did, `modprobe nf_tables`, and in a container ask \
+                         who runs the host for CAP_NET_ADMIN",
+                        "以 root 运行 pm；已经是 root 则 `modprobe nf_tables`，容器里请向宿主机的\
+                         管理者要 CAP_NET_ADMIN"
+                    ),
+                )
+            }),
+        ),
+        Finding::Config { services, problem } => (
+            problem
+                .clone()
+                .unwrap_or_else(|| services_counted(*services)),
+            problem.is_some().then(|| {
+                self_explaining(tr!(
+                    "ticks go on with the last good configuration, and no change is accepted",
+                    "tick 沿用上一份可用的配置，任何改动都不被接受"
+                ))
+            }),
+        ),
+        Finding::Database { problem } => (
+            problem.clone().unwrap_or_else(|| tr!("sound", "完好")),
+            problem.is_some().then(|| {
+                self_explaining(tr!(
+                    "the kernel goes on counting and cutting, but nothing is saved",
+                    "内核照常计数和切断，但什么也没有保存"
+                ))
+            }),
+        ),
+        Finding::Table(state) => table(*state),
+        Finding::Ticks { age, overdue } => ticks(*age, *overdue),
+        Finding::Ephemeral { overlaps } => ephemeral(overlaps),
+        Finding::Ssh { ports, covered } => ssh(ports, covered),
+        Finding::Clock {
+            zone,
+            wrong,
+            unzoned,
+        } => clock(zone, *wrong, *unzoned),
+        Finding::Shaping {
+            uplinks,
+            needed,
+            problem,
+        } => shaping(uplinks, *needed, problem.as_ref()),
+        Finding::Forwarding {
+            counted,
+            flowtables,
+            docker_proxy,
+        } => forwarding(*counted, flowtables, *docker_proxy),
+    }
+}
+
+fn trouble(why: String, remedy: String) -> (String, Option<String>) {
+    (why, Some(remedy))
+}
+
+fn self_explaining(why: String) -> (String, Option<String>) {
+    (why, None)
+}
+
+fn table(state: TableState) -> (String, Trouble) {
+    let out_of_force = || {
+        trouble(
+            tr!("nothing is counted or cut off", "既不计数，也不切断"),
+            tr!("`pm restore` puts it back", "运行 `pm restore` 重新装入"),
+        )
+    };
+    match state {
+        TableState::Intact => (tr!("as it must be", "完好"), None),
+        TableState::Unneeded => (tr!("nothing is monitored yet", "还没有监控任何端口"), None),
+        TableState::Missing => (
+            tr!(
+                "table inet port_monitor is missing",
+                "表 inet port_monitor 不见了"
+            ),
+            Some(out_of_force()),
+        ),
+        TableState::Different => (
+            tr!(
+                "table inet port_monitor differs from what it must be",
+                "表 inet port_monitor 与应有的不一样"
+            ),
+            Some(trouble(
+                tr!(
+                    "another program changed it, or a change of the configuration is not in force",
+                    "别的程序改过它，或者配置的改动还没有生效"
+                ),
+                tr!(
+                    "the next tick puts it right; `pm monitor` does so now",
+                    "下一次 tick 会改正；运行 `pm monitor` 则立即改正"
+                ),
+            )),
+        ),
+        TableState::TornDown => (
+            tr!(
+                "pm was taken out of the kernel by `pm teardown`",
+                "pm 已被 `pm teardown` 移出内核"
+            ),
+            Some(out_of_force()),
+        ),
+        TableState::Foreign => (
+            tr!(
+                "table inet port_monitor belongs to pm.sh",
+                "表 inet port_monitor 是 pm.sh 的"
+            ),
+            Some(trouble(
+                tr!("two programs cannot share it", "两个程序不能共用一张表"),
+                tr!(
+                    "uninstall pm.sh (its menu, entry 7), or delete the table once its figures are \
+                     noted",
+                    "卸载 pm.sh（它的菜单第 7 项），或者记下数字后删除这张表"
+                ),
+            )),
+        ),
+        TableState::Unknown => (
+            tr!(
+                "table inet port_monitor could not be read",
+                "无法读取表 inet port_monitor"
+            ),
+            Some(trouble(
+                tr!("see the checks above", "见上面的检查"),
+                tr!("mend what they name first", "先解决上面指出的问题"),
+            )),
+        ),
+    }
+}
+
+fn ticks(age: Option<i64>, overdue: bool) -> (String, Trouble) {
+    let what = match age {
+        Some(age) => tr!("the last one {age} s ago", "上一次在 {age} 秒前"),
+        None => tr!("never", "从未运行"),
+    };
+    let trouble = overdue.then(|| {
+        trouble(
+            tr!(
+                "one is due each minute: until then resets wait, and a crash of the host would \
+                 cost what was counted since",
+                "应当每分钟一次：不运行，到期的重置就得等着，主机一旦崩溃，上次之后计的流量也会丢失"
+            ),
+            tr!(
+                "run `pm monitor` each minute, by a systemd timer or cron",
+                "用 systemd timer 或 cron 每分钟运行一次 `pm monitor`"
+            ),
+        )
+    });
+    (what, trouble)
+}
+
+fn ephemeral(overlaps: &[PortRange]) -> (String, Trouble) {
+    if overlaps.is_empty() {
+        return (tr!("no service overlaps them", "没有服务与它们重叠"), None);
+    }
+    let ports = join(overlaps);
+    let why = tr!(
+        "the host takes these ports for its own connections, which are then billed to the service",
+        "本机对外连接会取用这些端口，流量就算到了服务头上"
+    );
+    (
+        tr!(
+            "services overlap them at {ports}",
+            "有服务与它们重叠：{ports}"
+        ),
+        Some(trouble(why, reserve(overlaps))),
+    )
+}
+
+fn ssh(ports: &BTreeSet<u16>, covered: &[(PortRange, u16)]) -> (String, Trouble) {
+    let Some((service, port)) = covered.first() else {
+        let what = if ports.is_empty() {
+            tr!("no SSH server was found", "没有发现 SSH 服务")
+        } else {
+            let ports = join(ports);
+            tr!(
+                "no quota, last day or block covers port {ports}",
+                "没有配额、期限或阻断涉及端口 {ports}"
+            )
+        };
+        return (what, None);
+    };
+    (
+        tr!(
+            "service {service} covers port {port} and can be cut off",
+            "服务 {service} 包含端口 {port}，而它可能被切断"
+        ),
+        Some(trouble(
+            tr!(
+                "whoever administers this host is locked out then",
+                "那样就再也登录不了这台主机"
+            ),
+            tr!(
+                "take away what can do so: `pm set {service} --group none --quota none --expires \
+                 never`, or `pm unblock {service}`",
+                "去掉会切断它的设置：`pm set {service} --group none --quota none --expires \
+                 never`，或 `pm unblock {service}`"
+            ),
+        )),
+    )
+}
+
+fn clock(zone: &str, wrong: bool, unzoned: bool) -> (String, Trouble) {
+    if wrong {
+        return (
+            tr!(
+                "shows a time before this pm was built",
+                "显示的时间早于这个 pm 的构建时间"
+            ),
+            Some(trouble(
+                tr!(
+                    "no period ends until the clock is right",
+                    "时钟校准之前，周期不会结束"
+                ),
+                tr!("set the clock, or let NTP do it", "校准时钟，或交给 NTP"),
+            )),
+        );
+    }
+    let trouble = unzoned.then(|| {
+        trouble(
+            tr!(
+                "neither the configuration nor the system names a time zone, so days and periods \
+                 begin at midnight UTC",
+                "配置和系统都没有指定时区，每天和每个周期从 UTC 零点开始"
+            ),
+            tr!(
+                "`pm config set time_zone Asia/Shanghai`, or wherever you are",
+                "`pm config set time_zone Asia/Shanghai`，或你所在的时区"
+            ),
+        )
+    });
+    (
+        tr!(
+            "plausible; dates are those of {zone}",
+            "时间可信；日期按 {zone} 计"
+        ),
+        trouble,
+    )
+}
+
+fn shaping(
+    uplinks: &[String],
+    needed: bool,
+    problem: Option<&ShapingProblem>,
+) -> (String, Trouble) {
+    let Some(problem) = problem else {
+        let uplinks = join(uplinks);
+        return (tr!("possible on {uplinks}", "可用，接口 {uplinks}"), None);
+    };
+    let why = if needed {
+        tr!(
+            "what services send is not limited now; everything else works",
+            "服务的出站流量现在没有被限速；其余照常"
+        )
+    } else {
+        tr!(
+            "what services send could not be limited; everything else works",
+            "服务的出站流量无法限速；其余照常"
+        )
+    };
+    let (what, remedy) = match problem {
+        ShapingProblem::NoHtb => (
+            tr!("this kernel has no HTB", "这个内核没有 HTB"),
+            tr!(
+                "`modprobe sch_htb`; on Alpine the module comes with the kernel `linux-lts`, not \
+                 with `linux-virt`; in a container ask who runs the host",
+                "`modprobe sch_htb`；Alpine 的 `linux-lts` 内核带这个模块，`linux-virt` 没有；\
+                 容器里请找宿主机的管理者"
+            ),
+        ),
+        ShapingProblem::ForeignQdisc { interface, kind } => (
+            tr!(
+                "interface {interface} has a qdisc of somebody else's: {kind}",
+                "接口 {interface} 上有别人设的 qdisc：{kind}"
+            ),
+            tr!(
+                "pm does not touch it; once nobody needs it, `tc qdisc del dev {interface} root`",
+                "pm 不碰它；没人要用了就运行 `tc qdisc del dev {interface} root`"
+            ),
+        ),
+        ShapingProblem::NoUplink => (
+            tr!("no interface has a default route", "没有接口带默认路由"),
+            tr!(
+                "limits take effect once one has, at the next tick",
+                "有了默认路由，限速就在下一次 tick 生效"
+            ),
+        ),
+        ShapingProblem::Other(problem) => (
+            problem.clone(),
+            tr!("mend what it names", "解决它指出的问题"),
+        ),
+    };
+    (what, Some(trouble(why, remedy)))
+}
+
+fn forwarding(counted: bool, flowtables: &[String], docker_proxy: bool) -> (String, Trouble) {
+    let mut what = if counted {
+        tr!(
+            "published ports of containers are counted",
+            "容器发布的端口会计入"
+        )
+    } else {
+        tr!(
+            "nothing is forwarded to other addresses",
+            "没有流量转发到别的地址"
+        )
+    };
+    if docker_proxy {
+        what.push_str(&tr!(
+            "; what docker-proxy relays is counted as the host's own",
+            "；docker-proxy 中转的按本机流量计"
+        ));
+    }
+    let bypassed = counted && !flowtables.is_empty();
+    let trouble = bypassed.then(|| {
+        let flowtables = join(flowtables);
+        trouble(
+            tr!(
+                "packets that flowtable {flowtables} takes pass pm by: they are neither counted \
+                 nor cut off",
+                "被 flowtable {flowtables} 接走的数据包绕过 pm：既不计数，也不会被切断"
+            ),
+            tr!(
+                "leave the published ports out of it, or remove it",
+                "不要让它接管发布的端口，或者删掉它"
+            ),
+        )
+    });
+    (what, trouble)
+}
+
+fn join<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
+    let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
+    items.join(",")
+}
