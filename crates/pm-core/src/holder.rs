@@ -29,7 +29,7 @@ pub enum Holder {
 /// A text that names no holder.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("`{0}` is neither a port, a range nor `group` and a name")]
-pub struct NoHolder(String);
+pub struct NoHolder(pub String);
 
 impl From<PortRange> for Holder {
     fn from(ports: PortRange) -> Self {

@@ -30,7 +30,7 @@ pub enum Language {
 /// A text that names no language of pm's.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("`{0}` is not a language of pm's: write `en` or `zh`")]
-pub struct LanguageError(String);
+pub struct LanguageError(pub String);
 
 impl Language {
     /// Every one.

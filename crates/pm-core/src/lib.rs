@@ -4,6 +4,7 @@
 
 pub mod backend;
 pub mod calendar;
+pub mod cause;
 pub mod config;
 pub mod dynqos;
 pub mod event;

@@ -24,6 +24,8 @@ pub use refusal::Refusal;
 pub use settings::{ContractSettings, Settings};
 pub use warning::Warning;
 
+use crate::backend::ShapingError;
+use crate::cause::Cause;
 use crate::config::{Config, GroupName, ZoneName};
 use crate::language::Language;
 use crate::port::{PortList, PortRange};
@@ -146,7 +148,7 @@ pub struct Context {
     /// Services that are cut off because their last day has passed.
     pub expired: BTreeSet<PortRange>,
     /// Why this host cannot limit what is sent; `None`: it can.
-    pub no_shaping: Option<String>,
+    pub no_shaping: Option<Cause<ShapingError>>,
     /// The operator said `--force`.
     pub force: bool,
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 pub use finding::{Finding, Severity, ShapingProblem, TableState};
 
 use pm_core::backend::{BackendError, Netfilter, Shaper, ShapingError};
+use pm_core::cause::Cause;
 use pm_core::config::Config;
 use pm_core::port::PortRange;
 use pm_core::request::ephemeral_overlap;
@@ -28,15 +29,15 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
             release: host::kernel_release(),
             supported: host::require_kernel().is_ok(),
         }];
-        let access = self.netfilter.read().err();
+        let access = self.netfilter.read().err().map(Cause::from);
+        let is_foreign = |error: &Cause<_>| matches!(**error, BackendError::ForeignTable);
+        let foreign = access.as_ref().is_some_and(is_foreign);
+        let problem = access.filter(|error| !is_foreign(error));
         findings.push(Finding::Access {
-            problem: access
-                .as_ref()
-                .filter(|error| !matches!(error, BackendError::ForeignTable))
-                .map(ToString::to_string),
+            problem: problem.clone(),
         });
 
-        if matches!(access, Some(BackendError::Permission(_))) {
+        if matches!(problem.as_deref(), Some(BackendError::Permission(_))) {
             // Without the right to look, the rest would only seem wrong.
             return findings;
         }
@@ -50,8 +51,10 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
             Ok(Some(db)) => self.config_or_last_good(db).ok(),
             _ => None,
         };
-        let problem = loaded.as_ref().err().map(ToString::to_string);
-        let loaded = loaded.map(|loaded| loaded.config).unwrap_or_default();
+        let (loaded, problem) = match loaded {
+            Ok(loaded) => (loaded.config, None),
+            Err(error) => (Config::default(), Some(error.into())),
+        };
         let config = in_force.map_or(loaded, |(loaded, _)| loaded.config);
         findings.push(Finding::Config {
             services: config.services.len(),
@@ -62,10 +65,10 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
             Ok(db) => self.database_problem(db.as_ref(), &config).err(),
             Err(error) => Some(error.into()),
         };
-        let problem = problem.map(|error| error.to_string());
-        findings.push(Finding::Database { problem });
+        findings.push(Finding::Database {
+            problem: problem.map(Cause::from),
+        });
 
-        let foreign = matches!(access, Some(BackendError::ForeignTable));
         let (table, last_tick) = self.table_state(&config);
         let table = if foreign { TableState::Foreign } else { table };
         findings.push(Finding::Table(table));
@@ -91,17 +94,19 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
     }
 
     fn shaping(&mut self, config: &Config) -> Finding {
-        let uplinks = self.shaper.uplinks();
-        let problem = match &uplinks {
-            Ok(uplinks) => match self.shaper.probe(uplinks) {
-                Ok(()) if uplinks.is_empty() => Some(ShapingProblem::NoUplink),
-                Ok(()) => None,
-                Err(error) => Some(error.into()),
-            },
-            Err(error) => Some(ShapingProblem::Other(error.to_string())),
+        let (uplinks, problem) = match self.shaper.uplinks() {
+            Ok(uplinks) => {
+                let problem = match self.shaper.probe(&uplinks) {
+                    Ok(()) if uplinks.is_empty() => Some(ShapingProblem::NoUplink),
+                    Ok(()) => None,
+                    Err(error) => Some(error.into()),
+                };
+                (uplinks, problem)
+            }
+            Err(error) => (BTreeSet::new(), Some(ShapingProblem::Other(error.into()))),
         };
         Finding::Shaping {
-            uplinks: uplinks.unwrap_or_default().into_iter().collect(),
+            uplinks: uplinks.into_iter().collect(),
             needed: config
                 .services
                 .values()
@@ -194,7 +199,7 @@ impl From<ShapingError> for ShapingProblem {
             ShapingError::ForeignQdisc { interface, kind } => {
                 Self::ForeignQdisc { interface, kind }
             }
-            other => Self::Other(other.to_string()),
+            other => Self::Other(other.into()),
         }
     }
 }

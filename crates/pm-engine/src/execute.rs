@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use pm_core::backend::{Netfilter, Shaper};
+use pm_core::cause::Cause;
 use pm_core::config::Config;
 use pm_core::event::Event;
 use pm_core::report::{GroupReport, Report, group_reports, reports};
@@ -207,7 +208,7 @@ fn judge<N: Netfilter>(
             .needs_shaping()
             .then(|| shaping::obstacle(shaper))
             .flatten()
-            .map(|error| error.to_string()),
+            .map(Cause::from),
         force: options.force,
     };
     let after = request.apply(before, &context)?;

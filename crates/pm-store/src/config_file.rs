@@ -16,6 +16,7 @@ use pm_core::config::{Config, ConfigError};
 use pm_core::language::Language;
 use serde::Deserialize;
 
+use crate::action::Action;
 use crate::error::StoreError;
 use crate::files;
 use crate::paths::Paths;
@@ -147,7 +148,7 @@ pub fn put_back(paths: &Paths, loaded: &Loaded) -> Result<(), StoreError> {
         return files::replace(&paths.config_dir, "config.json", loaded.text.as_bytes());
     }
     let path = paths.config_file();
-    fs::remove_file(&path).map_err(|error| StoreError::io("remove", &path, error))?;
+    fs::remove_file(&path).map_err(|error| StoreError::io(Action::Remove, &path, error))?;
     files::sync_dir(&paths.config_dir)
 }
 
@@ -173,7 +174,7 @@ fn save_if(
     }
     let present = || match read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        present => present.map_err(|error| StoreError::io("keep a version of", &path, error)),
+        present => present.map_err(|error| StoreError::io(Action::KeepVersion, &path, error)),
     };
     let found = present()?;
     if !found.is_empty() && found != text.as_bytes() {
@@ -196,7 +197,7 @@ fn save_if(
 /// As the system says. A directory that does not exist holds none.
 pub fn versions(paths: &Paths) -> Result<Vec<Version>, StoreError> {
     let dir = paths.versions_dir();
-    let failed = |error| StoreError::io("list", &dir, error);
+    let failed = |error| StoreError::io(Action::List, &dir, error);
     let entries = match fs::read_dir(&dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -11,6 +11,7 @@ use std::time::Duration;
 use pm_core::config::ConfigError;
 use rusqlite::ErrorCode;
 
+use crate::action::{Action, Expected};
 use crate::paths::LockKind;
 
 /// Why something could not be loaded, saved or locked.
@@ -121,7 +122,7 @@ pub enum StoreError {
         /// What is there.
         path: PathBuf,
         /// What must be there.
-        expected: &'static str,
+        expected: Expected,
     },
     /// A directory that anybody can write to, where files must be pm's own.
     #[error("cannot use {}: every user can write to it; run `chmod 700` on it", path.display())]
@@ -133,7 +134,7 @@ pub enum StoreError {
     #[error("cannot {action} {}: {why}; run it as root (with sudo)", path.display())]
     Permission {
         /// What was being done.
-        action: &'static str,
+        action: Action,
         /// To which file.
         path: PathBuf,
         /// The system's words.
@@ -147,7 +148,7 @@ pub enum StoreError {
     )]
     ReadOnly {
         /// What was being done.
-        action: &'static str,
+        action: Action,
         /// To which file.
         path: PathBuf,
     },
@@ -159,7 +160,7 @@ pub enum StoreError {
     )]
     DiskFull {
         /// What was being done.
-        action: &'static str,
+        action: Action,
         /// To which file.
         path: PathBuf,
         /// The system's words.
@@ -169,7 +170,7 @@ pub enum StoreError {
     #[error("cannot {action} {}: {why}; look into the kernel's log (dmesg) for the disk", path.display())]
     Io {
         /// What was being done.
-        action: &'static str,
+        action: Action,
         /// To which file.
         path: PathBuf,
         /// The system's words.
@@ -179,7 +180,7 @@ pub enum StoreError {
     #[error("cannot {action} {}: another process is using it; try again", path.display())]
     Locked {
         /// What was being done.
-        action: &'static str,
+        action: Action,
         /// The database.
         path: PathBuf,
     },
@@ -233,7 +234,7 @@ pub enum StoreError {
     #[error("cannot {action} {}: {why}", path.display())]
     Database {
         /// What was being done.
-        action: &'static str,
+        action: Action,
         /// The database.
         path: PathBuf,
         /// SQLite's words.
@@ -249,7 +250,7 @@ pub enum StoreError {
         kind: LockKind,
         /// Its file.
         path: PathBuf,
-        /// Who holds it, as far as can be told.
+        /// Who holds it: the command and its process, or [`UNKNOWN_HOLDER`](crate::locks::UNKNOWN_HOLDER).
         holder: String,
         /// How long was waited.
         waited: Duration,
@@ -258,7 +259,7 @@ pub enum StoreError {
 
 impl StoreError {
     /// Returns the variant for a failed system call.
-    pub(crate) fn io(action: &'static str, path: &Path, why: io::Error) -> Self {
+    pub(crate) fn io(action: Action, path: &Path, why: io::Error) -> Self {
         let path = path.to_owned();
         // By kind, since tempfile hides the number. A limit on the size of files is a full disk to
         // whoever meets it.
@@ -275,7 +276,7 @@ impl StoreError {
     }
 
     /// Returns the variant for what SQLite refused.
-    pub(crate) fn sqlite(action: &'static str, path: &Path, error: &rusqlite::Error) -> Self {
+    pub(crate) fn sqlite(action: Action, path: &Path, error: &rusqlite::Error) -> Self {
         let path = path.to_owned();
         let why = error.to_string();
         match error.sqlite_error_code() {
@@ -325,7 +326,7 @@ mod tests {
 
     fn of_sqlite(code: i32) -> StoreError {
         let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
-        StoreError::sqlite("save", Path::new("/x/state.db"), &error)
+        StoreError::sqlite(Action::Save, Path::new("/x/state.db"), &error)
     }
 
     #[test]
@@ -368,7 +369,12 @@ mod tests {
     fn a_message_says_what_where_why_and_what_to_do() {
         let full = io::Error::from_raw_os_error(28);
         assert_eq!(
-            StoreError::io("write", Path::new("/etc/port_monitor/config.json"), full).to_string(),
+            StoreError::io(
+                Action::Write,
+                Path::new("/etc/port_monitor/config.json"),
+                full
+            )
+            .to_string(),
             "cannot write /etc/port_monitor/config.json: No space left on device (os error 28); \
              free some space: the kernel goes on counting and cutting, and the next tick that can \
              save catches up"

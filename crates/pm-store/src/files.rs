@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 
+use crate::action::{Action, Expected};
 use crate::error::StoreError;
 
 /// Makes sure that a directory exists; what is made is for its owner only.
@@ -21,21 +22,21 @@ pub(crate) fn create_private_dir(path: &Path) -> Result<(), StoreError> {
         Ok(_) => {
             return Err(StoreError::WrongKind {
                 path: path.to_owned(),
-                expected: "directory",
+                expected: Expected::Directory,
             });
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(StoreError::io("look at", path, error)),
+        Err(error) => return Err(StoreError::io(Action::LookAt, path, error)),
     }
     let create = DirBuilder::new().recursive(true).mode(0o700).create(path);
-    create.map_err(|error| StoreError::io("make the directory", path, error))?;
+    create.map_err(|error| StoreError::io(Action::MakeDirectory, path, error))?;
     path.parent().map_or(Ok(()), sync_dir)
 }
 
 /// Writes a directory's entries to the disk.
 pub(crate) fn sync_dir(path: &Path) -> Result<(), StoreError> {
     let sync = File::open(path).and_then(|dir| dir.sync_all());
-    sync.map_err(|error| StoreError::io("write to the disk the directory", path, error))
+    sync.map_err(|error| StoreError::io(Action::SyncDirectory, path, error))
 }
 
 /// Puts `bytes` in the place of the file `name` in `dir`, whole or not at all.
@@ -49,7 +50,7 @@ pub(crate) fn sync_dir(path: &Path) -> Result<(), StoreError> {
 /// not be written to the disk: then a power cut decides which of the two is.
 pub(crate) fn replace(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
     let path = dir.join(name);
-    let failed = |error| StoreError::io("write", &path, error);
+    let failed = |error| StoreError::io(Action::Write, &path, error);
     let mut file = tempfile::Builder::new()
         .prefix(TEMP_PREFIX)
         .suffix(TEMP_SUFFIX)

@@ -9,6 +9,7 @@ use pm_core::history::{ClosedPeriod, DayTotal};
 use pm_core::holder::Holder;
 use pm_core::port::PortRange;
 
+use crate::action::Action;
 use crate::error::StoreError;
 use crate::rows::history;
 use crate::state_db::StateDb;
@@ -23,7 +24,7 @@ impl StateDb {
     ///
     /// As [`load`](Self::load).
     pub fn days(&self, ports: Option<&[PortRange]>) -> Result<Vec<DayTotal>, StoreError> {
-        self.read("load", |connection| history::days(connection, ports))
+        self.read(Action::Load, |connection| history::days(connection, ports))
     }
 
     /// Returns the closed periods of these holders, or of all that ever were; ascending by their
@@ -36,7 +37,7 @@ impl StateDb {
         &self,
         holders: Option<&[Holder]>,
     ) -> Result<Vec<ClosedPeriod>, StoreError> {
-        self.read("load", |connection| {
+        self.read(Action::Load, |connection| {
             history::closed_periods(connection, holders)
         })
     }

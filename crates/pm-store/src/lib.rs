@@ -7,6 +7,7 @@
 //!
 //! Nothing here knows the kernel, the clock or what the numbers mean.
 
+pub mod action;
 pub mod config_file;
 pub mod error;
 mod files;

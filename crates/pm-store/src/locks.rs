@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use fd_lock::RwLock;
 use nix::fcntl::OFlag;
 
+use crate::action::{Action, Expected};
 use crate::error::StoreError;
 use crate::files;
 pub use crate::paths::LockKind;
@@ -30,6 +31,9 @@ pub struct Lock {
     /// Locked, without fd-lock's guard, which would have to borrow it: closing the file unlocks.
     file: File,
 }
+
+/// Who holds a lock where the file does not say.
+pub const UNKNOWN_HOLDER: &str = "another process";
 
 /// How long to wait before looking at a held lock again.
 const POLL: Duration = Duration::from_millis(20);
@@ -81,7 +85,7 @@ impl Lock {
     pub fn try_acquire(paths: &Paths, kind: LockKind) -> Result<Option<Self>, StoreError> {
         check_run_dir(&paths.run_dir)?;
         let path = paths.lock_file(kind);
-        let failed = |error| StoreError::io("lock", &path, error);
+        let failed = |error| StoreError::io(Action::Lock, &path, error);
         for _ in 0..REOPENINGS {
             let mut lock = RwLock::new(open(&path)?);
             match lock.try_write() {
@@ -130,7 +134,7 @@ impl Drop for Lock {
 /// Makes the run directory, or checks that nobody else can put his files into it.
 fn check_run_dir(path: &Path) -> Result<(), StoreError> {
     files::create_private_dir(path)?;
-    let found = fs::metadata(path).map_err(|error| StoreError::io("look at", path, error))?;
+    let found = fs::metadata(path).map_err(|error| StoreError::io(Action::LookAt, path, error))?;
     if found.permissions().mode() & 0o002 != 0 {
         return Err(StoreError::NotPrivate {
             path: path.to_owned(),
@@ -155,14 +159,14 @@ fn open(path: &Path) -> Result<File, StoreError> {
         .mode(0o600)
         .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
         .open(path);
-    let file = open.map_err(|error| StoreError::io("open", path, error))?;
+    let file = open.map_err(|error| StoreError::io(Action::Open, path, error))?;
     let found = file
         .metadata()
-        .map_err(|error| StoreError::io("look at", path, error))?;
+        .map_err(|error| StoreError::io(Action::LookAt, path, error))?;
     if !found.is_file() {
         return Err(StoreError::WrongKind {
             path: path.to_owned(),
-            expected: "file",
+            expected: Expected::File,
         });
     }
     Ok(file)
@@ -210,7 +214,7 @@ fn read_holder(path: &Path) -> String {
         File::open(path).and_then(|file| file.take(MAX_HOLDER_BYTES).read_to_end(&mut bytes));
     let text = printable(String::from_utf8_lossy(&bytes).trim());
     if read.is_err() || text.is_empty() {
-        "another process".to_owned()
+        UNKNOWN_HOLDER.to_owned()
     } else {
         text
     }

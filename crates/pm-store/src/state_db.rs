@@ -21,6 +21,7 @@ use nix::unistd::{AccessFlags, access};
 use pm_core::ledger::State;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
+use crate::action::{Action, Expected};
 use crate::error::StoreError;
 use crate::files;
 use crate::migrations::{self, Identity, SCHEMA};
@@ -57,7 +58,7 @@ impl StateDb {
         let path = paths.state_db();
         files::create_private_dir(&paths.state_dir)?;
         prepare(&path)?;
-        let failed = |error| StoreError::sqlite("open", &path, &error);
+        let failed = |error| StoreError::sqlite(Action::Open, &path, &error);
         // SQLITE_OPEN_NOFOLLOW would also refuse a linked directory.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(&path, flags).map_err(failed)?;
@@ -101,14 +102,14 @@ impl StateDb {
             Ok(found) if !found.is_file() => {
                 return Err(StoreError::WrongKind {
                     path,
-                    expected: "file",
+                    expected: Expected::File,
                 });
             }
             // SQLite would take it for an empty database.
             Ok(found) if found.len() == 0 => return Ok(None),
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(StoreError::io("open", &path, error)),
+            Err(error) => return Err(StoreError::io(Action::Open, &path, error)),
         }
         check_access(&path, AccessFlags::R_OK)?;
         let image = Image::take(&path);
@@ -123,7 +124,7 @@ impl StateDb {
             image => (image, identified),
         };
         let (identity, connection) =
-            identified.map_err(|error| StoreError::sqlite("open", &path, &error))?;
+            identified.map_err(|error| StoreError::sqlite(Action::Open, &path, &error))?;
         check_identity(&path, identity)?;
         match identity {
             Identity::Pm(SCHEMA) => {}
@@ -146,7 +147,7 @@ impl StateDb {
     /// `Damaged` when the file or what it says does not hold together, `Locked`, and others as
     /// SQLite says.
     pub fn load(&self) -> Result<Option<State>, StoreError> {
-        let (state, saves) = self.read("load", |connection| {
+        let (state, saves) = self.read(Action::Load, |connection| {
             Ok((rows::load(connection)?, rows::saves(connection)?))
         })?;
         self.seen.set(saves);
@@ -159,7 +160,7 @@ impl StateDb {
     ///
     /// As [`load`](Self::load).
     pub fn last_good_config(&self) -> Result<Option<String>, StoreError> {
-        self.read("load", rows::load_config)
+        self.read(Action::Load, rows::load_config)
     }
 
     /// Saves `new` in one transaction. It is on the disk when this returns.
@@ -181,7 +182,7 @@ impl StateDb {
         new: &State,
         last_good_config: Option<&str>,
     ) -> Result<(), StoreError> {
-        let failed = |error| StoreError::sqlite("save", &self.path, &error);
+        let failed = |error| StoreError::sqlite(Action::Save, &self.path, &error);
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
@@ -210,7 +211,7 @@ impl StateDb {
     ///
     /// `Damaged` with the first things found, and others as SQLite says.
     pub fn check(&self) -> Result<(), StoreError> {
-        let found = self.read("check", |connection| {
+        let found = self.read(Action::Check, |connection| {
             let mut check = connection.prepare("PRAGMA quick_check(5)")?;
             let lines = check.query_map([], |row| row.get::<_, String>(0))?;
             lines.collect::<rusqlite::Result<Vec<_>>>()
@@ -221,7 +222,7 @@ impl StateDb {
                 why: found.join("; "),
             });
         }
-        self.read("check", |connection| {
+        self.read(Action::Check, |connection| {
             rows::load(connection)?;
             rows::history::check(connection)
         })
@@ -230,7 +231,7 @@ impl StateDb {
     /// Runs `read` on one state of the database.
     pub(crate) fn read<T>(
         &self,
-        action: &'static str,
+        action: Action,
         read: impl Fn(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
         let in_transaction = |connection: &Connection| {
@@ -339,28 +340,28 @@ fn prepare(path: &Path) -> Result<(), StoreError> {
     {
         Ok(_) => return path.parent().map_or(Ok(()), files::sync_dir),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(StoreError::io("make", path, error)),
+        Err(error) => return Err(StoreError::io(Action::Make, path, error)),
     }
     let found = fs::symlink_metadata(path);
-    let found = found.map_err(|error| StoreError::io("look at", path, error))?;
+    let found = found.map_err(|error| StoreError::io(Action::LookAt, path, error))?;
     if !found.is_file() {
         return Err(StoreError::WrongKind {
             path: path.to_owned(),
-            expected: "file",
+            expected: Expected::File,
         });
     }
     check_access(path, AccessFlags::R_OK | AccessFlags::W_OK)?;
     if found.permissions().mode() & 0o077 != 0 {
         // As after it was restored from a backup.
         fs::set_permissions(path, Permissions::from_mode(0o600))
-            .map_err(|error| StoreError::io("change the mode of", path, error))?;
+            .map_err(|error| StoreError::io(Action::ChangeMode, path, error))?;
     }
     Ok(())
 }
 
 /// Asks the system for its words, which SQLite does not pass on.
 fn check_access(path: &Path, flags: AccessFlags) -> Result<(), StoreError> {
-    access(path, flags).map_err(|errno| StoreError::io("open", path, errno.into()))
+    access(path, flags).map_err(|errno| StoreError::io(Action::Open, path, errno.into()))
 }
 
 fn check_identity(path: &Path, identity: Identity) -> Result<(), StoreError> {
@@ -378,7 +379,7 @@ fn check_identity(path: &Path, identity: Identity) -> Result<(), StoreError> {
 }
 
 fn bring_up_to_date(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
-    let failed = |error| StoreError::sqlite("bring up to date", path, &error);
+    let failed = |error| StoreError::sqlite(Action::Upgrade, path, &error);
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(failed)?;

@@ -66,6 +66,11 @@ pub(crate) fn text(error: &anyhow::Error) -> String {
     text
 }
 
+/// Returns what an error says of itself.
+pub(crate) fn sentence(error: &(dyn Error + 'static)) -> String {
+    error.to_string()
+}
+
 /// Returns an error and what caused it.
 fn with_causes(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();

@@ -1,6 +1,8 @@
 //! Why a request is not carried out.
 
+use crate::backend::ShapingError;
 use crate::calendar::ResetChoice;
+use crate::cause::Cause;
 use crate::config::GroupName;
 use crate::holder::Holder;
 use crate::port::PortRange;
@@ -89,7 +91,7 @@ pub enum Refusal {
     },
     /// A limit, where nothing can be shaped.
     #[error("what a port sends cannot be limited on this host: {0}")]
-    NoShaping(String),
+    NoShaping(Cause<ShapingError>),
 }
 
 fn quota_of(holder: &Holder) -> String {

@@ -2,7 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use pm_core::backend::{BackendError, ShapingError};
+use pm_core::cause::Cause;
 use pm_core::port::PortRange;
+use pm_store::StoreError;
+
+use crate::EngineError;
 
 /// One thing that was checked, and what was found.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -17,19 +22,19 @@ pub enum Finding {
     /// Access to nf_tables.
     Access {
         /// Why there is none.
-        problem: Option<String>,
+        problem: Option<Cause<BackendError>>,
     },
     /// The configuration file.
     Config {
         /// Services in it.
         services: usize,
         /// Why it cannot be used.
-        problem: Option<String>,
+        problem: Option<Cause<StoreError>>,
     },
     /// The database of usage.
     Database {
         /// What is wrong with it.
-        problem: Option<String>,
+        problem: Option<Cause<EngineError>>,
     },
     /// pm's table in the kernel.
     Table(TableState),
@@ -95,8 +100,8 @@ pub enum ShapingProblem {
     },
     /// No interface has a default route.
     NoUplink,
-    /// Anything else, in words.
-    Other(String),
+    /// Anything else.
+    Other(Cause<ShapingError>),
 }
 
 /// How pm's table was found.
@@ -148,9 +153,9 @@ impl Finding {
         };
         match self {
             Self::Kernel { supported, .. } => failure(!supported),
-            Self::Access { problem }
-            | Self::Config { problem, .. }
-            | Self::Database { problem } => failure(problem.is_some()),
+            Self::Access { problem } => failure(problem.is_some()),
+            Self::Config { problem, .. } => failure(problem.is_some()),
+            Self::Database { problem } => failure(problem.is_some()),
             Self::Table(TableState::Intact | TableState::Unneeded) => Severity::Fine,
             Self::Table(TableState::TornDown | TableState::Different) => Severity::Warning,
             Self::Table(_) => Severity::Failure,

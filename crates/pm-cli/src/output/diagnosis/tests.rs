@@ -3,7 +3,10 @@
 use super::*;
 use crate::language::in_chinese;
 use crate::output::json;
+use pm_core::backend::{BackendError, ShapingError};
+use pm_engine::EngineError;
 use pm_engine::doctor::{ShapingProblem, TableState};
+use pm_store::StoreError;
 
 fn healthy() -> Vec<Finding> {
     vec![
@@ -46,19 +49,33 @@ fn healthy() -> Vec<Finding> {
 }
 
 fn ill() -> Vec<Finding> {
-    let why = || Some("the reason, in words".to_owned());
     let ports = |text: &str| text.parse().unwrap();
     vec![
         Finding::Kernel {
             release: "4.19.0".into(),
             supported: false,
         },
-        Finding::Access { problem: why() },
+        Finding::Access {
+            problem: Some(BackendError::Permission("the reason, in words".into()).into()),
+        },
         Finding::Config {
             services: 0,
-            problem: why(),
+            problem: Some(
+                StoreError::ConfigUnreadable {
+                    path: "/etc/port_monitor/config.json".into(),
+                    why: std::io::Error::from_raw_os_error(13),
+                }
+                .into(),
+            ),
         },
-        Finding::Database { problem: why() },
+        Finding::Database {
+            problem: Some(
+                EngineError::from(StoreError::Foreign {
+                    path: "/var/lib/port_monitor/state.db".into(),
+                })
+                .into(),
+            ),
+        },
         Finding::Table(TableState::Missing),
         Finding::Table(TableState::Different),
         Finding::Table(TableState::TornDown),
@@ -98,6 +115,10 @@ fn ill() -> Vec<Finding> {
             },
         ),
         limits(true, ShapingProblem::NoUplink),
+        limits(
+            true,
+            ShapingProblem::Other(ShapingError::Permission("the reason".into()).into()),
+        ),
         Finding::Forwarding {
             counted: true,
             flowtables: vec!["inet firewall ft".into()],

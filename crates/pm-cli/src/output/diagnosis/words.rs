@@ -6,6 +6,7 @@ use pm_core::port::PortRange;
 use pm_engine::doctor::{Finding, ShapingProblem, TableState};
 
 use crate::language::tr;
+use crate::output::errors::sentence;
 use crate::output::words::{reserve, services as services_counted};
 
 /// Why it matters, and what to do where `what` does not say so already.
@@ -28,8 +29,8 @@ pub(super) fn of(finding: &Finding) -> (String, Trouble) {
         ),
         Finding::Access { problem } => (
             problem
-                .clone()
-                .unwrap_or_else(|| tr!("reachable", "可以访问")),
+                .as_deref()
+                .map_or_else(|| tr!("reachable", "可以访问"), |error| sentence(error)),
             problem.is_some().then(|| {
                 trouble(
                     tr!(
@@ -47,8 +48,8 @@ pub(super) fn of(finding: &Finding) -> (String, Trouble) {
         ),
         Finding::Config { services, problem } => (
             problem
-                .clone()
-                .unwrap_or_else(|| services_counted(*services)),
+                .as_deref()
+                .map_or_else(|| services_counted(*services), |error| sentence(error)),
             problem.is_some().then(|| {
                 self_explaining(tr!(
                     "ticks go on with the last good configuration, and no change is accepted",
@@ -57,7 +58,9 @@ pub(super) fn of(finding: &Finding) -> (String, Trouble) {
             }),
         ),
         Finding::Database { problem } => (
-            problem.clone().unwrap_or_else(|| tr!("sound", "完好")),
+            problem
+                .as_deref()
+                .map_or_else(|| tr!("sound", "完好"), |error| sentence(error)),
             problem.is_some().then(|| {
                 self_explaining(tr!(
                     "the kernel goes on counting and cutting, but nothing is saved",
@@ -320,7 +323,7 @@ fn shaping(
             ),
         ),
         ShapingProblem::Other(problem) => (
-            problem.clone(),
+            sentence(&**problem),
             tr!("mend what it names", "解决它指出的问题"),
         ),
     };

@@ -5,6 +5,7 @@ use pm_core::backend::{BackendError, ShapingError};
 use pm_core::config::{Config, ConfigError};
 use pm_core::port::PortRange;
 use pm_core::request::Refusal;
+use pm_store::action::{Action, Expected};
 use pm_store::locks::LockKind;
 use std::io;
 use std::path::PathBuf;
@@ -74,7 +75,7 @@ fn a_refusal_says_why_and_what_to_do() {
             ports: port,
             group: "vip one".parse().unwrap(),
         },
-        Refusal::NoShaping(ShapingError::Unsupported(refused()).to_string()),
+        Refusal::NoShaping(ShapingError::Unsupported(refused()).into()),
     ];
     let errors = refusals.map(|refusal| EngineError::Refused(refusal).into());
     insta::assert_snapshot!(all(errors));
@@ -173,28 +174,28 @@ fn a_failure_of_the_disk_says_which_file() {
         },
         StoreError::WrongKind {
             path: config(),
-            expected: "file",
+            expected: Expected::File,
         },
         StoreError::NotPrivate {
             path: "/tmp/pm".into(),
         },
         StoreError::Permission {
-            action: "save",
+            action: Action::Save,
             path: config(),
             why: why(),
         },
         StoreError::DiskFull {
-            action: "save",
+            action: Action::Save,
             path: state(),
             why: why(),
         },
         StoreError::Io {
-            action: "read",
+            action: Action::Read,
             path: state(),
             why: why(),
         },
         StoreError::Locked {
-            action: "open",
+            action: Action::Open,
             path: state(),
         },
         StoreError::Damaged {
@@ -213,14 +214,14 @@ fn a_failure_of_the_disk_says_which_file() {
         },
         StoreError::Superseded { path: state() },
         StoreError::Database {
-            action: "save",
+            action: Action::Save,
             path: state(),
             why: why(),
         },
         StoreError::Held {
             kind: LockKind::Tick,
             path: "/run/port_monitor/tick.lock".into(),
-            holder: "process 4711 (pm monitor)".into(),
+            holder: "`pm monitor` (process 4711)".into(),
             waited: Duration::from_secs(10),
         },
     ];

@@ -176,7 +176,7 @@ fn what_a_group_does_to_ssh_needs_force() {
 #[test]
 fn a_limit_needs_a_host_that_can_shape() {
     let context = Context {
-        no_shaping: Some("this kernel offers no HTB".to_owned()),
+        no_shaping: Some(ShapingError::Unsupported("no".into()).into()),
         force: true,
         ..Context::default()
     };
