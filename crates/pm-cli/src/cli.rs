@@ -2,38 +2,56 @@
 
 mod change;
 mod config;
+mod errors;
 mod group;
+mod help;
 mod history;
 mod settings;
 #[cfg(test)]
 mod tests;
 mod values;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, Error, FromArgMatches, Parser, Subcommand};
 use pm_core::language::Language;
 use pm_core::port::PortList;
 use pm_core::request::Selection;
+
+use crate::language::{self, tr};
+use crate::output::errors::sentence;
 
 pub(crate) use change::{Change, ChangeOptions};
 pub(crate) use config::Config;
 pub(crate) use group::Group;
 pub(crate) use history::{By, History};
 
-/// Counts what every TCP/UDP port uses, cuts it off at its quota and limits its speed.
-///
-/// Without a command, shows all services.
+/// The command line.
 #[derive(Debug, Parser)]
-#[command(name = "pm", version)]
+#[command(
+    name = "pm",
+    version,
+    about = about(),
+    long_about = tr!(
+        en: "{}.\n\nWithout a command, opens the menu on a terminal, and else shows all services.", about();
+        zh: "{}。\n\n不带命令时，在终端上打开菜单，否则显示所有服务。", about()
+    )
+)]
 pub(crate) struct Cli {
-    /// Do the minute's tick (same as `pm monitor`)
-    #[arg(long)]
+    #[arg(
+        long,
+        help = tr!("Do the minute's tick (same as `pm monitor`)", "做每分钟的 tick（同 `pm monitor`）")
+    )]
     pub(crate) monitor: bool,
 
-    /// Speak English or Chinese, whatever is configured
-    #[arg(long, global = true, value_name = "en|zh")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "en|zh",
+        help = tr!("Speak English or Chinese, whatever is configured", "用英文还是中文，不管怎么配置的")
+    )]
     pub(crate) lang: Option<Language>,
 
     #[command(flatten)]
@@ -46,46 +64,76 @@ pub(crate) struct Cli {
 impl Cli {
     /// Returns the command line, or ends the process with what is wrong about it.
     pub(crate) fn read() -> Self {
-        let cli = Self::parse();
+        let cli = Self::of(std::env::args_os()).unwrap_or_else(|error| errors::exit(&error));
         if cli.monitor && cli.command.is_some() {
-            let message = "'--monitor' is a command of its own: leave the other one out";
-            Self::command()
-                .error(ErrorKind::ArgumentConflict, message)
-                .exit();
+            let message = tr!(
+                "'--monitor' is a command of its own: leave the other one out",
+                "'--monitor' 本身就是命令：去掉另一个"
+            );
+            errors::refuse(ErrorKind::ArgumentConflict, &message);
         }
         cli
+    }
+
+    /// Returns the command line that `words` are.
+    fn of(words: impl Iterator<Item = OsString>) -> Result<Self, Error> {
+        let words: Vec<OsString> = words.collect();
+        let matches = Self::command().try_get_matches_from(&words);
+        let matches = matches.or_else(|error| match error.kind() {
+            // Only now: to write the help of every command takes longer than most commands.
+            ErrorKind::DisplayHelp => Self::spoken().try_get_matches_from(&words),
+            _ => Err(error),
+        })?;
+        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut Self::command()))
+    }
+
+    /// Returns all commands, with their help in the language that is spoken.
+    pub(crate) fn spoken() -> clap::Command {
+        match language::current() {
+            Language::English => Self::command(),
+            Language::Chinese => help::in_chinese(Self::command(), help::width()),
+        }
     }
 }
 
 /// Where pm's files are.
 #[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Places")]
+#[command(next_help_heading = tr!("Places", "文件位置"))]
 pub(crate) struct Places {
-    /// Directory of config.json [default: /etc/port_monitor]
     #[arg(
         long,
         global = true,
-        value_name = "DIR",
+        value_name = tr!("DIR", "目录"),
         env = "PM_CONFIG_DIR",
-        hide_env_values = true
+        hide_env_values = true,
+        help = tr!(
+            "Directory of config.json [default: /etc/port_monitor]",
+            "config.json 所在的目录 [默认：/etc/port_monitor]",
+        )
     )]
     pub(crate) config_dir: Option<PathBuf>,
-    /// Directory of state.db [default: /var/lib/port_monitor]
     #[arg(
         long,
         global = true,
-        value_name = "DIR",
+        value_name = tr!("DIR", "目录"),
         env = "PM_STATE_DIR",
-        hide_env_values = true
+        hide_env_values = true,
+        help = tr!(
+            "Directory of state.db [default: /var/lib/port_monitor]",
+            "state.db 所在的目录 [默认：/var/lib/port_monitor]",
+        )
     )]
     pub(crate) state_dir: Option<PathBuf>,
-    /// Directory of the locks [default: /run/port_monitor]
     #[arg(
         long,
         global = true,
-        value_name = "DIR",
+        value_name = tr!("DIR", "目录"),
         env = "PM_RUN_DIR",
-        hide_env_values = true
+        hide_env_values = true,
+        help = tr!(
+            "Directory of the locks [default: /run/port_monitor]",
+            "锁文件所在的目录 [默认：/run/port_monitor]",
+        )
     )]
     pub(crate) run_dir: Option<PathBuf>,
 }
@@ -94,43 +142,62 @@ pub(crate) struct Places {
 pub(crate) enum Command {
     #[command(flatten)]
     Change(Change),
-    /// Let services share a quota
-    #[command(subcommand)]
+    #[command(subcommand, about = tr!("Let services share a quota", "组：让几个服务共用一份配额"))]
     Group(Group),
-    /// Show all services and groups; what does not fit the terminal is left out
+    #[command(about = tr!(
+        "Show all services and groups; what does not fit the terminal is left out",
+        "显示所有服务和组；终端放不下的列会省去",
+    ))]
     List(Reading),
-    /// Show services in full
+    #[command(about = tr!("Show services in full", "显示服务的全部信息"))]
     Show(Show),
-    /// Show what earlier periods or days used
+    #[command(about = tr!("Show what earlier periods or days used", "显示以前各周期或各天的用量"))]
     History(History),
-    /// Show, check or change pm's own settings
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        about = tr!("Show, check or change pm's own settings", "显示、检查或修改 pm 自身的设置")
+    )]
     Config(Config),
-    /// Do the minute's tick: account for what was counted, keep the rules as they must be
+    #[command(about = tr!(
+        "Do the minute's tick: account for what was counted, keep the rules as they must be",
+        "做每分钟的 tick：给计到的流量记账，保持规则应有的样子",
+    ))]
     Monitor,
-    /// Put all rules into the kernel, at boot or after a teardown
+    #[command(about = tr!(
+        "Put all rules into the kernel, at boot or after a teardown",
+        "把全部规则装入内核：开机时，或 teardown 之后",
+    ))]
     Restore {
-        /// Begin at nothing used where the usage (state.db) is gone
-        #[arg(long)]
+        #[arg(
+            long,
+            help = tr!(
+                "Begin at nothing used where the usage (state.db) is gone",
+                "用量（state.db）丢失时，从零用量开始",
+            )
+        )]
         anew: bool,
     },
-    /// Take all rules out of the kernel and keep all data
+    #[command(about = tr!(
+        "Take all rules out of the kernel and keep all data",
+        "把全部规则移出内核，数据全部保留",
+    ))]
     Teardown(Teardown),
-    /// Check what could be wrong on this host
+    #[command(about = tr!(
+        "Check what could be wrong on this host",
+        "自检：这台主机可能有什么问题",
+    ))]
     Doctor(Reading),
 }
 
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct Reading {
-    /// As JSON
-    #[arg(long)]
+    #[arg(long, help = tr!("As JSON", "以 JSON 输出"))]
     pub(crate) json: bool,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Show {
-    /// Services, as they were added: 20000,30000-30100
-    #[arg(value_name = "PORTS", required = true)]
+    #[arg(value_name = tr!("PORTS", "端口"), required = true, help = services())]
     ports: Vec<PortList>,
     #[command(flatten)]
     pub(crate) reading: Reading,
@@ -138,8 +205,7 @@ pub(crate) struct Show {
 
 #[derive(Args, Debug)]
 pub(crate) struct Teardown {
-    /// Only say what would change
-    #[arg(long)]
+    #[arg(long, help = tr!("Only say what would change", "只说明会改什么，不真改"))]
     pub(crate) dry_run: bool,
 }
 
@@ -150,12 +216,24 @@ impl Show {
     }
 }
 
+fn about() -> String {
+    tr!(
+        "Counts what every TCP/UDP port uses, cuts it off at its quota and limits its speed",
+        "统计每个 TCP/UDP 端口的流量，用完配额就切断，还能限速"
+    )
+}
+
+/// Returns how services are named.
+fn services() -> String {
+    tr!(
+        "Services, as they were added: 20000,30000-30100",
+        "服务，按添加时的写法：20000,30000-30100"
+    )
+}
+
 /// Returns several lists as one, or ends the process where two of them overlap.
 fn merge(lists: &[PortList]) -> PortList {
     let ranges = lists.iter().flat_map(PortList::iter).collect();
-    PortList::new(ranges).unwrap_or_else(|error| {
-        Cli::command()
-            .error(ErrorKind::ValueValidation, error)
-            .exit()
-    })
+    PortList::new(ranges)
+        .unwrap_or_else(|error| errors::refuse(ErrorKind::ValueValidation, &sentence(&error)))
 }

@@ -96,6 +96,7 @@ pub(crate) fn asked(arguments: impl IntoIterator<Item = String>) -> Option<Langu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::{Path, PathBuf};
 
     fn chosen(
         asked: Option<Language>,
@@ -156,5 +157,59 @@ mod tests {
         let texts = Language::ALL.map(|language| within(language, text));
         assert_eq!(texts, ["3 ports", "3 个端口"]);
         assert_eq!(current(), before);
+    }
+
+    /// Returns the first words that are nothing but an English sentence; code is none.
+    fn english_sentence(text: &str) -> Option<String> {
+        const FEWEST: usize = 5;
+        let is_prose = |line: &&str| !line.starts_with("$ ");
+        let text: Vec<&str> = text.lines().filter(is_prose).collect();
+        let text = text.join("\n");
+        let prose = text.split('`').step_by(2).collect::<Vec<_>>().join(" | ");
+        let prose = prose.replace(|c: char| !c.is_ascii(), " | ");
+        let is_word = |word: &str| word.chars().all(|c| c.is_ascii_alphabetic());
+        let words: Vec<&str> = prose.split_whitespace().collect();
+        let mut sentences = words.split(|word| !is_word(word));
+        let sentence = sentences.find(|words| words.len() >= FEWEST)?;
+        Some(sentence.join(" "))
+    }
+
+    /// Returns all snapshots below a directory whose names say that they are in Chinese.
+    fn chinese_snapshots(dir: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() {
+                chinese_snapshots(&path, found);
+            } else if name.ends_with("_zh.snap") || name.contains("__chinese__") {
+                found.push(path);
+            }
+        }
+    }
+
+    #[test]
+    fn no_english_sentence_is_left_in_chinese() {
+        // Notes of the samples, and what serde and the kernel say.
+        const NOT_OURS: [&str; 4] = [
+            "The quick brown fox",
+            "jumps over the lazy dog",
+            "two lines and a tab",
+            "EOF while parsing an object",
+        ];
+        assert!(english_sentence("错误：nothing is counted any more").is_some());
+        assert_eq!(english_sentence("用 `pm set NAME to this`"), None);
+        let mut snapshots = Vec::new();
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        chinese_snapshots(&sources, &mut snapshots);
+        assert!(snapshots.len() > 20);
+        for path in snapshots {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let (_head, text) = text.split_once("\n---\n").unwrap();
+            let mut text = text.to_owned();
+            for not_ours in NOT_OURS {
+                text = text.replace(not_ours, "");
+            }
+            assert_eq!(english_sentence(&text), None, "{}", path.display());
+        }
     }
 }

@@ -10,6 +10,7 @@ pub(crate) mod page;
 pub(crate) mod samples;
 pub(crate) mod table;
 pub(crate) mod words;
+pub(crate) mod wrap;
 
 use std::fmt::Arguments;
 use std::io::{self, Write};

@@ -61,7 +61,8 @@ pub(crate) fn is_possible() -> bool {
 pub(crate) fn run(places: &Places, may_ask_language: bool) -> Result<ExitCode> {
     let view = look(places)?;
     let look = Look::of(|name| std::env::var(name).ok());
-    let ui = Ui::on_terminal(look).context("cannot use the terminal")?;
+    let ui =
+        Ui::on_terminal(look).with_context(|| tr!("cannot use the terminal", "无法使用终端"))?;
     let (_edit, other) = edit_lock(places);
     let mut desk = Desk { ui, places, view };
     match converse(&mut desk, may_ask_language, other) {

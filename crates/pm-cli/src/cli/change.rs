@@ -7,33 +7,48 @@ use pm_core::units::Size;
 
 use super::merge;
 use super::settings::SettingFlags;
+use crate::language::tr;
 
 /// What changes services.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Change {
-    /// Monitor ports: `pm add 20000,30000-30100 --quota 100GB`
+    #[command(about = tr!(
+        "Monitor ports: `pm add 20000,30000-30100 --quota 100GB`",
+        "监控端口：`pm add 20000,30000-30100 --quota 100GB`",
+    ))]
     Add(Add),
-    /// Change services: `pm set 20000 --limit 50M`
+    #[command(about = tr!(
+        "Change services: `pm set 20000 --limit 50M`",
+        "修改服务：`pm set 20000 --limit 50M`",
+    ))]
     Set(Set),
-    /// Stop monitoring ports
+    #[command(about = tr!("Stop monitoring ports", "停止监控端口"))]
     Del(Chosen),
-    /// Begin a new period now, at nothing used
+    #[command(about = tr!(
+        "Begin a new period now, at nothing used",
+        "立即重置：开始新周期，已用流量归零",
+    ))]
     Reset(Chosen),
-    /// Let nothing through
+    #[command(about = tr!("Let nothing through", "阻断：什么都不放行"))]
     Block(Chosen),
-    /// Undo a block
+    #[command(about = tr!("Undo a block", "解除阻断"))]
     Unblock(Chosen),
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Add {
-    /// Ports and ranges: 20000,20001,30000-30100
-    #[arg(value_name = "PORTS", required = true)]
+    #[arg(
+        value_name = tr!("PORTS", "端口"),
+        required = true,
+        help = tr!(
+            "Ports and ranges: 20000,20001,30000-30100",
+            "端口和端口段：20000,20001,30000-30100",
+        )
+    )]
     ports: Vec<PortList>,
     #[command(flatten)]
     settings: SettingFlags,
-    /// Change those that are monitored already
-    #[arg(long)]
+    #[arg(long, help = tr!("Change those that are monitored already", "已在监控的则修改"))]
     or_set: bool,
     #[command(flatten)]
     options: ChangeOptions,
@@ -45,8 +60,15 @@ pub(crate) struct Set {
     ports: Ports,
     #[command(flatten)]
     settings: SettingFlags,
-    /// What has been used in this period is to be this
-    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        value_name = tr!("SIZE", "大小"),
+        allow_hyphen_values = true,
+        help = tr!(
+            "What has been used in this period is to be this",
+            "把本周期的已用流量更正为这么多",
+        )
+    )]
     used: Option<Size>,
     #[command(flatten)]
     options: ChangeOptions,
@@ -63,21 +85,17 @@ pub(crate) struct Chosen {
 #[derive(Args, Debug)]
 #[group(required = true, multiple = false)]
 struct Ports {
-    /// Services, as they were added: 20000,30000-30100
-    #[arg(value_name = "PORTS")]
+    #[arg(value_name = tr!("PORTS", "端口"), help = super::services())]
     ports: Vec<PortList>,
-    /// Every service
-    #[arg(long)]
+    #[arg(long, help = tr!("Every service", "所有服务"))]
     all: bool,
 }
 
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct ChangeOptions {
-    /// Only say what would change
-    #[arg(long)]
+    #[arg(long, help = tr!("Only say what would change", "只说明会改什么，不真改"))]
     pub(crate) dry_run: bool,
-    /// Even if it could lock you out of SSH
-    #[arg(long)]
+    #[arg(long, help = tr!("Even if it could lock you out of SSH", "即使可能把你锁在 SSH 之外"))]
     pub(crate) force: bool,
 }
 

@@ -8,37 +8,52 @@ use pm_core::units::Size;
 use super::settings::ContractFlags;
 use super::values::Text;
 use super::{ChangeOptions, Reading};
+use crate::language::tr;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Group {
     #[command(flatten)]
     Change(Change),
-    /// Show all groups
+    #[command(about = tr!("Show all groups", "显示所有组"))]
     List(Reading),
 }
 
 /// What changes groups.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Change {
-    /// Make a group: `pm group add vip --quota 1TB`, then `pm set 20000 --group vip`
+    #[command(about = tr!(
+        "Make a group: `pm group add vip --quota 1TB`, then `pm set 20000 --group vip`",
+        "建立组：`pm group add vip --quota 1TB`，然后 `pm set 20000 --group vip`",
+    ))]
     Add(Add),
-    /// Change a group
+    #[command(about = tr!("Change a group", "修改组"))]
     Set(Set),
-    /// Remove a group that has no services any more
+    #[command(about = tr!(
+        "Remove a group that has no services any more",
+        "删除已经没有服务的组",
+    ))]
     Del(Chosen),
-    /// Begin a new period of a group and its services now, at nothing used
+    #[command(about = tr!(
+        "Begin a new period of a group and its services now, at nothing used",
+        "立即重置组和组内服务：开始新周期，已用流量归零",
+    ))]
     Reset(Chosen),
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Add {
-    /// Its name: up to 48 bytes of text without commas
-    #[arg(value_parser = Text::<GroupName>::new())]
+    #[arg(
+        value_name = tr!("NAME", "名称"),
+        value_parser = Text::<GroupName>::new(),
+        help = tr!(
+            "Its name: up to 48 bytes of text without commas",
+            "组名：最多 48 字节的文字，不含逗号",
+        )
+    )]
     name: GroupName,
     #[command(flatten)]
     contract: ContractFlags,
-    /// Change it if it is there already
-    #[arg(long)]
+    #[arg(long, help = tr!("Change it if it is there already", "已有这个组则修改"))]
     or_set: bool,
     #[command(flatten)]
     options: ChangeOptions,
@@ -46,13 +61,23 @@ pub(crate) struct Add {
 
 #[derive(Args, Debug)]
 pub(crate) struct Set {
-    /// Its name
-    #[arg(value_parser = Text::<GroupName>::new())]
+    #[arg(
+        value_name = tr!("NAME", "名称"),
+        value_parser = Text::<GroupName>::new(),
+        help = tr!("Its name", "组名")
+    )]
     name: GroupName,
     #[command(flatten)]
     contract: ContractFlags,
-    /// What its services have used in this period is to be this, together
-    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        value_name = tr!("SIZE", "大小"),
+        allow_hyphen_values = true,
+        help = tr!(
+            "What its services have used in this period is to be this, together",
+            "把组内服务本周期合计的已用流量更正为这么多",
+        )
+    )]
     used: Option<Size>,
     #[command(flatten)]
     options: ChangeOptions,
@@ -60,8 +85,11 @@ pub(crate) struct Set {
 
 #[derive(Args, Debug)]
 pub(crate) struct Chosen {
-    /// Its name
-    #[arg(value_parser = Text::<GroupName>::new())]
+    #[arg(
+        value_name = tr!("NAME", "名称"),
+        value_parser = Text::<GroupName>::new(),
+        help = tr!("Its name", "组名")
+    )]
     name: GroupName,
     #[command(flatten)]
     options: ChangeOptions,

@@ -6,29 +6,41 @@ use pm_core::port::PortList;
 
 use super::values::Text;
 use super::{Reading, merge};
+use crate::language::tr;
 
 #[derive(Args, Debug)]
 pub(crate) struct History {
-    /// Services, as they were added: 20000,30000-30100 [default: all services and groups]
-    #[arg(value_name = "PORTS")]
+    #[arg(
+        value_name = tr!("PORTS", "端口"),
+        help = tr!(
+            "Services, as they were added: 20000,30000-30100 [default: all services and groups]",
+            "服务，按添加时的写法：20000,30000-30100 [默认：所有服务和组]",
+        )
+    )]
     ports: Vec<PortList>,
-    /// Only this group and the services that are in it now
     #[arg(
         long,
-        value_name = "NAME",
+        value_name = tr!("NAME", "名称"),
         conflicts_with = "ports",
         allow_hyphen_values = true,
-        value_parser = Text::<GroupName>::new()
+        value_parser = Text::<GroupName>::new(),
+        help = tr!(
+            "Only this group and the services that are in it now",
+            "只看这个组和现在组内的服务",
+        )
     )]
     pub(crate) group: Option<GroupName>,
-    /// A line for each `period`, the running one too (what was billed, and why it ended), or for
-    /// each `day` (of services only)
     #[arg(
         long,
         value_enum,
         value_name = "period|day",
         hide_possible_values = true,
-        default_value_t = By::Period
+        default_value_t = By::Period,
+        help = tr!(
+            "A line for each `period`, the running one too (what was billed, and why it ended), or \
+             for each `day` (of services only)",
+            "每个周期一行（`period`，含进行中的：计费多少，为何结束），或每天一行（`day`，只有服务）",
+        )
     )]
     pub(crate) by: By,
     #[command(flatten)]

@@ -2,10 +2,13 @@
 
 use super::*;
 use crate::commands::config;
+use crate::language::in_chinese;
 use clap::CommandFactory;
 use pm_core::request::Request;
 use pm_core::strategies::request;
 use proptest::prelude::*;
+use std::collections::BTreeSet;
+use unicode_width::UnicodeWidthStr;
 
 #[test]
 fn the_command_line_is_well_formed() {
@@ -46,7 +49,7 @@ proptest! {
 fn usage_error(line: &str) -> (String, i32) {
     let words = shell(&format!("pm {line}"));
     let error = Cli::try_parse_from(words).unwrap_err();
-    (error.to_string(), error.exit_code())
+    (errors::text(&error), error.exit_code())
 }
 
 #[test]
@@ -57,8 +60,7 @@ fn places_may_stand_before_the_command_and_after_it() {
     }
 }
 
-#[test]
-fn wrong_usage_is_answered_with_what_is_right() {
+fn wrong_usage() -> String {
     let mut text = String::new();
     for line in [
         "add",
@@ -147,5 +149,112 @@ fn wrong_usage_is_answered_with_what_is_right() {
         assert_eq!(code, 2, "{line}");
         text.push_str(&format!("$ pm {line}\n{error}\n"));
     }
+    text
+}
+
+#[test]
+fn wrong_usage_is_answered_with_what_is_right() {
+    insta::assert_snapshot!(wrong_usage());
+}
+
+#[test]
+fn wrong_usage_is_answered_with_what_is_right_zh() {
+    let text = in_chinese(wrong_usage);
+    for english in ["error:", "Usage", "tip:", "invalid", "OPTIONS", "COMMAND"] {
+        assert!(!text.contains(english), "{english}");
+    }
     insta::assert_snapshot!(text);
+}
+
+/// Returns all that a command and those below it say in help, each with its place.
+fn said_by(command: &clap::Command, path: &str) -> Vec<(String, String)> {
+    let path = format!("{path} {}", command.get_name());
+    let about = [command.get_about(), command.get_long_about()];
+    let mut said: Vec<(String, String)> = Vec::new();
+    let first = about[0].map(ToString::to_string).unwrap_or_default();
+    said.push((path.clone(), first));
+    said.extend(about[1].map(|long| (path.clone(), long.to_string())));
+    for argument in command.get_arguments() {
+        let help = argument.get_help().map(ToString::to_string);
+        let long = argument.get_long_help().map(ToString::to_string);
+        let place = format!("{path} {}", argument.get_id());
+        said.push((place.clone(), help.unwrap_or_default()));
+        said.extend(long.map(|long| (place, long)));
+    }
+    let below = command.get_subcommands();
+    said.extend(below.flat_map(|subcommand| said_by(subcommand, &path)));
+    said
+}
+
+fn has_chinese(text: &str) -> bool {
+    text.chars().any(|c| matches!(c, '\u{4E00}'..='\u{9FFF}'))
+}
+
+#[test]
+fn every_help_is_there_in_both_languages() {
+    let mut english = Cli::spoken();
+    english.build();
+    let chinese = in_chinese(Cli::spoken);
+    let (english, chinese) = (said_by(&english, ""), said_by(&chinese, ""));
+    assert!(english.len() > 200);
+    for (place, text) in &english {
+        assert!(!text.is_empty() && !has_chinese(text), "{place}: {text}");
+    }
+    for (place, text) in &chinese {
+        assert!(has_chinese(text), "{place}: {text}");
+    }
+    let places = |said: &[(String, String)]| {
+        let places = said.iter().map(|(place, _)| place.clone());
+        places.collect::<BTreeSet<_>>()
+    };
+    assert_eq!(places(&english), places(&chinese));
+}
+
+/// Returns the help of a command line.
+fn help(line: &str) -> String {
+    let words = line.split(' ').map(Into::into);
+    Cli::of(words).unwrap_err().to_string()
+}
+
+#[test]
+fn help_is_chinese_and_fits_the_terminal_zh() {
+    let widths = [40, 80];
+    let helps = in_chinese(|| {
+        let mut text = String::new();
+        for width in widths {
+            let commands = help::in_chinese(Cli::command(), width);
+            for line in [
+                "pm --help",
+                "pm add -h",
+                "pm help config set",
+                "pm history -h",
+            ] {
+                let error = commands
+                    .clone()
+                    .try_get_matches_from(line.split(' '))
+                    .unwrap_err();
+                assert_eq!(error.exit_code(), 0);
+                let help = error.to_string();
+                for line in help.lines() {
+                    assert!(line.width() <= width || width < 80, "{line}");
+                }
+                text.push_str(&format!("$ {line}    # {width}\n{help}\n"));
+            }
+        }
+        text
+    });
+    insta::assert_snapshot!(helps);
+}
+
+#[test]
+fn help_is_in_the_language_that_is_spoken() {
+    assert!(help("pm group --help").starts_with("Let services share a quota\n\nUsage: pm group "));
+    let chinese = in_chinese(|| help("pm group --help"));
+    assert!(
+        chinese.contains("\n\n用法：pm group [选项] <命令>\n"),
+        "{chinese}"
+    );
+    for line in ["pm --version", "pm -V"] {
+        assert_eq!(in_chinese(|| help(line)), help(line));
+    }
 }

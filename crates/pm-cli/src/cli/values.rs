@@ -1,7 +1,7 @@
 //! How the values of flags are read.
 
+use std::error::Error;
 use std::ffi::OsStr;
-use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
 
@@ -12,6 +12,9 @@ use pm_core::config::{GroupName, Limit, QuotaSize, ValueError};
 use pm_core::dynqos::{DynQos, DynQosError};
 use pm_core::units::{BitRate, BitRateError, Size, SizeError};
 use time::Date;
+
+use crate::language::tr;
+use crate::output::errors::sentence;
 
 /// A value, or none. An `Option<Option<_>>` would mean something else to clap.
 #[derive(Clone, Copy, Debug)]
@@ -28,8 +31,8 @@ pub(super) fn quota(text: &str) -> Result<OrNone<QuotaSize>, String> {
     if is_none(text) {
         return Ok(OrNone(None));
     }
-    let size: Size = text.parse().map_err(|error: SizeError| error.to_string())?;
-    let quota = QuotaSize::try_from(size).map_err(|error| error.to_string())?;
+    let size: Size = text.parse().map_err(|error: SizeError| sentence(&error))?;
+    let quota = QuotaSize::try_from(size).map_err(|error| sentence(&error))?;
     Ok(OrNone(Some(quota)))
 }
 
@@ -39,13 +42,14 @@ pub(super) fn limit(text: &str) -> Result<OrNone<Limit>, String> {
         return Ok(OrNone(None));
     }
     if let Err(BitRateError::Zero(_)) = text.parse::<BitRate>() {
-        return Err(format!(
+        return Err(tr!(
             "a limit of {text} would let nothing through: block the port instead (`pm block`), or \
-             write `none` for no limit"
+             write `none` for no limit",
+            "限速 {text} 就什么也过不去了：想切断请阻断端口（`pm block`），不限速请写 `none`"
         ));
     }
     let rate = rate(text)?;
-    let limit = Limit::try_from(rate).map_err(|error| error.to_string())?;
+    let limit = Limit::try_from(rate).map_err(|error| sentence(&error))?;
     Ok(OrNone(Some(limit)))
 }
 
@@ -56,7 +60,7 @@ pub(super) fn dynqos(text: &str) -> Result<OrNone<DynQos>, String> {
     }
     let rule = text
         .parse()
-        .map_err(|error: DynQosError| error.to_string())?;
+        .map_err(|error: DynQosError| sentence(&error))?;
     Ok(OrNone(Some(rule)))
 }
 
@@ -66,7 +70,10 @@ pub(super) fn last_day(text: &str) -> Result<OrNone<Date>, String> {
         return Ok(OrNone(None));
     }
     let date = iso_date::parse(text).ok_or_else(|| {
-        format!("`{text}` is not a date: write one as YYYY-MM-DD, such as 2027-01-31, or `never`")
+        tr!(
+            "`{text}` is not a date: write one as YYYY-MM-DD, such as 2027-01-31, or `never`",
+            "`{text}` 不是日期：请写成 YYYY-MM-DD，例如 2027-01-31，或写 `never`"
+        )
     })?;
     Ok(OrNone(Some(date)))
 }
@@ -75,7 +82,10 @@ pub(super) fn yes_or_no(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "yes" => Ok(true),
         "no" => Ok(false),
-        _ => Err(format!("`{text}` is neither `yes` nor `no`")),
+        _ => Err(tr!(
+            "`{text}` is neither `yes` nor `no`",
+            "`{text}` 既不是 `yes` 也不是 `no`"
+        )),
     }
 }
 
@@ -90,13 +100,14 @@ fn is_none(text: &str) -> bool {
 fn rate(text: &str) -> Result<BitRate, String> {
     let rate: BitRate = text
         .parse()
-        .map_err(|error: BitRateError| error.to_string())?;
+        .map_err(|error: BitRateError| sentence(&error))?;
     let number = text.trim();
     let has_unit = !number.ends_with(|last: char| last.is_ascii_digit());
     if !has_unit && rate.bits_per_second() < Limit::MIN_BITS_PER_SECOND {
-        return Err(format!(
+        return Err(tr!(
             "`{number}` is {number} bits a second, which is next to nothing: write {number}M for \
-             megabits"
+             megabits",
+            "`{number}` 是每秒 {number} 比特，几乎什么也过不去：若是兆比特，请写 {number}M"
         ));
     }
     Ok(rate)
@@ -136,7 +147,7 @@ impl<T> Clone for Text<T> {
 
 impl<T> TypedValueParser for Text<T>
 where
-    T: FromStr<Err: fmt::Display> + Clone + Send + Sync + 'static,
+    T: FromStr<Err: Error + 'static> + Clone + Send + Sync + 'static,
 {
     type Value = T;
 
@@ -148,14 +159,18 @@ where
     ) -> Result<T, clap::Error> {
         let refuse = |reason: String| {
             let argument = argument.map_or("...".to_owned(), ToString::to_string);
-            let message = format!("invalid value for '{argument}': {}", visible(&reason));
+            let reason = visible(&reason);
+            let message = tr!(
+                "invalid value for '{argument}': {reason}",
+                "'{argument}' 的值无效：{reason}"
+            );
             clap::Error::raw(ErrorKind::ValueValidation, message + "\n").with_cmd(command)
         };
         let text = value
             .to_str()
-            .ok_or_else(|| refuse("it is not UTF-8".to_owned()))?;
+            .ok_or_else(|| refuse(tr!("it is not UTF-8", "它不是 UTF-8")))?;
         text.parse().map_err(|error: T::Err| {
-            let reason = error.to_string();
+            let reason = sentence(&error);
             refuse(match text.char_indices().nth(REPEATED) {
                 Some((end, _)) => reason.replace(text, &format!("{}…", &text[..end])),
                 None => reason,

@@ -1,13 +1,15 @@
 //! Errors for people: what failed, why, and what to do.
 
+mod chinese;
 mod hints;
 
 use std::error::Error;
 
+use pm_core::language::Language;
 use pm_engine::EngineError;
 use pm_store::StoreError;
 
-use crate::language::tr;
+use crate::language::{self, tr};
 use crate::output::tell;
 use crate::output::words::caution;
 
@@ -68,19 +70,22 @@ pub(crate) fn text(error: &anyhow::Error) -> String {
 
 /// Returns what an error says of itself.
 pub(crate) fn sentence(error: &(dyn Error + 'static)) -> String {
-    error.to_string()
+    match language::current() {
+        Language::English => error.to_string(),
+        Language::Chinese => chinese::of(error).unwrap_or_else(|| error.to_string()),
+    }
 }
 
 /// Returns an error and what caused it.
 fn with_causes(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
+    let mut text = sentence(error);
     let mut source = error.source();
     while let Some(error) = source {
         source = error.source();
-        let cause = error.to_string();
+        let cause = sentence(error);
         // Some say their cause themselves, for those who print nothing but their own words.
         if !text.contains(&cause) {
-            text.push_str(": ");
+            text.push_str(&tr!(": ", "："));
             text.push_str(&cause);
         }
     }
@@ -89,7 +94,7 @@ fn with_causes(error: &(dyn Error + 'static)) -> String {
 
 fn stale_config(error: &StoreError) -> String {
     caution(
-        &error.to_string(),
+        &sentence(error),
         &tr!(
             "until then pm goes on with the last good configuration",
             "在此之前，pm 沿用上一份可用的配置"

@@ -122,8 +122,8 @@ pub(crate) fn ways_out(holder: &Holder) -> String {
     tr!(
         "raise the quota (`{set} --quota SIZE`), begin a new period (`{reset}`), or correct what \
          was used (`{set} --used SIZE`)",
-        "提高配额（`{set} --quota SIZE`）、开始新周期（`{reset}`），或更正已用流量\
-         （`{set} --used SIZE`）"
+        "提高配额（`{set} --quota 大小`）、开始新周期（`{reset}`），或更正已用流量\
+         （`{set} --used 大小`）"
     )
 }
 

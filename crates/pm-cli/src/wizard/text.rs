@@ -4,7 +4,7 @@
 //! - A number without a unit is in the unit that the question names. On the command line it needs one.
 //! - Notes and names are text, whatever they look like: they are only trimmed.
 
-use std::fmt::Display;
+use std::error::Error;
 use std::str::FromStr;
 
 use pm_core::calendar::{ResetChoice, ResetPolicy, iso_date};
@@ -15,6 +15,7 @@ use pm_core::units::{BitRate, Size};
 use time::Date;
 
 use crate::language::tr;
+use crate::output::errors;
 
 /// Returns what was typed with the characters that pm reads.
 pub(super) fn tidy(text: &str) -> String {
@@ -132,7 +133,7 @@ pub(super) fn note(text: &str) -> Result<Note, String> {
 }
 
 /// Reads a name, which is only text.
-pub(super) fn name<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
+pub(super) fn name<T: FromStr<Err: Error + 'static>>(text: &str) -> Result<T, String> {
     read(text.trim())
 }
 
@@ -179,13 +180,13 @@ fn with_unit(text: &str, unit: &str) -> String {
     }
 }
 
-fn read<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
+fn read<T: FromStr<Err: Error + 'static>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|error| why(&error))
 }
 
 /// Returns what the library says of what it refused.
-pub(super) fn why(error: &dyn Display) -> String {
-    error.to_string()
+pub(super) fn why(error: &(dyn Error + 'static)) -> String {
+    errors::sentence(error)
 }
 
 #[cfg(test)]

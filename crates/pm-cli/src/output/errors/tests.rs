@@ -1,6 +1,7 @@
 //! What an error is answered with.
 
 use super::*;
+use crate::language::in_chinese;
 use pm_core::backend::{BackendError, ShapingError};
 use pm_core::config::{Config, ConfigError};
 use pm_core::port::PortRange;
@@ -24,8 +25,7 @@ fn all(errors: impl IntoIterator<Item = anyhow::Error>) -> String {
     texts.join("\n\n")
 }
 
-#[test]
-fn a_refusal_says_why_and_what_to_do() {
+fn refusals() -> String {
     let (port, range) = (ports("80"), ports("30000-30100"));
     let refusals = [
         Refusal::Overlap {
@@ -77,12 +77,20 @@ fn a_refusal_says_why_and_what_to_do() {
         },
         Refusal::NoShaping(ShapingError::Unsupported(refused()).into()),
     ];
-    let errors = refusals.map(|refusal| EngineError::Refused(refusal).into());
-    insta::assert_snapshot!(all(errors));
+    all(refusals.map(|refusal| EngineError::Refused(refusal).into()))
 }
 
 #[test]
-fn a_refusal_of_the_kernel_says_what_was_tried() {
+fn a_refusal_says_why_and_what_to_do() {
+    insta::assert_snapshot!(refusals());
+}
+
+#[test]
+fn a_refusal_says_why_and_what_to_do_zh() {
+    insta::assert_snapshot!(in_chinese(refusals));
+}
+
+fn refusals_of_the_kernel() -> String {
     let kernel = || BackendError::Kernel {
         context: "cannot make chain in_80".into(),
         source: refused(),
@@ -101,7 +109,17 @@ fn a_refusal_of_the_kernel_says_what_was_tried() {
         .into(),
         EngineError::Unsettled { rounds: 10 }.into(),
     ];
-    insta::assert_snapshot!(all(errors));
+    all(errors)
+}
+
+#[test]
+fn a_refusal_of_the_kernel_says_what_was_tried() {
+    insta::assert_snapshot!(refusals_of_the_kernel());
+}
+
+#[test]
+fn a_refusal_of_the_kernel_says_what_was_tried_zh() {
+    insta::assert_snapshot!(in_chinese(refusals_of_the_kernel));
 }
 
 fn shaping() -> [ShapingError; 5] {
@@ -119,21 +137,36 @@ fn shaping() -> [ShapingError; 5] {
 
 #[test]
 fn a_refusal_of_traffic_control_says_what_to_do() {
-    insta::assert_snapshot!(all(
-        shaping().map(|error| EngineError::Shaping(error).into())
-    ));
+    let text = || all(shaping().map(|error| EngineError::Shaping(error).into()));
+    insta::assert_snapshot!(text());
+}
+
+#[test]
+fn a_refusal_of_traffic_control_says_what_to_do_zh() {
+    let text = || all(shaping().map(|error| EngineError::Shaping(error).into()));
+    insta::assert_snapshot!(in_chinese(text));
+}
+
+fn problems() -> String {
+    let problems = shaping().map(EngineError::Shaping);
+    let problems = problems.iter().chain([&EngineError::NoUplink]);
+    let texts: Vec<_> = problems.map(problem).collect();
+    texts.join("\n\n")
 }
 
 #[test]
 fn limits_that_are_not_in_force_are_told_beside_the_rest() {
-    let problems = shaping().map(EngineError::Shaping);
-    let problems = problems.iter().chain([&EngineError::NoUplink]);
-    let texts: Vec<_> = problems.map(problem).collect();
-    insta::assert_snapshot!(texts.join("\n\n"));
+    insta::assert_snapshot!(problems());
 }
 
 #[test]
-fn a_failure_of_the_disk_says_which_file() {
+fn limits_that_are_not_in_force_are_told_beside_the_rest_zh() {
+    insta::assert_snapshot!(in_chinese(|| {
+        [problems(), leftover(&EngineError::Unsettled { rounds: 10 })].join("\n\n")
+    }));
+}
+
+fn failures_of_the_disk() -> String {
     let config = || PathBuf::from("/etc/port_monitor/config.json");
     let state = || PathBuf::from("/var/lib/port_monitor/state.db");
     let why = || "the system's words".to_owned();
@@ -227,5 +260,15 @@ fn a_failure_of_the_disk_says_which_file() {
     ];
     let stale = stale_config(&errors[2]);
     let errors = errors.map(|error| EngineError::Store(error).into());
-    insta::assert_snapshot!(all(errors) + "\n\n" + &stale);
+    all(errors) + "\n\n" + &stale
+}
+
+#[test]
+fn a_failure_of_the_disk_says_which_file() {
+    insta::assert_snapshot!(failures_of_the_disk());
+}
+
+#[test]
+fn a_failure_of_the_disk_says_which_file_zh() {
+    insta::assert_snapshot!(in_chinese(failures_of_the_disk));
 }

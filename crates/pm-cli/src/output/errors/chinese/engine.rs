@@ -1,0 +1,28 @@
+//! What can go wrong above the single parts.
+
+use pm_engine::EngineError;
+
+use super::{kernel, request, store};
+
+pub(super) fn engine(error: &EngineError) -> String {
+    match error {
+        EngineError::Store(error) => store::store(error),
+        EngineError::Kernel(error) => kernel::backend(error),
+        EngineError::Shaping(error) => kernel::shaping(error),
+        EngineError::Refused(refusal) => request::refusal(refusal),
+        EngineError::NoUplink => {
+            "没有接口带默认路由：有了默认路由，服务的出站流量才会被限速".to_owned()
+        }
+        EngineError::RolledBack(error) => {
+            format!("内核拒绝了新规则，配置已改回原样：{}", engine(error))
+        }
+        EngineError::OldKernel { release } => {
+            format!("Linux {release} 太旧：pm 需要 5.10 或更新版本")
+        }
+        EngineError::Unsettled { rounds } => {
+            format!("试了 {rounds} 轮，规则仍不稳定：有别的程序在不断改动表 inet port_monitor")
+        }
+        EngineError::Changed => "配置刚刚被别人改过".to_owned(),
+        EngineError::Random(why) => format!("系统没有给出随机数：{why}"),
+    }
+}
