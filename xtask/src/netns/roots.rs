@@ -293,11 +293,16 @@ fn limits_follow_the_default_routes(lab: &mut Lab) -> Result<()> {
         .ip("route add default nexthop via 10.77.0.2 dev eth0 nexthop via 10.78.0.2 dev eth1\n")?;
     lab.ok(&["set", "20000", "--limit", "50M"])?;
     on(&["eth0", "eth1"])?;
-    // The default route of somebody's own table, such as a tunnel's, is none.
+    // A second provider's addresses may have a table of their own.
     lab.vps
         .ip("link set lo up\nroute add default via 10.78.0.2 dev eth1 table 77\n")?;
     lab.vps
         .ip("route replace default via 10.77.0.2 dev eth0\n")?;
+    for _ in 0..3 {
+        lab.ok(&["monitor"])?;
+    }
+    on(&["eth0", "eth1"])?;
+    lab.vps.ip("route del default table 77\n")?;
     for _ in 0..3 {
         lab.ok(&["monitor"])?;
     }

@@ -255,7 +255,8 @@ impl Choice {
                 name: self.group(model, 90),
             },
             97 => Request::SetTimeZone(self.zone()),
-            98 => Request::SetLanguage(Some(Language::Chinese)),
+            // What pm says is read here, so it stays English.
+            98 => Request::SetLanguage(self.chance(50).then_some(Language::English)),
             _ => Request::SetClassifier(self.classifier(model)),
         }
     }
