@@ -1,12 +1,14 @@
 //! What was used, by period and by day.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
 
 use time::Date;
 use time::macros::date;
 
 use crate::calendar::Timestamp;
-use crate::config::{Config, Tariff};
+use crate::config::{Config, GroupName, Tariff};
 use crate::holder::Holder;
 use crate::ledger::{Ledger, State, Usage};
 use crate::port::PortRange;
@@ -15,8 +17,11 @@ use crate::port::PortRange;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ClosedPeriod {
     /// Whose it was. A service that is in a group has periods of its own too, as long as the
-    /// group's, which say what share of the group's was its.
+    /// group's, which say what share of the group's was its: those that were closed since the
+    /// group's last one, up to the group's, add up to that.
     pub holder: Holder,
+    /// The group that a service was in throughout; `None`: in none, or this is a group's own.
+    pub group: Option<GroupName>,
     /// When it began; `None`: before anybody noted it.
     pub began: Option<Timestamp>,
     /// When it was closed.
@@ -32,6 +37,17 @@ pub struct ClosedPeriod {
 }
 
 /// Why a period was closed.
+///
+/// # Examples
+///
+/// As it is stored, and as programs read it:
+///
+/// ```
+/// use pm_core::history::Why;
+///
+/// assert_eq!(Why::Operator.to_string(), "operator");
+/// assert_eq!("operator".parse(), Ok(Why::Operator));
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Why {
     /// The calendar said so.
@@ -42,6 +58,47 @@ pub enum Why {
     Regrouped,
     /// The service, or the group, was deleted.
     Deleted,
+}
+
+/// A text that is no reason to close a period.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("`{0}` is not a reason to close a period")]
+pub struct NoReason(String);
+
+impl Why {
+    /// Every one there is.
+    pub const ALL: [Self; 4] = [
+        Self::Calendar,
+        Self::Operator,
+        Self::Regrouped,
+        Self::Deleted,
+    ];
+
+    /// Returns the word that stands for it in files.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Calendar => "calendar",
+            Self::Operator => "operator",
+            Self::Regrouped => "regrouped",
+            Self::Deleted => "deleted",
+        }
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Why {
+    type Err = NoReason;
+
+    fn from_str(text: &str) -> Result<Self, NoReason> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|why| why.as_str() == text)
+            .ok_or_else(|| NoReason(text.to_owned()))
+    }
 }
 
 impl ClosedPeriod {
@@ -68,6 +125,8 @@ pub struct DayTotal {
 pub struct RunningPeriod {
     /// Whose it is.
     pub holder: Holder,
+    /// The group that a service is in.
+    pub group: Option<GroupName>,
     /// When it began; `None`: before anybody noted it.
     pub began: Option<Timestamp>,
     /// What it used so far.
@@ -93,7 +152,12 @@ pub fn running(config: &Config, state: &State) -> Vec<RunningPeriod> {
     let groups = config.groups.keys().cloned().map(Holder::Group);
     let running = |holder: Holder| {
         let account = state.account(&holder)?;
+        let group = match &holder {
+            Holder::Service(ports) => state.ledgers.get(ports)?.group.clone(),
+            Holder::Group(_) => None,
+        };
         Some(RunningPeriod {
+            group,
             holder,
             began: account.began,
             usage: account.usage,

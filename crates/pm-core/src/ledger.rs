@@ -285,6 +285,32 @@ impl Ledger {
             rooms: Rooms::default(),
         }
     }
+
+    /// Begins again at nothing, as [`Account::close`] does, and returns the period that ended, of
+    /// the group that the service was in.
+    pub fn close(&mut self, ports: PortRange, why: Why, now: Timestamp) -> ClosedPeriod {
+        ClosedPeriod {
+            group: self.group.clone(),
+            ..self.account.close(ports.into(), why, now)
+        }
+    }
+}
+
+/// Closes the periods of the services whose bytes count to a group, which are to be kept before
+/// the group's own, and returns them.
+///
+/// Of a deleted service, bytes still count as long as its rooms are there: its share ends, too.
+pub(crate) fn close_shares(
+    ledgers: &mut BTreeMap<PortRange, Ledger>,
+    group: &GroupName,
+    why: Why,
+    now: Timestamp,
+) -> impl Iterator<Item = ClosedPeriod> {
+    let shares = ledgers.iter_mut().filter(move |(_, ledger)| {
+        let was_used = ledger.account.usage != Usage::default() || ledger.account.adjust != 0;
+        ledger.group.as_ref() == Some(group) && (was_used || !ledger.deleted)
+    });
+    shares.map(move |(&ports, ledger)| ledger.close(ports, why, now))
 }
 
 impl Account {
@@ -338,6 +364,7 @@ impl Account {
     pub fn close(&mut self, holder: Holder, why: Why, now: Timestamp) -> ClosedPeriod {
         let closed = ClosedPeriod {
             holder,
+            group: None,
             began: self.began,
             ended: now,
             why,

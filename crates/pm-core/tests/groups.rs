@@ -8,6 +8,7 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use pm_core::config::GroupName;
 use pm_core::history::{ClosedPeriod, Why};
 use pm_core::holder::Holder;
 use pm_core::ledger::Usage;
@@ -70,7 +71,28 @@ fn all_is_booked(pm: &Pm, kernel: &Kernel, books: &Books) -> Result<(), TestCase
         let holder = Holder::Group(name.clone());
         let billed = closed(pm, &holder, false).plus(running(pm, &holder));
         prop_assert_eq!(billed, books.group(&name), "group {}", name);
+        shares_add_up(pm, &name)?;
     }
+    Ok(())
+}
+
+/// Asserts that the shares of the services in each of a group's periods add up to it.
+fn shares_add_up(pm: &Pm, name: &GroupName) -> Result<(), TestCaseError> {
+    let mut shares = Usage::default();
+    for period in &pm.history {
+        if period.group.as_ref() == Some(name) {
+            shares = shares.plus(period.usage);
+        } else if period.holder == name.clone().into() {
+            prop_assert_eq!(shares, period.usage, "{:?}", pm.history);
+            shares = Usage::default();
+        }
+    }
+    let ledgers = pm.saved.ledgers.values();
+    for ledger in ledgers.filter(|ledger| ledger.group.as_ref() == Some(name)) {
+        shares = shares.plus(ledger.account.usage);
+    }
+    let running = running(pm, &name.clone().into());
+    prop_assert_eq!(shares, running, "{:?}", pm.history);
     Ok(())
 }
 
@@ -269,6 +291,29 @@ fn a_group_that_is_made_again_begins_at_nothing() {
     };
     assert_eq!(closed(&pm, &Holder::Group(group("vip")), false), used);
     assert_eq!(closed(&pm, &Holder::Service(ports("80")), false), used);
+    shares_add_up(&pm, &group("vip")).unwrap();
+}
+
+/// pm died before the rooms of a group's service were deleted.
+#[test]
+fn the_share_of_a_deleted_service_ends_with_its_groups_period() {
+    let (mut kernel, mut pm) = (Kernel::default(), Pm::new());
+    do_now(&mut pm, &mut kernel, &add_group("vip", quota(1_000_000)));
+    do_now(&mut pm, &mut kernel, &add("80,8080", in_group("vip")));
+    kernel.packet(ports("80"), Direction::In, 700);
+    let delete = Request::Delete { ports: these("80") };
+    assert!(pm.request(&mut kernel, &mut Quiet, 4, &delete).is_err());
+    assert!(pm.saved.ledgers[&ports("80")].deleted);
+    let reset = Request::ResetGroup { name: group("vip") };
+    // Read, close, save.
+    assert!(pm.request(&mut kernel, &mut Quiet, 4, &reset).is_err());
+    kernel.packet(ports("80"), Direction::In, 50);
+    do_now(&mut pm, &mut kernel, &reset);
+    shares_add_up(&pm, &group("vip")).unwrap();
+    assert_eq!(
+        closed(&pm, &Holder::Service(ports("80")), false).incoming,
+        750
+    );
 }
 
 /// A packet of one member was between quota and counter when both were read; then only another

@@ -55,9 +55,14 @@ fn vip() -> Holder {
     group("vip").into()
 }
 
-/// What was closed since the last look: whose, why, and how much.
+/// What was closed since the last look: whose, in which group, why, and how much.
 fn closed(pm: &mut Pm) -> Vec<(String, Why, u64)> {
-    let line = |period: ClosedPeriod| (period.holder.to_string(), period.why, period.billed());
+    let line = |period: ClosedPeriod| {
+        let group = period.group.as_ref();
+        let group = group.map_or(String::new(), |name| format!(" of {name}"));
+        let whose = format!("{}{group}", period.holder);
+        (whose, period.why, period.billed())
+    };
     pm.history.drain(..).map(line).collect()
 }
 
@@ -98,9 +103,9 @@ fn a_group_resets_as_one() {
         period.ended == at && period.began.is_some()
     }));
     let periods = [
+        line("80 of vip", Why::Calendar, 6_000),
+        line("81 of vip", Why::Calendar, 4_000),
         line("group vip", Why::Calendar, 10_000),
-        line("80", Why::Calendar, 6_000),
-        line("81", Why::Calendar, 4_000),
         line("82", Why::Calendar, 7),
     ];
     assert_eq!(closed(&mut pm), periods);
@@ -126,9 +131,9 @@ fn a_reset_by_hand_is_of_the_group_or_of_all() {
         &Request::ResetGroup { name: group("vip") },
     );
     let periods = [
+        line("80 of vip", Why::Operator, 6_000),
+        line("81 of vip", Why::Operator, 4_000),
         line("group vip", Why::Operator, 10_000),
-        line("80", Why::Operator, 6_000),
-        line("81", Why::Operator, 4_000),
     ];
     assert_eq!(closed(&mut pm), periods);
     use_all(&mut kernel);
@@ -136,9 +141,8 @@ fn a_reset_by_hand_is_of_the_group_or_of_all() {
     do_now(&mut pm, &mut kernel, &Request::Reset { ports });
     let mut all = closed(&mut pm);
     all.sort_by(|one, other| one.0.cmp(&other.0));
-    let mut expected = vec![line("82", Why::Operator, 14)];
-    expected.splice(0..0, [periods[1].clone(), periods[2].clone()]);
-    expected.push(periods[0].clone());
+    let mut expected = periods.to_vec();
+    expected.insert(2, line("82", Why::Operator, 14));
     assert_eq!(all, expected);
     // The calendar goes on as it was.
     pm.events.clear();
@@ -214,13 +218,13 @@ fn a_members_period_begins_when_it_joins_and_ends_when_it_leaves() {
     send(&mut kernel, 300);
     tick_at(&mut pm, &mut kernel, datetime!(2026-01-20 12:00 UTC));
     let periods = [
+        line("80 of vip", Why::Calendar, 320),
         line("group vip", Why::Calendar, 320),
-        line("80", Why::Calendar, 320),
     ];
     assert_eq!(closed(&mut pm), periods);
     send(&mut kernel, 4_000);
     do_now(&mut pm, &mut kernel, &set("80", alone()));
-    assert_eq!(closed(&mut pm), [line("80", Why::Regrouped, 4_000)]);
+    assert_eq!(closed(&mut pm), [line("80 of vip", Why::Regrouped, 4_000)]);
     assert_eq!(pm.group_usage("vip").incoming, 4_000);
     send(&mut kernel, 50_000);
     let gone = Request::Delete {
@@ -375,13 +379,13 @@ proptest! {
             }
             prop_assert!(now >= BUILT);
             let holders: Vec<_> = closed.iter().map(|period| period.holder.to_string()).collect();
-            prop_assert_eq!(holders, ["group vip", "80", "81", "82"]);
+            prop_assert_eq!(holders, ["80", "81", "group vip", "82"]);
             for period in &closed {
                 prop_assert_eq!((period.began, period.ended), (began, time));
                 prop_assert_eq!(period.why, Why::Calendar);
             }
             let used: Vec<_> = closed.iter().map(|period| period.usage.incoming).collect();
-            prop_assert_eq!((used[0], used[1], used[2]), (2 * used[3], used[3], used[3]));
+            prop_assert_eq!((used[0], used[1], used[2]), (used[3], used[3], 2 * used[3]));
             began = Some(time);
         }
         prop_assert_eq!(pm.account(vip()).period, pm.account(ports("82")).period);

@@ -19,7 +19,7 @@ mod view;
 
 pub use error::EngineError;
 pub use execute::{Executed, Options};
-pub use history::History;
+pub use history::{By, History, Whose};
 pub use lifecycle::Moved;
 pub use tick::Ticked;
 pub use view::View;

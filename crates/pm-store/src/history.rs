@@ -5,6 +5,7 @@
 //! - The day is the saved state's: the one whose tick counted it, or the last one that was known.
 //! - Nothing is ever taken away: services and groups that are deleted stay readable.
 
+use pm_core::config::GroupName;
 use pm_core::history::{ClosedPeriod, DayTotal};
 use pm_core::holder::Holder;
 use pm_core::port::PortRange;
@@ -39,6 +40,18 @@ impl StateDb {
     ) -> Result<Vec<ClosedPeriod>, StoreError> {
         self.read(Action::Load, |connection| {
             history::closed_periods(connection, holders)
+        })
+    }
+
+    /// Returns the closed periods of a group, and those of services that were in it throughout;
+    /// in the order of [`closed_periods`](Self::closed_periods).
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn group_periods(&self, group: &GroupName) -> Result<Vec<ClosedPeriod>, StoreError> {
+        self.read(Action::Load, |connection| {
+            history::group_periods(connection, group)
         })
     }
 }

@@ -135,6 +135,7 @@ const MIGRATIONS: [&str; 1] = [
     CREATE TABLE closed_period (
         id INTEGER PRIMARY KEY,
         holder TEXT NOT NULL,
+        group_name TEXT,
         began INTEGER,
         ended INTEGER NOT NULL,
         why TEXT NOT NULL,
@@ -146,6 +147,8 @@ const MIGRATIONS: [&str; 1] = [
     ) STRICT;
 
     CREATE INDEX closed_period_holder ON closed_period (holder);
+
+    CREATE INDEX closed_period_group ON closed_period (group_name) WHERE group_name IS NOT NULL;
     ",
 ];
 

@@ -265,6 +265,7 @@ fn periods_that_ended_together_are_in_the_order_in_which_they_were_closed() {
     let group: Holder = "group vip".parse().unwrap();
     let period = |holder: &Holder, ended, bytes| ClosedPeriod {
         holder: holder.clone(),
+        group: None,
         began: None,
         ended: time(ended),
         why: Why::Calendar,
@@ -301,6 +302,7 @@ fn a_row_that_makes_no_sense_is_damage() {
         "UPDATE day SET date = '2026-02-30'",
         "UPDATE day SET first_port = 0",
         "UPDATE closed_period SET holder = 'vip'",
+        "UPDATE closed_period SET group_name = ''",
         "UPDATE closed_period SET why = 'because'",
         "UPDATE closed_period SET mode = ''",
         "UPDATE closed_period SET factor_thousandths = 0",
@@ -347,4 +349,39 @@ fn ticks_leave_a_history_that_adds_up() {
             .len(),
         39 / 5
     );
+}
+
+/// The shares of a group are found without a look at everybody's.
+#[test]
+fn a_groups_periods_are_its_own_and_those_of_who_was_in_it() {
+    let (_dir, paths) = paths();
+    let mut db = StateDb::open(&paths).unwrap();
+    let period = |holder: &str, group: Option<&str>, ended| ClosedPeriod {
+        holder: holder.parse().unwrap(),
+        group: group.map(|name| name.parse().unwrap()),
+        began: None,
+        ended: time(ended),
+        why: Why::Regrouped,
+        usage: usage(1, 2),
+        tariff: Tariff::default(),
+        adjust: 0,
+    };
+    let closed = [
+        period("80", None, 1),
+        period("81", Some("vip"), 3),
+        period("80", Some("vip"), 2),
+        period("80", Some("vip 2"), 4),
+        period("group vip", None, 3),
+        period("group vip 2", None, 5),
+    ];
+    let state = State {
+        closed: closed.to_vec(),
+        ..begin()
+    };
+    db.save(&begin(), &state, None).unwrap();
+    let found = |name: &str| db.group_periods(&name.parse().unwrap()).unwrap();
+    let [_, other, one, second, own, seconds] = closed;
+    assert_eq!(found("vip"), [one, other, own]);
+    assert_eq!(found("vip 2"), [second, seconds]);
+    assert_eq!(found("VIP"), []);
 }

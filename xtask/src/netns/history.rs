@@ -62,10 +62,9 @@ impl Day {
 
 impl Period {
     fn is_of(&self, name: &str) -> bool {
-        [&self.port, &self.group]
-            .into_iter()
-            .flatten()
-            .any(|one| one == name)
+        // A service's period names the group that it was in, too.
+        let holder = self.port.as_ref().or(self.group.as_ref());
+        holder.is_some_and(|holder| holder == name)
     }
 
     /// Returns its bytes in the form of the truth.

@@ -74,8 +74,9 @@ pub(crate) struct Set {
         value_name = tr!("SIZE", "大小"),
         allow_hyphen_values = true,
         help = tr!(
-            "What its services have used in this period is to be this, together",
-            "把组内服务本周期合计的已用流量更正为这么多",
+            "What its services have used in this period is to be this, together; another mode or \
+             factor then leaves it as it is and counts from then on only",
+            "把组内服务本周期合计的已用流量更正为这么多；此后再改模式或倍率不会改动它，只从那时起生效",
         )
     )]
     used: Option<Size>,

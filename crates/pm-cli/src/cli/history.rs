@@ -25,8 +25,9 @@ pub(crate) struct History {
         allow_hyphen_values = true,
         value_parser = Text::<GroupName>::new(),
         help = tr!(
-            "Only this group and the services that are in it now",
-            "只看这个组和现在组内的服务",
+            "Only this group, and its services as long as they were in it (by `day`: those that are \
+             in it now, and all of their days)",
+            "只看这个组，以及各服务在组内期间的周期（`day`：现在组内的服务，它们的所有日子）",
         )
     )]
     pub(crate) group: Option<GroupName>,

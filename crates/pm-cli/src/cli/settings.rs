@@ -32,8 +32,10 @@ pub(super) struct ContractFlags {
         allow_hyphen_values = true,
         help = tr!(
             "What counts against the quota: `both` (in and out), `out`, or `max` (the larger of \
-             the two) [a new one's: both]",
-            "哪些计入配额：`both`（双向）、`out`（仅出站）或 `max`（取大，出入站中较大者）[新建默认：both]",
+             the two), for the whole running period or, after `--used`, from now on [a new one's: \
+             both]",
+            "哪些计入配额：`both`（双向）、`out`（仅出站）或 `max`（取大，出入站中较大者），对整个当前周期生效，\
+             用过 `--used` 之后则从现在起生效 [新建默认：both]",
         )
     )]
     mode: Option<Mode>,
@@ -42,8 +44,10 @@ pub(super) struct ContractFlags {
         value_name = tr!("N", "倍率"),
         allow_hyphen_values = true,
         help = tr!(
-            "How often each byte counts against the quota: 0.001 to 1000 [a new one's: 1]",
-            "倍率，每个字节按几个计入配额：0.001 到 1000 [新建默认：1]",
+            "How often each byte counts against the quota: 0.001 to 1000, for the whole running \
+             period or, after `--used`, from now on [a new one's: 1]",
+            "倍率，每个字节按几个计入配额：0.001 到 1000，对整个当前周期生效，用过 `--used` 之后则从现在起生效 \
+             [新建默认：1]",
         )
     )]
     factor: Option<Factor>,

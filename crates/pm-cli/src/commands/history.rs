@@ -1,13 +1,12 @@
 //! `pm history`: what was used, by period and by day.
 
-use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use pm_core::holder::Holder;
 use pm_core::port::PortList;
 use pm_core::request::{Refusal, Selection};
-use pm_engine::{EngineError, History};
+use pm_engine::{EngineError, History, Whose};
 
 use crate::cli::{By, History as Command, Places};
 use crate::output::history::{days, periods};
@@ -15,13 +14,17 @@ use crate::output::{json, say};
 
 /// Shows what was used before.
 pub(crate) fn run(places: &Places, command: &Command) -> Result<ExitCode> {
-    let history = super::engine(places)?.history()?;
-    let wanted = wanted(command, &history).map_err(EngineError::from)?;
-    let is_wanted = |holder: &Holder| wanted.as_ref().is_none_or(|wanted| wanted.contains(holder));
+    let whose = whose(command);
+    let by = match command.by {
+        By::Period => pm_engine::By::Period,
+        By::Day => pm_engine::By::Day,
+    };
+    let history = super::engine(places)?.history(&whose, by)?;
+    check(&whose, &history).map_err(EngineError::from)?;
     let as_json = command.reading.json;
     match command.by {
         By::Period => {
-            let rows = periods::rows(&history, is_wanted);
+            let rows = periods::rows(&history, &whose);
             say!(
                 "{}",
                 if as_json {
@@ -32,7 +35,7 @@ pub(crate) fn run(places: &Places, command: &Command) -> Result<ExitCode> {
             );
         }
         By::Day => {
-            let rows = days::rows(&history, is_wanted);
+            let rows = days::rows(&history, &whose);
             say!(
                 "{}",
                 if as_json {
@@ -46,10 +49,19 @@ pub(crate) fn run(places: &Places, command: &Command) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns the services and groups that are meant; `None`: all.
+/// Returns whose past is asked for.
+fn whose(command: &Command) -> Whose {
+    match (command.ports(), &command.group) {
+        (Some(ports), _) => Whose::Services(ports.iter().collect()),
+        (None, Some(name)) => Whose::Group(name.clone()),
+        (None, None) => Whose::All,
+    }
+}
+
+/// Refuses what never was.
 ///
 /// What was deleted can be named as long as something is known of it.
-fn wanted(command: &Command, history: &History) -> Result<Option<BTreeSet<Holder>>, Refusal> {
+fn check(whose: &Whose, history: &History) -> Result<(), Refusal> {
     let is_known = |holder: &Holder| {
         let closed = history.closed.iter().any(|period| period.holder == *holder);
         let counted = || {
@@ -58,23 +70,25 @@ fn wanted(command: &Command, history: &History) -> Result<Option<BTreeSet<Holder
         };
         closed || counted()
     };
-    if let Some(ports) = command.ports() {
-        let unknown = ports.iter().filter(|&range| !is_known(&range.into()));
-        // None is no list: then there is nothing to look up.
-        if let Ok(unknown) = PortList::new(unknown.collect()) {
-            Selection::Ports(unknown).resolve(&history.config)?;
+    match whose {
+        Whose::All => {}
+        Whose::Services(asked) => {
+            let unknown = asked
+                .iter()
+                .copied()
+                .filter(|&range| !is_known(&range.into()));
+            // None is no list: then there is nothing to look up.
+            if let Ok(unknown) = PortList::new(unknown.collect()) {
+                Selection::Ports(unknown).resolve(&history.config)?;
+            }
         }
-        return Ok(Some(ports.iter().map(Holder::Service).collect()));
+        Whose::Group(name) => {
+            if !history.config.groups.contains_key(name) && !is_known(&name.clone().into()) {
+                return Err(Refusal::NoSuchGroup(name.clone()));
+            }
+        }
     }
-    let Some(name) = &command.group else {
-        return Ok(None);
-    };
-    let holder = Holder::Group(name.clone());
-    if !history.config.groups.contains_key(name) && !is_known(&holder) {
-        return Err(Refusal::NoSuchGroup(name.clone()));
-    }
-    let members = history.config.members(name).map(Holder::Service);
-    Ok(Some(members.chain([holder]).collect()))
+    Ok(())
 }
 
 #[cfg(test)]
@@ -86,6 +100,7 @@ mod tests {
     use pm_core::config::Tariff;
     use pm_core::history::{ClosedPeriod, DayTotal, Why};
     use pm_core::ledger::Usage;
+    use pm_core::port::PortRange;
 
     /// Returns a history of services that are there and of some that are not any more.
     fn history() -> History {
@@ -94,6 +109,7 @@ mod tests {
         }}"#;
         let closed = |holder: &str| ClosedPeriod {
             holder: holder.parse().unwrap(),
+            group: None,
             began: None,
             ended: Timestamp::from_unix(0),
             why: Why::Deleted,
@@ -119,13 +135,17 @@ mod tests {
         let Subcommand::History(command) = command else {
             panic!("{command:?}");
         };
-        match wanted(&command, &history()) {
-            Ok(None) => "all".to_owned(),
-            Ok(Some(holders)) => {
-                let names: Vec<String> = holders.iter().map(Holder::to_string).collect();
+        let whose = whose(&command);
+        if let Err(refusal) = check(&whose, &history()) {
+            return refusal.to_string();
+        }
+        match whose {
+            Whose::All => "all".to_owned(),
+            Whose::Services(services) => {
+                let names: Vec<String> = services.iter().map(PortRange::to_string).collect();
                 names.join(", ")
             }
-            Err(refusal) => refusal.to_string(),
+            Whose::Group(name) => format!("group {name}"),
         }
     }
 
@@ -140,7 +160,7 @@ mod tests {
                 "pm history 95",
                 "95 is not a service of its own: the service is 90-99",
             ),
-            ("pm history --group vip", "81, 90-99, group vip"),
+            ("pm history --group vip", "group vip"),
             ("pm history --group gone", "group gone"),
             ("pm history --group never", "there is no group never"),
         ] {

@@ -142,17 +142,7 @@ impl Line<'_> {
     }
 
     fn mode(&self) -> String {
-        let Tariff { mode, factor } = self.tariff();
-        let mode = match mode {
-            Mode::Both => tr!("both", "双向"),
-            Mode::Out => tr!("out", "仅出站"),
-            Mode::Max => tr!("max", "取大"),
-        };
-        if factor.is_one() {
-            mode
-        } else {
-            format!("{mode} x{factor}")
-        }
+        mode(self.tariff())
     }
 
     fn incoming(&self) -> String {
@@ -252,6 +242,21 @@ fn rate(limit: Option<Limit>) -> String {
         let bits = approximate(limit.rate().bits_per_second(), SizeFamily::Decimal);
         bits.replace([' ', 'B'], "")
     })
+}
+
+/// Returns how bytes become what is billed, in as few characters as possible.
+pub(crate) fn mode(tariff: Tariff) -> String {
+    let Tariff { mode, factor } = tariff;
+    let mode = match mode {
+        Mode::Both => tr!("both", "双向"),
+        Mode::Out => tr!("out", "仅出站"),
+        Mode::Max => tr!("max", "取大"),
+    };
+    if factor.is_one() {
+        mode
+    } else {
+        format!("{mode} x{factor}")
+    }
 }
 
 /// Returns the units in which sizes beside a quota are shown.

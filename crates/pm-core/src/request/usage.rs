@@ -4,7 +4,7 @@ use super::{Request, Selection};
 use crate::calendar::Timestamp;
 use crate::config::{Config, Contract, GroupName};
 use crate::history::Why;
-use crate::ledger::{Account, State};
+use crate::ledger::{Account, State, close_shares};
 use crate::port::PortRange;
 
 impl Request {
@@ -26,11 +26,11 @@ impl Request {
                 }
                 if let Selection::All = ports {
                     for name in config.groups.keys() {
-                        reset_group(name, config, state, now);
+                        reset_group(name, state, now);
                     }
                 }
             }
-            Self::ResetGroup { name } => reset_group(name, config, state, now),
+            Self::ResetGroup { name } => reset_group(name, state, now),
             Self::Set {
                 ports,
                 used: Some(used),
@@ -61,18 +61,17 @@ impl Request {
 
 fn reset(ports: PortRange, state: &mut State, now: Timestamp) {
     if let Some(ledger) = state.ledgers.get_mut(&ports) {
-        let period = ledger.account.close(ports.into(), Why::Operator, now);
+        let period = ledger.close(ports, Why::Operator, now);
         state.closed.push(period);
     }
 }
 
-fn reset_group(name: &GroupName, config: &Config, state: &mut State, now: Timestamp) {
+fn reset_group(name: &GroupName, state: &mut State, now: Timestamp) {
+    let shares = close_shares(&mut state.ledgers, name, Why::Operator, now);
+    state.closed.extend(shares);
     if let Some(account) = state.groups.get_mut(name) {
         let period = account.close(name.clone().into(), Why::Operator, now);
         state.closed.push(period);
-    }
-    for ports in config.members(name) {
-        reset(ports, state, now);
     }
 }
 

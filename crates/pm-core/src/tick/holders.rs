@@ -6,7 +6,7 @@ use crate::event::Event;
 use crate::history::Why;
 use crate::holder::Holder;
 use crate::in_order::InOrder;
-use crate::ledger::{Account, Ledger, QuotaMark, State, Terms, Usage};
+use crate::ledger::{Account, Ledger, QuotaMark, State, Terms, Usage, close_shares};
 use crate::port::PortRange;
 use crate::ruleset::{QuotaId, Variant};
 
@@ -29,7 +29,7 @@ pub(super) fn begin(config: &Config, next: &mut State, now: Now<'_>) {
         });
         if ledger.deleted {
             // What a deleted service of this name left behind is not this one's.
-            closed.push(ledger.account.close(ports.into(), Why::Deleted, now.time));
+            closed.push(ledger.close(ports, Why::Deleted, now.time));
             let rooms = std::mem::take(&mut ledger.rooms);
             let account = open(own_contract(service), now);
             *ledger = Ledger {
@@ -68,27 +68,23 @@ pub(super) fn advance(config: &Config, next: &mut State, now: Now<'_>, events: &
         follow_tariff(account, contract.tariff);
         if is_period_over(account, contract, now) {
             renew(&holder, account, is_shut, events);
+            closed.extend(close_shares(ledgers, name, Why::Calendar, now.time));
             closed.push(account.close(holder.clone(), Why::Calendar, now.time));
-            for ports in config.members(name) {
-                if let Some(ledger) = ledgers.get_mut(&ports) {
-                    let period = ledger.account.close(ports.into(), Why::Calendar, now.time);
-                    closed.push(period);
-                }
-            }
         }
         judge_quota(&holder, account, contract, &mut found, is_shut, events);
     }
     let mut found = InOrder::new(quotas);
     for (ports, service, ledger) in paired(&config.services, ledgers) {
         let contract = own_contract(service);
-        let (holder, account) = (Holder::Service(ports), &mut ledger.account);
+        let holder = Holder::Service(ports);
         let is_shut = service.blocked || ledger.expired;
         let counts = config.contract(service).tariff;
-        follow_tariff(account, counts);
-        if is_period_over(account, contract, now) {
-            renew(&holder, account, is_shut, events);
-            closed.push(account.close(holder.clone(), Why::Calendar, now.time));
+        follow_tariff(&mut ledger.account, counts);
+        if is_period_over(&mut ledger.account, contract, now) {
+            renew(&holder, &ledger.account, is_shut, events);
+            closed.push(ledger.close(ports, Why::Calendar, now.time));
         }
+        let account = &mut ledger.account;
         judge_quota(&holder, account, contract, &mut found, is_shut, events);
     }
     forget(config, next, now, events);
@@ -123,8 +119,7 @@ fn regroup(config: &Config, next: &mut State, now: Now<'_>) {
     } = next;
     for (ports, service, ledger) in paired(&config.services, ledgers) {
         if ledger.group != service.group {
-            let period = ledger.account.close(ports.into(), Why::Regrouped, now.time);
-            closed.push(period);
+            closed.push(ledger.close(ports, Why::Regrouped, now.time));
             ledger.account = open(own_contract(service), now);
             ledger.group.clone_from(&service.group);
         }
@@ -256,21 +251,25 @@ fn forget(config: &Config, next: &mut State, now: Now<'_>, events: &mut Vec<Even
         closed,
         ..
     } = next;
-    let mut close = |holder: Holder, account: &mut Account| {
+    let mut tell = |holder: Holder, account: &Account| {
         events.push(Event::Closed {
-            holder: holder.clone(),
+            holder,
             usage: account.usage,
         });
-        account.close(holder, Why::Deleted, now.time)
     };
     ledgers.retain(|&ports, ledger| {
         let is_wanted = config.services.contains_key(&ports);
         ledger.deleted = !is_wanted;
+        if ledger.deleted {
+            // One that was to be added with it may never have come to be.
+            ledger.group = ledger.group.take().filter(|name| groups.contains_key(name));
+        }
         let stays = is_wanted || !ledger.rooms.is_empty();
         // One that was never used may have been there for an addition that failed only.
         let was_used = ledger.total != Usage::default() || ledger.account.adjust != 0;
         if !stays {
-            let period = close(ports.into(), &mut ledger.account);
+            tell(ports.into(), &ledger.account);
+            let period = ledger.close(ports, Why::Deleted, now.time);
             closed.extend(Some(period).filter(|_| was_used));
         }
         stays
@@ -278,7 +277,10 @@ fn forget(config: &Config, next: &mut State, now: Now<'_>, events: &mut Vec<Even
     groups.retain(|name, account| {
         let is_wanted = config.groups.contains_key(name);
         if !is_wanted {
-            closed.push(close(name.clone().into(), account));
+            tell(name.clone().into(), account);
+            // Of a service that is deleted with it, what is still to be read is in no group.
+            closed.extend(close_shares(ledgers, name, Why::Regrouped, now.time));
+            closed.push(account.close(name.clone().into(), Why::Deleted, now.time));
         }
         is_wanted
     });

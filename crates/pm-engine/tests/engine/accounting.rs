@@ -8,7 +8,7 @@ use pm_core::ledger::Usage;
 use pm_core::port::PortRange;
 use pm_core::request::{ContractSettings, Request, Settings};
 use pm_core::ruleset::Direction;
-use pm_engine::{EngineError, Ticked};
+use pm_engine::{By, EngineError, Ticked, Whose};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -416,7 +416,7 @@ impl Model {
             Op::View => {
                 let foreign = self.foreign;
                 let view = |engine: &mut Pm| {
-                    engine.history()?;
+                    engine.history(&Whose::All, By::Period)?;
                     engine.view().map(|_| Vec::new())
                 };
                 self.call(Script::default(), None, view).done();

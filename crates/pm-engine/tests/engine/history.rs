@@ -9,6 +9,7 @@ use pm_core::holder::Holder;
 use pm_core::ledger::{Account, Usage};
 use pm_core::request::{ContractSettings, Request, Selection};
 use pm_core::ruleset::Direction;
+use pm_engine::{By, Whose};
 use time::macros::date;
 
 use crate::backend::{Fate, Script};
@@ -78,7 +79,7 @@ fn what_is_shown_is_what_a_tick_keeps() {
     let config = fs::read(host.paths.config_file()).unwrap();
     let (saved, kernel) = (database(), host.kernel(|kernel| format!("{kernel:?}")));
     let mut other = host.copy();
-    let shown = host.run(Script::default(), Pm::history).done();
+    let shown = host.history();
     // Nothing was written.
     assert_eq!(fs::read(host.paths.state_db()).unwrap(), saved);
     assert_eq!(fs::read(host.paths.config_file()).unwrap(), config);
@@ -98,9 +99,57 @@ fn what_is_shown_is_what_a_tick_keeps() {
         assert_eq!(running.billed(), account.billed(), "{}", running.holder);
     }
     // A look that comes later shows the same.
-    let again = other.run(Script::default(), Pm::history).done();
+    let again = other.history();
     assert_eq!(again.days, other.days());
     assert_eq!(again.closed, other.closed());
+}
+
+/// Of a large state.db, little is read for one service.
+#[test]
+fn only_what_is_asked_for_is_returned() {
+    let mut host = overdue();
+    host.request(&set("20001", alone()));
+    host.send("20001", Direction::Out, 60);
+    host.send("20002", Direction::Out, 7);
+    let all = host.history();
+    assert_eq!(all.closed.len(), DUE.len() + 1);
+    let asked = [
+        (
+            Whose::Services([ports("20000")].into()),
+            ["20000"].as_slice(),
+            1,
+        ),
+        (Whose::Services([ports("20001")].into()), &["20001"], 2),
+        (Whose::Services([ports("20009")].into()), &[], 0),
+        // What 20001 used is in both of its periods, and in one of the group.
+        (Whose::Group(group("vip")), &["20002"], 4),
+    ];
+    for (whose, days_of, periods) in asked {
+        for by in [By::Period, By::Day] {
+            let call = |engine: &mut Pm| engine.history(&whose, by);
+            let shown = host.run(Script::default(), call).done();
+            let of =
+                |period: &ClosedPeriod| whose.has_period(&period.holder, period.group.as_ref());
+            let mut expected = all.closed.clone();
+            expected.retain(of);
+            assert_eq!(shown.closed, expected, "{whose:?}");
+            assert_eq!(shown.closed.len(), periods, "{whose:?}");
+            let mut expected = all.days.clone();
+            expected.retain(|day| {
+                let is_shown = by == By::Day || matches!(whose, Whose::Services(_));
+                is_shown && days_of.iter().any(|name| ports(name) == day.ports)
+            });
+            assert_eq!(shown.days, expected, "{whose:?}, {by:?}");
+        }
+    }
+    for (by, days, closed) in [(By::Period, true, false), (By::Day, false, true)] {
+        let call = |engine: &mut Pm| engine.history(&Whose::All, by);
+        let shown = host.run(Script::default(), call).done();
+        assert_eq!(
+            (shown.days.is_empty(), shown.closed.is_empty()),
+            (days, closed)
+        );
+    }
 }
 
 #[test]
@@ -110,7 +159,7 @@ fn bytes_that_no_tick_has_saved_are_todays() {
     host.tick();
     host.send("20000", Direction::Out, 40);
     host.send("20001", Direction::Out, 2);
-    let shown = host.run(Script::default(), Pm::history).done();
+    let shown = host.history();
     let [one, other] = shown.days[..] else {
         panic!("{:?}", shown.days)
     };
@@ -129,7 +178,7 @@ fn bytes_that_no_tick_has_saved_are_todays() {
 #[test]
 fn before_anything_is_monitored_there_is_no_past() {
     let mut host = Host::new();
-    let shown = host.run(Script::default(), Pm::history).done();
+    let shown = host.history();
     assert_eq!((shown.days, shown.closed), (vec![], vec![]));
     assert!(shown.running.is_empty());
 }

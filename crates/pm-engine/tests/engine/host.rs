@@ -15,7 +15,7 @@ use pm_core::ledger::{Ledger, State, Usage};
 use pm_core::report::Report;
 use pm_core::request::{Request, Settings};
 use pm_core::ruleset::Direction;
-use pm_engine::{Engine, EngineError, Executed, Ticked};
+use pm_engine::{By, Engine, EngineError, Executed, History, Ticked, Whose};
 use pm_store::config_file;
 use pm_store::paths::Paths;
 use pm_store::state_db::StateDb;
@@ -101,6 +101,19 @@ impl Host {
     }
 
     /// Runs a pm that does one thing.
+    /// Returns what is shown of everybody's past, by periods and by days.
+    pub(crate) fn history(&mut self) -> History {
+        let mut by = |by| {
+            let call = |engine: &mut Pm| engine.history(&Whose::All, by);
+            self.run(Script::default(), call).done()
+        };
+        let days = by(By::Day).days;
+        History {
+            days,
+            ..by(By::Period)
+        }
+    }
+
     pub(crate) fn run<T>(
         &mut self,
         script: Script,

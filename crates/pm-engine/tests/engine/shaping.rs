@@ -205,7 +205,7 @@ fn who_limits_nothing_asks_traffic_control_nothing() {
     }
     host.run(Script::default(), Pm::view).done();
     assert_eq!(calls(&host), [], "a view");
-    host.run(Script::default(), Pm::history).done();
+    host.history();
     assert_eq!(calls(&host), [], "a look at history");
     for task in [Task::Teardown, Task::Tick, Task::Restore] {
         task.well(&mut host);

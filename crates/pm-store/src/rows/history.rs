@@ -3,18 +3,19 @@
 use std::collections::BTreeSet;
 
 use pm_core::calendar::Timestamp;
-use pm_core::config::Tariff;
-use pm_core::history::{ClosedPeriod, Counted, DayTotal, Why, day_of};
+use pm_core::config::{GroupName, Tariff};
+use pm_core::history::{ClosedPeriod, Counted, DayTotal, day_of};
 use pm_core::holder::Holder;
 use pm_core::ledger::{Ledger, State, Usage};
 use pm_core::port::PortRange;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::value::{date, instant_if_any, malformed, parsed, ports, tariff, usage};
+use super::value::{date, instant_if_any, parsed, parsed_if_any, ports, tariff, usage};
 use super::writing::Statement;
 
 const SELECT_CLOSED: &str =
-    "SELECT id, holder, began, ended, why, used_in, used_out, mode, factor_thousandths, adjust
+    "SELECT id, holder, began, ended, why, used_in, used_out, mode, factor_thousandths, adjust,
+         group_name
      FROM closed_period";
 
 /// Adds what was used between two states to the day's totals.
@@ -104,12 +105,14 @@ pub(super) fn save_closed(
     let mut insert = Statement::new(
         connection,
         "INSERT INTO closed_period
-             (holder, began, ended, why, used_in, used_out, mode, factor_thousandths, adjust)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+             (holder, began, ended, why, used_in, used_out, mode, factor_thousandths, adjust,
+              group_name)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     );
     for closed in closed {
         let ClosedPeriod {
             holder,
+            group,
             began,
             ended,
             why,
@@ -121,12 +124,13 @@ pub(super) fn save_closed(
             holder.to_string(),
             began.map(Timestamp::unix),
             ended.unix(),
-            word(*why),
+            why.as_str(),
             usage.incoming.cast_signed(),
             usage.outgoing.cast_signed(),
             mode.to_string(),
             factor.thousandths(),
             adjust,
+            group.as_ref().map(GroupName::as_str),
         ])?;
     }
     Ok(())
@@ -196,16 +200,34 @@ pub(crate) fn closed_periods(
             }
         }
     }
+    Ok(in_order(found))
+}
+
+/// Returns the closed periods of a group and those of services in it, in the same order.
+pub(crate) fn group_periods(
+    connection: &Connection,
+    group: &GroupName,
+) -> rusqlite::Result<Vec<ClosedPeriod>> {
+    let mut select = connection.prepare_cached(&format!(
+        "{SELECT_CLOSED} WHERE holder = ?1 OR group_name = ?2"
+    ))?;
+    let holder = Holder::Group(group.clone()).to_string();
+    let found = select.query_map([holder.as_str(), group.as_str()], read_closed)?;
+    Ok(in_order(found.collect::<rusqlite::Result<_>>()?))
+}
+
+fn in_order(mut found: Vec<(i64, ClosedPeriod)>) -> Vec<ClosedPeriod> {
     found.sort_unstable_by_key(|(id, closed)| (closed.ended, *id));
-    Ok(found.into_iter().map(|(_, closed)| closed).collect())
+    found.into_iter().map(|(_, closed)| closed).collect()
 }
 
 fn read_closed(row: &Row<'_>) -> rusqlite::Result<(i64, ClosedPeriod)> {
     let closed = ClosedPeriod {
         holder: parsed(row, 1)?,
+        group: parsed_if_any(row, 10)?,
         began: instant_if_any(row, 2)?,
         ended: Timestamp::from_unix(row.get(3)?),
-        why: why(row, 4)?,
+        why: parsed(row, 4)?,
         usage: usage(row, 5)?,
         tariff: tariff(row, 7)?,
         adjust: row.get(9)?,
@@ -225,23 +247,4 @@ pub(crate) fn check(connection: &Connection) -> rusqlite::Result<()> {
         closed?;
     }
     Ok(())
-}
-
-fn word(why: Why) -> &'static str {
-    match why {
-        Why::Calendar => "calendar",
-        Why::Operator => "operator",
-        Why::Regrouped => "regrouped",
-        Why::Deleted => "deleted",
-    }
-}
-
-fn why(row: &Row<'_>, column: usize) -> rusqlite::Result<Why> {
-    match row.get_ref(column)?.as_str()? {
-        "calendar" => Ok(Why::Calendar),
-        "operator" => Ok(Why::Operator),
-        "regrouped" => Ok(Why::Regrouped),
-        "deleted" => Ok(Why::Deleted),
-        _ => Err(malformed(column, "not a reason to close a period")),
-    }
 }

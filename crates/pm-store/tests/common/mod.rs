@@ -105,6 +105,7 @@ pub fn state_at(tick: u64, services: u16) -> State {
             let began = tick.saturating_sub(TICKS_A_PERIOD);
             state.closed.push(ClosedPeriod {
                 holder: service(ports),
+                group: (index % 2 == 0).then(|| group.clone()),
                 began: Some(time_of(began)),
                 ended: time_of(tick),
                 why: Why::Calendar,

@@ -174,9 +174,11 @@ pub fn interface_mark() -> impl Strategy<Value = InterfaceMark> {
 
 pub fn closed_period() -> impl Strategy<Value = ClosedPeriod> {
     let times = (prop::option::of(instant()), instant(), why());
-    (holder(), times, usage(), tariff(), any::<i64>()).prop_map(
-        |(holder, (began, ended, why), usage, tariff, adjust)| ClosedPeriod {
+    let whose = (holder(), prop::option::of(group_name()));
+    (whose, times, usage(), tariff(), any::<i64>()).prop_map(
+        |((holder, group), (began, ended, why), usage, tariff, adjust)| ClosedPeriod {
             holder,
+            group,
             began,
             ended,
             why,
@@ -188,12 +190,7 @@ pub fn closed_period() -> impl Strategy<Value = ClosedPeriod> {
 }
 
 pub fn why() -> impl Strategy<Value = Why> {
-    prop::sample::select(vec![
-        Why::Calendar,
-        Why::Operator,
-        Why::Regrouped,
-        Why::Deleted,
-    ])
+    prop::sample::select(&Why::ALL[..])
 }
 
 fn holder() -> impl Strategy<Value = Holder> {

@@ -10,8 +10,6 @@ use pm_store::state_db::StateDb;
 use time::Date;
 use time::macros::date;
 
-use super::service;
-
 pub const FIRST_DAY: Date = date!(2026 - 03 - 01);
 
 pub fn begin() -> State {
@@ -44,9 +42,8 @@ pub fn spend(state: &mut State, ports: PortRange, used: Usage) {
 }
 
 pub fn close(state: &mut State, ports: PortRange, why: Why, now: Timestamp) {
-    let account = state.ledgers.get_mut(&ports).map(|it| &mut it.account);
-    if let Some(account) = account {
-        state.closed.push(account.close(service(ports), why, now));
+    if let Some(ledger) = state.ledgers.get_mut(&ports) {
+        state.closed.push(ledger.close(ports, why, now));
     }
 }
 

@@ -209,9 +209,10 @@ impl Seen {
 
     fn add_period(&mut self, period: Period) -> Result<()> {
         let holder = match (period.port, period.group) {
-            (Some(port), None) => Holder::Service(port),
+            // With the group that it was in.
+            (Some(port), _) => Holder::Service(port),
             (None, Some(group)) => Holder::Group(group),
-            _ => anyhow::bail!("a period of nobody"),
+            (None, None) => anyhow::bail!("a period of nobody"),
         };
         let usage = Bytes {
             inbound: period.in_bytes,

@@ -2,20 +2,21 @@
 
 use pm_core::config::Config;
 use pm_core::history::{DayTotal, UNDATED};
-use pm_core::holder::Holder;
 use pm_core::ledger::Usage;
 use pm_core::units::{SizeFamily, approximate};
-use pm_engine::History;
+use pm_engine::{History, Whose};
 use time::Date;
 
 use super::family;
 use crate::language::tr;
 use crate::output::grid::{Column, render};
 
-/// Returns the days of the services that are wanted, the oldest first.
-pub(crate) fn rows(history: &History, is_wanted: impl Fn(&Holder) -> bool) -> Vec<DayTotal> {
+/// Returns the days that are asked for, the oldest first.
+pub(crate) fn rows(history: &History, whose: &Whose) -> Vec<DayTotal> {
     let days = history.days.iter().copied();
-    let mut rows: Vec<_> = days.filter(|day| is_wanted(&day.ports.into())).collect();
+    let mut rows: Vec<_> = days
+        .filter(|day| whose.has_days(day.ports, &history.config))
+        .collect();
     rows.sort_by_key(|day| (day.date, day.ports));
     rows
 }

@@ -1,16 +1,17 @@
 //! What each period was billed, and why it ended.
 
 use pm_core::calendar::{Timestamp, Zone};
-use pm_core::config::{Config, Tariff};
+use pm_core::config::{Config, GroupName, Tariff};
 use pm_core::history::Why;
 use pm_core::holder::Holder;
 use pm_core::ledger::Usage;
-use pm_core::units::approximate;
-use pm_engine::History;
+use pm_core::units::{SizeFamily, approximate};
+use pm_engine::{History, Whose};
 
 use super::family;
 use crate::language::tr;
 use crate::output::grid::{Column, render};
+use crate::output::table::mode;
 use crate::output::words;
 
 /// A period, closed or running.
@@ -18,6 +19,8 @@ use crate::output::words;
 pub(crate) struct Row {
     /// Whose it is.
     pub(crate) holder: Holder,
+    /// The group that a service was in throughout.
+    pub(crate) group: Option<GroupName>,
     /// When it began; `None`: before anybody noted it.
     pub(crate) began: Option<Timestamp>,
     /// What it used.
@@ -39,11 +42,11 @@ pub(crate) struct End {
     pub(crate) why: Why,
 }
 
-/// Returns the periods of the services and groups that are wanted: services first, each one's
-/// oldest first.
-pub(crate) fn rows(history: &History, is_wanted: impl Fn(&Holder) -> bool) -> Vec<Row> {
+/// Returns the periods that are asked for: those of services first, each one's oldest first.
+pub(crate) fn rows(history: &History, whose: &Whose) -> Vec<Row> {
     let closed = history.closed.iter().map(|period| Row {
         holder: period.holder.clone(),
+        group: period.group.clone(),
         began: period.began,
         usage: period.usage,
         tariff: period.tariff,
@@ -56,6 +59,7 @@ pub(crate) fn rows(history: &History, is_wanted: impl Fn(&Holder) -> bool) -> Ve
     });
     let running = history.running.iter().map(|period| Row {
         holder: period.holder.clone(),
+        group: period.group.clone(),
         began: period.began,
         usage: period.usage,
         tariff: period.tariff,
@@ -63,7 +67,9 @@ pub(crate) fn rows(history: &History, is_wanted: impl Fn(&Holder) -> bool) -> Ve
         billed: period.billed(),
         end: None,
     });
-    let rows = closed.chain(running).filter(|row| is_wanted(&row.holder));
+    let rows = closed
+        .chain(running)
+        .filter(|row| whose.has_period(&row.holder, row.group.as_ref()));
     let mut rows: Vec<Row> = rows.collect();
     // Stable: those that were closed at the same second stay in their order.
     rows.sort_by(|a, b| {
@@ -84,62 +90,109 @@ pub(crate) fn table(rows: &[Row], config: &Config, zone: &Zone, width: Option<u1
             "还没有周期：第一个周期从下一次 tick（`pm monitor`）开始。"
         );
     };
-    let mut lines: Vec<[String; 7]> = rows.iter().map(|row| line(row, config, zone)).collect();
+    let mut lines: Vec<Line> = rows.iter().map(|row| line(row, config, zone)).collect();
     if rows.len() > 1 && rows.iter().all(|row| row.holder == first.holder) {
         lines.push(total(rows, config));
     }
-    let cells = |index: usize| lines.iter().map(move |line| line[index].clone());
-    let columns = vec![
-        Column::names(tr!("PORT", "端口"), cells(0)),
-        Column::words(tr!("BEGAN", "开始"), cells(1)),
-        Column::words(tr!("ENDED", "结束"), cells(2)),
-        Column::words(tr!("WHY", "原因"), cells(3)),
-        Column::numbers(tr!("IN", "入站"), cells(4)),
-        Column::numbers(tr!("OUT", "出站"), cells(5)),
-        Column::numbers(tr!("BILLED", "计费"), cells(6)),
+    let cells = |cell: fn(&Line) -> &String| lines.iter().map(cell).cloned();
+    let has_tariffs = rows.iter().any(|row| row.tariff != Tariff::default());
+    let has_corrections = rows.iter().any(|row| row.adjust != 0);
+    let mut began = Column::words(tr!("BEGAN", "开始"), cells(|line| &line.began));
+    let mut why = Column::words(tr!("WHY", "原因"), cells(|line| &line.why));
+    if has_tariffs || has_corrections {
+        // How in and out became what was billed matters more.
+        (why, began) = (why.rank(0), began.rank(1));
+    }
+    let mut columns = vec![
+        Column::names(tr!("PORT", "端口"), cells(|line| &line.name)),
+        began,
+        Column::words(tr!("ENDED", "结束"), cells(|line| &line.ended)),
+        why,
+        Column::numbers(tr!("IN", "入站"), cells(|line| &line.incoming)),
+        Column::numbers(tr!("OUT", "出站"), cells(|line| &line.outgoing)),
     ];
+    if has_tariffs {
+        columns.push(Column::words(tr!("MODE", "模式"), cells(|line| &line.mode)));
+    }
+    if has_corrections {
+        columns.push(Column::numbers(
+            tr!("CORRECTED", "更正"),
+            cells(|line| &line.corrected),
+        ));
+    }
+    columns.push(Column::numbers(
+        tr!("BILLED", "计费"),
+        cells(|line| &line.billed),
+    ));
     render(columns, width)
 }
 
-/// Returns the word for why a period ended.
+/// One line of the table.
+#[derive(Default)]
+struct Line {
+    name: String,
+    began: String,
+    ended: String,
+    why: String,
+    incoming: String,
+    outgoing: String,
+    mode: String,
+    corrected: String,
+    billed: String,
+}
+
+/// Returns why a period ended, for people.
 fn why(why: Why) -> String {
     match why {
         Why::Calendar => tr!("calendar", "按期"),
-        Why::Operator => tr!("operator", "手动"),
+        Why::Operator => tr!("reset by hand", "手动重置"),
         Why::Regrouped => tr!("regrouped", "换组"),
         Why::Deleted => tr!("deleted", "删除"),
     }
 }
 
-fn line(row: &Row, config: &Config, zone: &Zone) -> [String; 7] {
+fn line(row: &Row, config: &Config, zone: &Zone) -> Line {
     let date = |time: Timestamp| zone.date_at(time).to_string();
-    let size = |bytes| approximate(bytes, family(&row.holder, config));
-    [
-        words::holder(&row.holder),
-        row.began.map_or("-".to_owned(), date),
-        row.end
+    let family = family(&row.holder, config);
+    let size = |bytes| approximate(bytes, family);
+    Line {
+        name: words::holder(&row.holder),
+        began: row.began.map_or("-".to_owned(), date),
+        ended: row
+            .end
             .map_or_else(|| tr!("running", "进行中"), |end| date(end.at)),
-        row.end.map_or("-".to_owned(), |end| why(end.why)),
-        size(row.usage.incoming),
-        size(row.usage.outgoing),
-        size(row.billed),
-    ]
+        why: row.end.map_or("-".to_owned(), |end| why(end.why)),
+        incoming: size(row.usage.incoming),
+        outgoing: size(row.usage.outgoing),
+        mode: mode(row.tariff),
+        corrected: corrected(row.adjust, family),
+        billed: size(row.billed),
+    }
 }
 
-fn total(rows: &[Row], config: &Config) -> [String; 7] {
-    let holder = &rows[0].holder;
+/// Returns a correction as what is to be added.
+fn corrected(adjust: i64, family: SizeFamily) -> String {
+    let size = approximate(adjust.unsigned_abs(), family);
+    match adjust {
+        0 => "-".to_owned(),
+        1.. => format!("+{size}"),
+        _ => format!("-{size}"),
+    }
+}
+
+fn total(rows: &[Row], config: &Config) -> Line {
+    let family = family(&rows[0].holder, config);
     let sum = |of: fn(&Row) -> u64| {
         let sum = rows.iter().map(of).fold(0, u64::saturating_add);
-        approximate(sum, family(holder, config))
+        approximate(sum, family)
     };
-    let nothing = String::new;
-    [
-        tr!("total", "合计"),
-        nothing(),
-        nothing(),
-        nothing(),
-        sum(|row| row.usage.incoming),
-        sum(|row| row.usage.outgoing),
-        sum(|row| row.billed),
-    ]
+    let adjusts = rows.iter().map(|row| row.adjust);
+    Line {
+        name: tr!("total", "合计"),
+        incoming: sum(|row| row.usage.incoming),
+        outgoing: sum(|row| row.usage.outgoing),
+        corrected: corrected(adjusts.fold(0, i64::saturating_add), family),
+        billed: sum(|row| row.billed),
+        ..Line::default()
+    }
 }

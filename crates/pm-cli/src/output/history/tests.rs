@@ -7,12 +7,13 @@ use pm_core::calendar::{Timestamp, Zone};
 use pm_core::config::{Mode, Tariff};
 use pm_core::history::{ClosedPeriod, DayTotal, RunningPeriod, Why};
 use pm_core::ledger::Usage;
-use pm_engine::History;
+use pm_engine::{History, Whose};
 use time::macros::date;
 
 /// 2026-09-30, 16:00 in UTC: midnight in Shanghai.
 const OCTOBER: i64 = 1_790_784_000;
 const DAY: i64 = 86_400;
+const TENANT: &str = "租户 甲 的 全部 服务";
 
 fn holder(text: &str) -> Holder {
     text.parse().unwrap()
@@ -32,6 +33,7 @@ fn gigabytes(incoming: u64, outgoing: u64) -> Usage {
 fn closed(text: &str, began: Option<i64>, ended: i64, why: Why, usage: Usage) -> ClosedPeriod {
     ClosedPeriod {
         holder: holder(text),
+        group: None,
         began: began.map(at),
         ended: at(ended),
         why,
@@ -41,9 +43,17 @@ fn closed(text: &str, began: Option<i64>, ended: i64, why: Why, usage: Usage) ->
     }
 }
 
+fn of_tenant(period: ClosedPeriod) -> ClosedPeriod {
+    ClosedPeriod {
+        group: Some(TENANT.parse().unwrap()),
+        ..period
+    }
+}
+
 fn running(text: &str, began: i64, usage: Usage) -> RunningPeriod {
     RunningPeriod {
         holder: holder(text),
+        group: None,
         began: Some(at(began)),
         usage,
         tariff: Tariff::default(),
@@ -100,13 +110,21 @@ fn history() -> History {
                 Why::Calendar,
                 gigabytes(5, 6),
             ),
+            // Before there was the group.
             closed(
                 "30000-30100",
-                Some(OCTOBER),
+                None,
+                OCTOBER + DAY,
+                Why::Regrouped,
+                gigabytes(7, 7),
+            ),
+            of_tenant(closed(
+                "30000-30100",
+                Some(OCTOBER + DAY),
                 november,
                 Why::Calendar,
-                gigabytes(5, 6),
-            ),
+                gigabytes(5, 4),
+            )),
             closed(
                 "20000",
                 Some(OCTOBER),
@@ -121,13 +139,13 @@ fn history() -> History {
                 Why::Operator,
                 gigabytes(1, 1),
             ),
-            closed(
+            of_tenant(closed(
                 "9000",
                 Some(OCTOBER),
                 november,
                 Why::Regrouped,
-                gigabytes(1, 0),
-            ),
+                gigabytes(0, 2),
+            )),
             closed(
                 "9000",
                 Some(november),
@@ -145,51 +163,73 @@ fn history() -> History {
                 adjust: 250_000_000,
                 ..running("20000", november + DAY, gigabytes(1, 3))
             },
-            running("30000-30100", november, gigabytes(1, 1)),
+            RunningPeriod {
+                group: Some(TENANT.parse().unwrap()),
+                ..running("30000-30100", november, gigabytes(1, 1))
+            },
             running(tenant, november, gigabytes(1, 1)),
         ],
     }
+}
+
+fn services(names: &[&str]) -> Whose {
+    Whose::Services(names.iter().map(|name| name.parse().unwrap()).collect())
 }
 
 fn shanghai() -> Zone {
     Zone::named("Asia/Shanghai").unwrap()
 }
 
-fn periods_of(is_wanted: impl Fn(&Holder) -> bool) -> String {
+fn periods_of(whose: &Whose) -> String {
+    periods_in(whose, 80)
+}
+
+fn periods_in(whose: &Whose, width: u16) -> String {
     let history = history();
-    let rows = periods::rows(&history, is_wanted);
-    periods::table(&rows, &history.config, &shanghai(), Some(80))
+    let rows = periods::rows(&history, whose);
+    periods::table(&rows, &history.config, &shanghai(), Some(width))
 }
 
 #[test]
 fn periods_are_those_of_each_service_and_group_in_order() {
-    insta::assert_snapshot!(periods_of(|_| true));
+    insta::assert_snapshot!(periods_of(&Whose::All));
 }
 
 #[test]
 fn periods_of_one_service_are_summed_up() {
-    insta::assert_snapshot!(periods_of(|of| *of == holder("20000")));
+    insta::assert_snapshot!(periods_of(&services(&["20000"])));
+}
+
+/// A tenant must be able to check his bill: by which mode and factor, and what was corrected.
+#[test]
+fn what_made_in_and_out_what_was_billed_is_shown_where_it_is_special() {
+    let special = periods_in(&Whose::All, 120);
+    insta::assert_snapshot!(special);
+    let plain = periods_in(&services(&["9000"]), 120);
+    assert!(!plain.contains("MODE") && !plain.contains("CORRECTED"));
+}
+
+#[test]
+fn a_groups_periods_are_its_own_and_the_shares_of_who_was_in_it() {
+    insta::assert_snapshot!(periods_of(&Whose::Group(TENANT.parse().unwrap())));
 }
 
 #[test]
 fn periods_are_shown_zh() {
     insta::assert_snapshot!(in_chinese(|| {
-        [
-            periods_of(|_| true),
-            periods_of(|of| *of == holder("20000")),
-        ]
-        .join("\n\n")
+        [periods_of(&Whose::All), periods_of(&services(&["20000"]))].join("\n\n")
     }));
 }
 
 fn days() -> String {
     let history = history();
-    let table = |is_wanted: fn(&Holder) -> bool| {
-        let rows = days::rows(&history, is_wanted);
+    let table = |whose: &Whose| {
+        let rows = days::rows(&history, whose);
         days::table(&rows, &history.config, Some(80))
     };
-    let of_one = table(|of| *of == holder("30000-30100"));
-    [table(|_| true), of_one].join("\n\n")
+    let of_one = table(&services(&["30000-30100"]));
+    assert_eq!(table(&Whose::Group(TENANT.parse().unwrap())), of_one);
+    [table(&Whose::All), of_one].join("\n\n")
 }
 
 #[test]
@@ -237,12 +277,12 @@ fn nothing_is_said_to_be_nothing_zh() {
 #[test]
 fn programs_read_bytes_and_instants() {
     let history = history();
-    let periods = json::periods(&periods::rows(&history, |_| true)).unwrap();
-    let days = json::days(&days::rows(&history, |_| true)).unwrap();
+    let periods = json::periods(&periods::rows(&history, &Whose::All)).unwrap();
+    let days = json::days(&days::rows(&history, &Whose::All)).unwrap();
     insta::assert_snapshot!([periods, days].join("\n").replace("},{", "},\n{"));
-    let spoken = in_chinese(|| json::periods(&periods::rows(&history, |_| true)).unwrap());
+    let spoken = in_chinese(|| json::periods(&periods::rows(&history, &Whose::All)).unwrap());
     assert_eq!(
         spoken,
-        json::periods(&periods::rows(&history, |_| true)).unwrap()
+        json::periods(&periods::rows(&history, &Whose::All)).unwrap()
     );
 }

@@ -1,6 +1,7 @@
 //! What was used before.
 
-use pm_core::history::{DayTotal, Why};
+use pm_core::config::GroupName;
+use pm_core::history::DayTotal;
 use pm_core::holder::Holder;
 use serde::Serialize;
 
@@ -61,31 +62,21 @@ pub(crate) fn days(days: &[DayTotal]) -> serde_json::Result<String> {
 
 fn period(row: &Row) -> Period<'_> {
     let (port, group) = match &row.holder {
-        Holder::Service(ports) => (Some(ports.to_string()), None),
-        Holder::Group(name) => (None, Some(name.as_str())),
+        Holder::Service(ports) => (Some(ports.to_string()), row.group.as_ref()),
+        Holder::Group(name) => (None, Some(name)),
     };
     Period {
         port,
-        group,
+        group: group.map(GroupName::as_str),
         began: row.began.map(|time| time.to_string()),
         ended: row.end.map(|end| end.at.to_string()),
-        why: row.end.map(|end| why(end.why)),
+        why: row.end.map(|end| end.why.as_str()),
         in_bytes: row.usage.incoming,
         out_bytes: row.usage.outgoing,
         mode: row.tariff.mode.to_string(),
         factor: factor(row.tariff.factor),
         adjust_bytes: row.adjust,
         billed_bytes: row.billed,
-    }
-}
-
-/// Returns the word for why a period ended.
-fn why(why: Why) -> &'static str {
-    match why {
-        Why::Calendar => "calendar",
-        Why::Operator => "operator",
-        Why::Regrouped => "regrouped",
-        Why::Deleted => "deleted",
     }
 }
 

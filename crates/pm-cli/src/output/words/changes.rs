@@ -3,7 +3,7 @@
 use std::fmt;
 
 use pm_core::calendar::ResetPolicy;
-use pm_core::config::{Contract, Group, GroupName, QuotaSize, Service, ZoneName};
+use pm_core::config::{Contract, Group, GroupName, QuotaSize, Service, Tariff, ZoneName};
 use pm_core::language::Language;
 use pm_core::ledger::Usage;
 use pm_core::port::PortRange;
@@ -37,8 +37,8 @@ pub(crate) fn changes(request: &Request, executed: &Executed) -> Vec<String> {
     if lines.is_empty() {
         lines.push(match request {
             Request::Reset { .. } | Request::ResetGroup { .. } => tr!(
-                "A new period begins; nothing was used in the one before.",
-                "新周期开始；上一个周期没有用过流量。"
+                "A new period begins; nothing was billed in the one before.",
+                "新周期开始；上一个周期没有计费流量。"
             ),
             _ => tr!(
                 "Nothing to change: it is so already.",
@@ -273,16 +273,28 @@ fn usage(was: &Report, now: &Report) -> Vec<String> {
     // What happens to a group is said of the group.
     let stays_member = now.group.is_some() && was.group == now.group;
     if !stays_member {
-        let figures = [
-            (was.usage, was.adjust, was.billed),
-            (now.usage, now.adjust, now.billed),
-        ];
-        lines.extend(figures_changed(figures, family(now.quota)).map(|text| about(ports, &text)));
+        let figures = |report: &Report| Figures {
+            usage: report.usage,
+            tariff: report.tariff,
+            adjust: report.adjust,
+            billed: report.billed,
+        };
+        let text = billed_changed(&figures(was), &figures(now), family(now.quota));
+        lines.extend(text.map(|text| about(ports, &text)));
     }
     let is_cut_off = |report: &Report| cut_off(report).is_some();
+    let has_less = now.group.is_none() && was.group.is_none() && is_less(now.quota, was.quota);
     match (was.blocked_by, now.blocked_by) {
         (Some(BlockedBy::Quota), _) | (_, Some(BlockedBy::Quota)) if stays_member => {}
         (was, now) if was == now => {}
+        (_, Some(BlockedBy::Quota)) if has_less => lines.push(about(
+            ports,
+            &tr!(
+                "blocked, its quota is spent; it has counted since its last reset, or since it was \
+                 added: `pm reset {ports}` begins a new period",
+                "已阻断，配额已用完；用量从上次重置或添加时算起：`pm reset {ports}` 开始新周期"
+            ),
+        )),
         (_, Some(_)) => lines.extend(cut_off(now).map(|why| about(ports, &why))),
         (Some(_), None) if is_cut_off(was) => lines.push(about(ports, &open_again())),
         _ => {}
@@ -309,12 +321,28 @@ fn cut_off(report: &Report) -> Option<String> {
 fn group_usage(was: &GroupReport, now: &GroupReport) -> Vec<String> {
     let mut lines = Vec::new();
     let name = group(&now.name);
-    let figures = [
-        (was.usage, was.adjust, was.billed),
-        (now.usage, now.adjust, now.billed),
-    ];
-    lines.extend(figures_changed(figures, family(now.quota)).map(|text| about(&name, &text)));
+    let figures = |report: &GroupReport| Figures {
+        usage: report.usage,
+        tariff: report.tariff,
+        adjust: report.adjust,
+        billed: report.billed,
+    };
+    let text = billed_changed(&figures(was), &figures(now), family(now.quota));
+    lines.extend(text.map(|text| about(&name, &text)));
     match (was.is_spent, now.is_spent) {
+        (false, true) if is_less(now.quota, was.quota) => {
+            let reset = Request::ResetGroup {
+                name: now.name.clone(),
+            };
+            lines.push(about(
+                &name,
+                &tr!(
+                    "its quota is spent, its services are blocked; it has counted since its last \
+                     reset, or since it was made: `{reset}` begins a new period",
+                    "配额已用完，组内服务已阻断；用量从上次重置或建组时算起：`{reset}` 开始新周期"
+                ),
+            ));
+        }
         (false, true) => lines.push(about(
             &name,
             &tr!(
@@ -328,23 +356,44 @@ fn group_usage(was: &GroupReport, now: &GroupReport) -> Vec<String> {
     lines
 }
 
-/// Returns what became of usage, correction and bill.
-fn figures_changed(figures: [(Usage, i64, u64); 2], family: SizeFamily) -> Option<String> {
-    let [(was, was_adjust, was_billed), (now, adjust, billed)] = figures;
-    let (old, new) = (approximate(was_billed, family), approximate(billed, family));
-    if now.incoming < was.incoming || now.outgoing < was.outgoing {
-        Some(tr!(
+/// Whether a quota is the first, or smaller than the one before.
+fn is_less(quota: Option<QuotaSize>, before: Option<QuotaSize>) -> bool {
+    quota.is_some_and(|quota| before.is_none_or(|before| quota.bytes() < before.bytes()))
+}
+
+/// What a holder has used, and how that becomes what is billed.
+struct Figures {
+    usage: Usage,
+    tariff: Tariff,
+    adjust: i64,
+    billed: u64,
+}
+
+/// Returns what became of the bill; `None` if only what passed in the meantime is new in it.
+fn billed_changed(was: &Figures, now: &Figures, family: SizeFamily) -> Option<String> {
+    let Usage { incoming, outgoing } = now.usage;
+    let begins = incoming < was.usage.incoming || outgoing < was.usage.outgoing;
+    let as_before = was.tariff.bill(incoming, outgoing);
+    if !begins && now.billed == as_before.saturating_add_signed(was.adjust)
+        || now.billed == was.billed
+    {
+        return None;
+    }
+    let [mut old, mut new] = [was.billed, now.billed].map(|bytes| approximate(bytes, family));
+    if old == new {
+        [old, new] = [was.billed, now.billed].map(|bytes| format!("{bytes} B"));
+    }
+    Some(if begins {
+        tr!(
             "used back to {new} (was {old})",
             "已用流量归为 {new}（原为 {old}）"
-        ))
-    } else if adjust != was_adjust {
-        Some(tr!(
-            "used set to {new} (was {old})",
-            "已用流量改为 {new}（原为 {old}）"
-        ))
+        )
     } else {
-        None
-    }
+        tr!(
+            "used now {new} (was {old})",
+            "已用流量现为 {new}（原为 {old}）"
+        )
+    })
 }
 
 #[cfg(test)]

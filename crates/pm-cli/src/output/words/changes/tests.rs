@@ -34,6 +34,11 @@ fn ports(text: &str) -> PortRange {
     text.parse().unwrap()
 }
 
+fn size(text: &str) -> QuotaSize {
+    let size: pm_core::units::Size = text.parse().unwrap();
+    size.try_into().unwrap()
+}
+
 fn request(line: &str) -> Request {
     // Words that belong together are joined by a tilde here.
     let words = line.split(' ').map(|word| word.replace('~', " "));
@@ -107,6 +112,21 @@ impl After<'_> {
     fn group(&mut self, name: &str) -> &mut GroupReport {
         let mut groups = self.groups.iter_mut();
         groups.find(|group| group.name.as_str() == name).unwrap()
+    }
+
+    /// Bills what was used, and 3 bytes more by now, by another tariff.
+    fn rate(&mut self, port: &str, factor: &str) {
+        let report = self.report(port);
+        report.tariff.factor = factor.parse().unwrap();
+        report.usage.outgoing += 3;
+        let Usage { incoming, outgoing } = report.usage;
+        report.billed = report.tariff.bill(incoming, outgoing);
+    }
+
+    fn spend(&mut self, port: &str, quota: &str) {
+        let report = self.report(port);
+        report.quota = Some(size(quota));
+        (report.blocked_by, report.is_spent) = (Some(BlockedBy::Quota), true);
     }
 
     fn restart(&mut self, port: &str) {
@@ -196,6 +216,40 @@ fn of_groups() -> String {
     ])
 }
 
+/// A new tariff counts for the whole period, except that it leaves what the operator said.
+#[test]
+fn a_bill_that_changes_is_said_and_one_that_stays_is_not() {
+    let said = [
+        then("pm set 20000 --factor 2", |mut after| {
+            after.rate("20000", "2")
+        }),
+        // It was corrected before: the figure is the same, and what it is made of is not.
+        then("pm set 20000 --factor 2", |mut after| {
+            let billed = after.report("20000").billed;
+            after.rate("20000", "2");
+            let report = after.report("20000");
+            report.adjust = i64::try_from(billed).unwrap() - i64::try_from(report.billed).unwrap();
+            report.billed = billed;
+        }),
+        // Only what passed in the meantime is new.
+        then("pm set 20000 --limit 5M", |mut after| {
+            after.rate("20000", "1")
+        }),
+        then("pm set 20000 --used 12.3GB", |mut after| {
+            let report = after.report("20000");
+            report.adjust = 12_300_000_000 - i64::try_from(report.billed).unwrap();
+            report.billed = 12_300_000_000;
+        }),
+        then("pm group set vip --mode both", |mut after| {
+            let group = after.group("vip");
+            group.tariff = Tariff::default();
+            group.adjust = 0;
+            group.billed = group.usage.incoming + group.usage.outgoing;
+        }),
+    ];
+    insta::assert_snapshot!(said.join("\n"));
+}
+
 #[test]
 fn a_change_of_groups_is_said_line_by_line() {
     insta::assert_snapshot!(of_groups());
@@ -267,11 +321,21 @@ fn of_usage() -> String {
             }
         }),
         then("pm group set vip --quota 500GB", |mut after| {
+            after.group("vip").quota = Some(size("500GB"));
             after.group("vip").is_spent = true;
             for port in ["25565", "40000-40100"] {
                 let report = after.report(port);
                 (report.blocked_by, report.is_spent) = (Some(BlockedBy::Quota), true);
             }
+        }),
+        then("pm set 80 --quota 1KB", |mut after| {
+            after.spend("80", "1KB")
+        }),
+        then("pm set 20000 --quota 5GB", |mut after| {
+            after.spend("20000", "5GB")
+        }),
+        then("pm set 20000 --factor 1000", |mut after| {
+            after.spend("20000", "100GB")
         }),
         then("pm add 9000 --group 租户~甲~的~全部~服务", |after| {
             after.reports.push(Report {
