@@ -147,12 +147,17 @@ pub trait Shaper {
     /// [`ShapingError`]; nothing has changed.
     fn uplinks(&mut self) -> Result<BTreeSet<String>, ShapingError>;
 
-    /// Whether all of `interfaces` could be shaped: says why not, and changes nothing.
+    /// Whether all of `interfaces` could be shaped, packets finding their class by `classifier`:
+    /// says why not, and changes nothing.
     ///
     /// # Errors
     ///
     /// [`ShapingError`].
-    fn probe(&mut self, interfaces: &BTreeSet<String>) -> Result<(), ShapingError>;
+    fn probe(
+        &mut self,
+        interfaces: &BTreeSet<String>,
+        classifier: Classifier,
+    ) -> Result<(), ShapingError>;
 
     /// Returns what stands at the root of `interface` and is not pm's, in words from which
     /// [`withdraw`](Self::withdraw) puts it back; `None` where pm's tree stands already.
@@ -178,6 +183,19 @@ pub trait Shaper {
         classifier: Classifier,
         host: &str,
     ) -> Result<Vec<String>, ShapingError>;
+
+    /// Says whether pm's tree stands at `interface` with all of `classes` as
+    /// [`shape`](Self::shape) makes them. Others beside them do not matter.
+    ///
+    /// # Errors
+    ///
+    /// [`ShapingError`]; nothing has changed.
+    fn stands(
+        &mut self,
+        interface: &str,
+        classes: &BTreeMap<u16, BitRate>,
+        classifier: Classifier,
+    ) -> Result<bool, ShapingError>;
 
     /// Takes pm's tree away from `interface` and puts back what stood there. Where neither is,
     /// because the interface is gone or somebody replaced pm's tree, there is nothing to do.

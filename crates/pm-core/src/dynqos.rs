@@ -67,7 +67,7 @@ pub enum DynQosError {
         "a trigger of {0} would slow down next to everybody: write at least 8Kbps, or `M` behind a number of megabits"
     )]
     TriggerTooLow(BitRate),
-    /// A punishment that would let next to nothing through.
+    /// A punishment that would let next to nothing through, or a rate that is too high.
     #[error(transparent)]
     Limit(#[from] ValueError),
     /// A part that is not a number of minutes.
@@ -202,7 +202,10 @@ impl FromStr for DynQos {
         };
         let trigger: BitRate = trigger.parse()?;
         Ok(Self {
-            trigger: Limit::try_from(trigger).map_err(|_| DynQosError::TriggerTooLow(trigger))?,
+            trigger: Limit::try_from(trigger).map_err(|error| match error {
+                ValueError::LimitTooLow(_) => DynQosError::TriggerTooLow(trigger),
+                other => other.into(),
+            })?,
             trigger_minutes: minutes(trigger_minutes)?,
             punish: Limit::try_from(punish.parse::<BitRate>()?)?,
             punish_minutes: minutes(punish_minutes)?,

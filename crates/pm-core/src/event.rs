@@ -64,6 +64,14 @@ pub enum Event {
         /// The last time they were seen.
         since: Option<Timestamp>,
     },
+    /// Another program removed what limits what services send on an interface, or some of it, or
+    /// the interface was made anew; until it was put back, that was not limited as it must be.
+    LimitsLost {
+        /// The interface.
+        interface: String,
+        /// The last tick before.
+        since: Option<Timestamp>,
+    },
     /// Another program loaded counters with values of its own; counting goes on from there.
     CountersReplaced {
         /// The services concerned.

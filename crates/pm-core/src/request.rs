@@ -169,6 +169,7 @@ impl Request {
     pub fn needs_shaping(&self) -> bool {
         match self {
             Self::Add { settings, .. } | Self::Set { settings, .. } => settings.needs_shaping(),
+            Self::SetClassifier(classifier) => !classifier.is_priority(),
             _ => false,
         }
     }

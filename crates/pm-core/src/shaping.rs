@@ -30,12 +30,6 @@ pub const DEFAULT_MINOR: u16 = 0xffff;
 /// that the class drops.
 const HEADROOM: (u64, u64) = (5, 4);
 
-/// The fastest that a kernel limit can be, in bytes a second: the tokens of one second, counted
-/// in nanoseconds, must fit 64 bits.
-///
-/// Source: `net/netfilter/nft_limit.c`, `nft_limit_init`.
-const FASTEST_POLICED: u64 = 18_000_000_000;
-
 /// How a packet finds its class.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(try_from = "String", into = "String")]
@@ -200,10 +194,9 @@ impl Rates {
     pub(crate) fn policing(self) -> Policing {
         let bytes = |rate: BitRate| rate.bytes_per_second().max(1);
         let ahead = |rate: BitRate| bytes(rate).saturating_mul(HEADROOM.0) / HEADROOM.1;
-        let policed = |rate: &u64| *rate <= FASTEST_POLICED;
         Policing {
-            incoming: self.incoming.map(bytes).filter(policed),
-            outgoing: self.outgoing.map(ahead).filter(policed),
+            incoming: self.incoming.map(bytes),
+            outgoing: self.outgoing.map(ahead),
         }
     }
 }

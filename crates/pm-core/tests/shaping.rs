@@ -109,11 +109,7 @@ fn what_is_policed_is_within_what_the_kernel_can() {
         ("8K", Some(1_000), Some(1_250)),
         ("8001", Some(1_000), Some(1_250)),
         ("100M", Some(12_500_000), Some(15_625_000)),
-        ("115.2G", Some(14_400_000_000), Some(18_000_000_000)),
-        ("115200000008", Some(14_400_000_001), None),
-        ("144G", Some(18_000_000_000), None),
-        ("144000000008", None, None),
-        ("10T", None, None),
+        ("100G", Some(12_500_000_000), Some(15_625_000_000)),
     ] {
         let (mut kernel, mut pm) = (Kernel::default(), Pm::new());
         let service = Service {

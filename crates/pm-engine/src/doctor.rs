@@ -11,6 +11,7 @@ use pm_core::cause::Cause;
 use pm_core::config::Config;
 use pm_core::port::PortRange;
 use pm_core::request::ephemeral_overlap;
+use pm_core::shaping::classes;
 use pm_store::config_file;
 use pm_store::locks::{Lock, LockKind};
 use pm_store::state_db::StateDb;
@@ -96,9 +97,9 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
     fn shaping(&mut self, config: &Config) -> Finding {
         let (uplinks, problem) = match self.shaper.uplinks() {
             Ok(uplinks) => {
-                let problem = match self.shaper.probe(&uplinks) {
+                let problem = match self.shaper.probe(&uplinks, config.classifier) {
                     Ok(()) if uplinks.is_empty() => Some(ShapingProblem::NoUplink),
-                    Ok(()) => None,
+                    Ok(()) => self.not_in_force(config),
                     Err(error) => Some(error.into()),
                 };
                 (uplinks, problem)
@@ -113,6 +114,23 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
                 .any(|service| service.limit.is_some() || service.dynqos.is_some()),
             problem,
         }
+    }
+
+    /// Compares what stands on each uplink with what must, as of the last tick.
+    fn not_in_force(&mut self, config: &Config) -> Option<ShapingProblem> {
+        let _lock = Lock::acquire(&self.paths, LockKind::Tick, LOCK_WAIT).ok()?;
+        let saved = StateDb::open_read_only(&self.paths).ok()??.load().ok()??;
+        let classes = classes(config, &saved);
+        if saved.torn_down || classes.is_empty() {
+            return None;
+        }
+        let uplinks = self.shaper.uplinks().ok()?;
+        let lacks = |name: &String| {
+            let stands = self.shaper.stands(name, &classes, config.classifier);
+            matches!(stands, Ok(false))
+        };
+        let interfaces: Vec<String> = uplinks.into_iter().filter(lacks).collect();
+        (!interfaces.is_empty()).then_some(ShapingProblem::NotInForce { interfaces })
     }
 
     fn forwarding(&mut self) -> Finding {
@@ -162,6 +180,8 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
             TableState::TornDown
         } else if session.pending(config).is_empty() {
             TableState::Intact
+        } else if session.is_as_left() {
+            TableState::Due
         } else if session.state.table.is_some() {
             TableState::Different
         } else if config.services.is_empty() {
@@ -196,6 +216,7 @@ impl From<ShapingError> for ShapingProblem {
     fn from(error: ShapingError) -> Self {
         match error {
             ShapingError::Unsupported(_) => Self::NoHtb,
+            ShapingError::NoFwClassifier(_) => Self::NoFwClassifier,
             ShapingError::ForeignQdisc { interface, kind } => {
                 Self::ForeignQdisc { interface, kind }
             }

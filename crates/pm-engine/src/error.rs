@@ -25,8 +25,8 @@ pub enum EngineError {
     /// Somebody else changed the configuration since the operator was shown it; nothing has changed.
     #[error("somebody else changed the configuration meanwhile")]
     Changed,
-    /// The kernel refused the new rules; the configuration is as it was.
-    #[error("the kernel refused the new rules, and the configuration was put back: {0}")]
+    /// The kernel refused the new rules or classes; the configuration is as it was.
+    #[error("the kernel refused the new rules or limits, and the configuration was put back: {0}")]
     RolledBack(#[source] Box<EngineError>),
     /// The kernel is too old for what pm needs.
     #[error("Linux {release} is too old: pm needs 5.10 or newer")]

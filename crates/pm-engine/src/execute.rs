@@ -125,6 +125,8 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
             .and_then(|()| shaping.prepare(&mut session, &done.before, &done.after, &mut db))
             .and_then(|()| session.converge(&done.after, &text, &mut db));
         if let Err(error) = in_force {
+            // With the numbers of all messages that were refused.
+            tracing::debug!("{error:?}");
             if changed {
                 config_file::put_back(&self.paths, &loaded)?;
             }
@@ -204,11 +206,7 @@ fn judge<N: Netfilter>(
         today: clock::today(before),
         spent: spent.map(|report| report.ports).collect(),
         expired: expired.map(|report| report.ports).collect(),
-        no_shaping: request
-            .needs_shaping()
-            .then(|| shaping::obstacle(shaper))
-            .flatten()
-            .map(Cause::from),
+        no_shaping: shaping::obstacle(shaper, request, before).map(Cause::from),
         force: options.force,
     };
     let after = request.apply(before, &context)?;

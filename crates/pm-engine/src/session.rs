@@ -205,6 +205,12 @@ impl<'a, N: Netfilter> Session<'a, N> {
         self.scope = None;
     }
 
+    /// Whether nobody has changed any rules since pm had all of its own in place.
+    pub(crate) fn is_as_left(&self) -> bool {
+        let generation = self.seen.as_ref().map(|(reading, _)| reading.generation);
+        generation.is_some() && self.saved.settled_at == generation
+    }
+
     /// Returns the next batch on the way from what was observed to what must be.
     pub(crate) fn pending(&self, config: &Config) -> Changes {
         self.next_step(config).0

@@ -6,10 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pm_core::backend::{Netfilter, Shaper, ShapingError};
+use pm_core::calendar::Timestamp;
 use pm_core::config::Config;
-use pm_core::ledger::InterfaceMark;
-use pm_core::shaping::classes;
+use pm_core::event::Event;
+use pm_core::ledger::{InterfaceMark, State};
+use pm_core::request::Request;
+use pm_core::shaping::{Classifier, classes};
 use pm_core::units::BitRate;
+use pm_store::config_file::Loaded;
 use pm_store::state_db::StateDb;
 
 use crate::EngineError;
@@ -33,15 +37,57 @@ pub(crate) struct Shaping<'a, S> {
     shaper: &'a mut S,
     /// What failed while the rest went on.
     pub(crate) problems: Vec<EngineError>,
+    /// What was left in place last time; `None`: nobody knows.
+    left: Option<Left>,
 }
 
-/// Says why what services send cannot be limited here; `None`: it can.
-pub(crate) fn obstacle(shaper: &mut impl Shaper) -> Option<ShapingError> {
-    let uplinks = match shaper.uplinks() {
-        Ok(uplinks) => uplinks,
-        Err(error) => return Some(error),
+/// What pm left on the interfaces whose root it has taken.
+pub(crate) struct Left {
+    classes: BTreeMap<u16, BitRate>,
+    classifier: Classifier,
+    since: Option<Timestamp>,
+}
+
+impl Left {
+    /// Returns what the configuration that was in force last and the usage saved with it asked
+    /// for; `None` where nothing was limited.
+    pub(crate) fn of(db: &StateDb, loaded: &Loaded, saved: &State) -> Option<Self> {
+        let parsed;
+        let text = db.last_good_config().ok()??;
+        let config = match text == loaded.text {
+            true => &loaded.config,
+            false => {
+                parsed = Config::parse(&text).ok()?;
+                &parsed
+            }
+        };
+        let classes = classes(config, saved);
+        (!classes.is_empty() && !saved.torn_down).then_some(Self {
+            classes,
+            classifier: config.classifier,
+            since: saved.last_tick,
+        })
+    }
+}
+
+/// Says why what services send cannot be limited here as `request` asks for; `None`: it can, or
+/// nobody asks for it.
+pub(crate) fn obstacle(
+    shaper: &mut impl Shaper,
+    request: &Request,
+    config: &Config,
+) -> Option<ShapingError> {
+    if !request.needs_shaping() {
+        return None;
+    }
+    let (uplinks, classifier) = match request {
+        // Whatever stands at the uplinks' roots, the classifier is one that the kernel has or not.
+        Request::SetClassifier(classifier) => (Ok(BTreeSet::new()), *classifier),
+        _ => (shaper.uplinks(), config.classifier),
     };
-    shaper.probe(&uplinks).err()
+    uplinks
+        .and_then(|uplinks| shaper.probe(&uplinks, classifier))
+        .err()
 }
 
 impl<'a, S: Shaper> Shaping<'a, S> {
@@ -49,6 +95,15 @@ impl<'a, S: Shaper> Shaping<'a, S> {
         Self {
             shaper,
             problems: Vec::new(),
+            left: None,
+        }
+    }
+
+    /// The same, to tell if what was left in place is not there any more.
+    pub(crate) fn after(shaper: &'a mut S, left: Option<Left>) -> Self {
+        Self {
+            left,
+            ..Self::new(shaper)
         }
     }
 
@@ -151,6 +206,7 @@ impl<'a, S: Shaper> Shaping<'a, S> {
         name: &str,
         db: &mut StateDb,
     ) -> Result<(), EngineError> {
+        let is_lost = self.is_lost(session, name);
         let found = self.host_root(name, session.state.interfaces.get(name))?;
         let mark = session.state.interfaces.entry(name.to_owned()).or_default();
         mark.idle_ticks = 0;
@@ -163,7 +219,34 @@ impl<'a, S: Shaper> Shaping<'a, S> {
         for remark in remarks {
             tracing::debug!(interface = name, "{remark}");
         }
+        if let (true, Some(left)) = (is_lost, &self.left) {
+            session.events.push(Event::LimitsLost {
+                interface: name.to_owned(),
+                since: left.since,
+            });
+        }
         Ok(())
+    }
+
+    /// Whether what was left in place on an interface is not there any more.
+    fn is_lost<N: Netfilter>(&mut self, session: &Session<'_, N>, name: &str) -> bool {
+        let Some(left) = &self.left else {
+            return false;
+        };
+        // A host that was started anew has lost it, and that is told already.
+        let restarted = |event: &Event| matches!(event, Event::Restarted { .. });
+        // On an interface without a default route, rates were not kept up to date.
+        let is_left = session
+            .state
+            .interfaces
+            .get(name)
+            .is_some_and(|mark| mark.idle_ticks == 0);
+        if !is_left || session.events.iter().any(restarted) {
+            return false;
+        }
+        // What cannot be read is told by what is done next.
+        let stands = self.shaper.stands(name, &left.classes, left.classifier);
+        matches!(stands, Ok(false))
     }
 
     /// Returns what stands at a root and is not pm's, after anything that pm has begun to put back

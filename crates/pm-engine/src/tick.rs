@@ -10,7 +10,7 @@ use pm_store::locks::{Lock, LockKind};
 use pm_store::state_db::StateDb;
 
 use crate::session::Session;
-use crate::shaping::{Occasion, Shaping};
+use crate::shaping::{Left, Occasion, Shaping};
 use crate::{Engine, EngineError};
 
 /// What a tick did.
@@ -45,9 +45,12 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
         let mut db = StateDb::open(&self.paths)?;
         let (loaded, stale_config) = self.config_or_last_good(&db)?;
         let saved = self.saved_state(Some(&db), &loaded.config)?;
+        let left = saved
+            .as_ref()
+            .and_then(|saved| Left::of(&db, &loaded, saved));
         let mut session = Session::new(&mut self.netfilter, saved)?;
         session.converge(&loaded.config, &loaded.text, &mut db)?;
-        let mut shaping = Shaping::new(&mut self.shaper);
+        let mut shaping = Shaping::after(&mut self.shaper, left);
         shaping.finish(&mut session, &loaded.config, Occasion::Tick, &mut db);
         Ok(Ticked::Done {
             events: session.events,

@@ -25,7 +25,7 @@ pub enum Error {
     NotFound,
 
     /// The kernel refused the request; of a [`crate::Batch`], nothing has been applied.
-    #[error("kernel refused the request: {}", Listed(.0))]
+    #[error("kernel refused the request: {}", First(.0))]
     Rejected(Vec<Rejection>),
 
     /// Every attempt at a dump was overtaken by a change.
@@ -85,21 +85,44 @@ impl fmt::Display for Rejection {
         if let Some(text) = &self.text {
             write!(f, " ({text})")?;
         }
-        if let Some(index) = self.index {
-            write!(f, ", message {index}")?;
-        }
         Ok(())
     }
 }
 
-struct Listed<'a>(&'a [Rejection]);
+/// What comes after the first refusal comes of it most of the time, and is for `Debug`.
+struct First<'a>(&'a [Rejection]);
 
-impl fmt::Display for Listed<'_> {
+impl fmt::Display for First<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            [] => f.write_str("unknown reason"),
-            [only] => only.fmt(f),
-            [first, rest @ ..] => write!(f, "{first}, and {} more", rest.len()),
+        match self.0.first() {
+            None => f.write_str("unknown reason"),
+            Some(first) => first.fmt(f),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_in_words_without_the_numbers_of_messages() {
+        let one = |index, text: Option<&str>| Rejection {
+            index: Some(index),
+            errno: Errno::EBUSY,
+            text: text.map(str::to_owned),
+            offset: Some(20),
+        };
+        let all = vec![
+            one(0, Some("Exclusivity flag on")),
+            one(1, None),
+            one(7, None),
+        ];
+        assert_eq!(
+            Error::Rejected(all).to_string(),
+            "kernel refused the request: Device or resource busy (Exclusivity flag on)"
+        );
+        let debug = format!("{:?}", Error::Rejected(vec![one(7, None)]));
+        assert!(debug.contains("index: Some(7)"), "{debug}");
     }
 }

@@ -60,6 +60,10 @@ pub const TC_LINKLAYER_ETHERNET: u8 = 1;
 // `include/uapi/linux/pkt_sched.h`, fq_codel
 pub const TCA_FQ_CODEL_FLOWS: u16 = 5;
 
+// `include/uapi/linux/pkt_sched.h`, fq and cake
+pub const TCA_FQ_FLOW_MAX_RATE: u16 = 7;
+pub const TCA_CAKE_BASE_RATE64: u16 = 2;
+
 // `include/uapi/linux/pkt_cls.h`, the fw classifier
 pub const TCA_FW_CLASSID: u16 = 1;
 pub const TCA_FW_MASK: u16 = 5;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use nix::sched::{CloneFlags, unshare};
 use pm_netlink::rtnetlink::*;
 use pm_netlink::{Errno, Error as Netlink, NlmF, RouteMessage, RouteSocket};
 
@@ -77,6 +78,31 @@ impl TrafficControl {
             Err(error) if is_errno(&error, Errno::ENOENT) => Ok(Some(error)),
             Ok(_) | Err(Netlink::Rejected(_)) => Ok(None),
             Err(error) => Err(reading(&format!("look for qdisc {kind}"), error)),
+        }
+    }
+
+    /// Makes sure that the kernel has the `fw` classifier, loading its module where it can.
+    ///
+    /// A filter needs a qdisc to stand under, and no interface of the host's is to get one for a
+    /// question: it is asked in a network namespace that goes with its thread. Who may not make
+    /// one, as in some containers, is told when the filter is needed.
+    ///
+    /// # Errors
+    ///
+    /// `NoFwClassifier`.
+    pub fn require_fw(&mut self) -> Result<(), Error> {
+        let answer = std::thread::spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNET).ok()?;
+            let mut elsewhere = RouteSocket::open().ok()?;
+            let root = message(&Request::CreateRoot { replace: true }, LOOPBACK);
+            elsewhere.request(&[root]).ok()?;
+            let (mark, mask, minor) = (1, u32::MAX, DEFAULT_MINOR);
+            let filter = message(&Request::SetFilter { mark, mask, minor }, LOOPBACK);
+            elsewhere.request(&[filter]).err()
+        });
+        match answer.join() {
+            Ok(Some(error)) if is_errno(&error, Errno::ENOENT) => Err(Error::NoFwClassifier(error)),
+            _ => Ok(()),
         }
     }
 

@@ -11,7 +11,8 @@ pub enum Error {
     ForeignQdisc {
         /// The interface.
         interface: String,
-        /// The qdisc's kind; of one whose kind is harmless, `… with filters`.
+        /// The qdisc's kind; of one whose kind is harmless, what it does with
+        /// others' traffic, too: `… with filters`, `… with a bandwidth`.
         kind: String,
     },
     /// The kernel has no HTB, and could not load it.

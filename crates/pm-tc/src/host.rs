@@ -1,13 +1,14 @@
 //! The host's own root qdisc: what may be taken away, and put back.
 
-use pm_netlink::rtnetlink::TC_H_MAJ_MASK;
+use pm_netlink::attributes;
+use pm_netlink::rtnetlink::{TC_H_MAJ_MASK, TCA_CAKE_BASE_RATE64, TCA_FQ_FLOW_MAX_RATE};
 use serde::{Deserialize, Serialize};
 
 use crate::hex;
 use crate::qdisc::{Found, Qdisc};
 
-/// Kinds that neither shape nor sort anybody's traffic, and can be put back from what the kernel
-/// shows of them.
+/// Kinds that sort nobody's traffic nor shape it unless told so, and can be put back from what the
+/// kernel shows of them.
 const HARMLESS: [&str; 9] = [
     "noqueue",
     "mq",
@@ -99,8 +100,11 @@ impl HostQdisc {
             return Ok(Self::default());
         };
         let harmless = |found: &Found| match &found.qdisc.kind {
-            kind if HARMLESS.contains(&kind.as_str()) => Ok(()),
-            kind => Err(kind.clone()),
+            kind if !HARMLESS.contains(&kind.as_str()) => Err(kind.clone()),
+            kind => match rate_of(&found.qdisc) {
+                Some(rate) => Err(format!("{kind} with a {rate}")),
+                None => Ok(()),
+            },
         };
         harmless(root)?;
         let mut children = Vec::new();
@@ -126,6 +130,26 @@ impl HostQdisc {
             children,
         })
     }
+}
+
+/// Returns what a qdisc of a harmless kind is nevertheless told to shape by, in the words of
+/// `tc`: under pm's default class it would shape no service that has a class.
+///
+/// Source: `include/uapi/linux/pkt_sched.h`; `cake_dump` and `fq_dump` of `net/sched`, for what
+/// stands for no rate.
+fn rate_of(qdisc: &Qdisc) -> Option<&'static str> {
+    let all = attributes(&qdisc.options).filter_map(Result::ok);
+    let (attribute, unlimited, name) = match qdisc.kind.as_str() {
+        "cake" => (TCA_CAKE_BASE_RATE64, 0, "bandwidth"),
+        "fq" => (TCA_FQ_FLOW_MAX_RATE, u64::from(u32::MAX), "maxrate"),
+        _ => return None,
+    };
+    let mut found = all.filter(|found| found.kind == attribute);
+    let rate = found.find_map(|found| match attribute {
+        TCA_CAKE_BASE_RATE64 => found.ne64().ok(),
+        _ => found.ne32().ok().map(u64::from),
+    })?;
+    (rate != unlimited).then_some(name)
 }
 
 #[cfg(test)]
@@ -166,6 +190,54 @@ mod tests {
             HostQdisc::record(Some(&root), &shaped),
             Err("htb".to_owned())
         );
+    }
+
+    /// As x86 shows them: `struct nlattr` (length, kind) and payload.
+    const CAKE_UNLIMITED: &[u8] = &[
+        12, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, // base rate: none
+        8, 0, 3, 0, 0, 0, 0, 0, // diffserv3
+    ];
+    const CAKE_20_MBIT: &[u8] = &[
+        12, 0, 2, 0, 0xa0, 0x25, 0x26, 0, 0, 0, 0, 0, // 2,500,000 bytes a second
+        8, 0, 3, 0, 0, 0, 0, 0,
+    ];
+    const FQ_UNLIMITED: &[u8] = &[
+        8, 0, 1, 0, 0x10, 0x27, 0, 0, // 10,000 packets in all
+        8, 0, 7, 0, 0xff, 0xff, 0xff, 0xff, // a flow's maximum rate: none
+        8, 0, 5, 0, 1, 0, 0, 0, // pacing
+    ];
+    const FQ_20_MBIT: &[u8] = &[
+        8, 0, 1, 0, 0x10, 0x27, 0, 0, //
+        8, 0, 7, 0, 0xa0, 0x25, 0x26, 0, // 2,500,000 bytes a second
+        8, 0, 5, 0, 1, 0, 0, 0,
+    ];
+
+    #[test]
+    fn a_harmless_kind_that_shapes_is_not_harmless() {
+        let with = |kind: &str, handle, parent, options: &[u8]| {
+            let mut found = found(kind, handle, parent);
+            found.qdisc.options = options.to_vec();
+            found
+        };
+        let mq = found("mq", 0x8001_0000, u32::MAX);
+        for (kind, options, refused) in [
+            ("cake", CAKE_UNLIMITED, None),
+            ("cake", CAKE_20_MBIT, Some("cake with a bandwidth")),
+            ("fq", FQ_UNLIMITED, None),
+            ("fq", FQ_20_MBIT, Some("fq with a maxrate")),
+            // Numbers mean something else in each kind.
+            ("fq_codel", FQ_20_MBIT, None),
+            ("fq", &CAKE_20_MBIT[..12], None),
+        ] {
+            let root = with(kind, 0x1_0000, u32::MAX, options);
+            let queue = with(kind, 0x2_0000, 0x8001_0001, options);
+            for judged in [
+                HostQdisc::record(Some(&root), &[]),
+                HostQdisc::record(Some(&mq), &[queue]),
+            ] {
+                assert_eq!(judged.err().as_deref(), refused, "{kind} {options:?}");
+            }
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::backend::TrafficControl;
 use crate::error::Error;
 use crate::host::HostQdisc;
 use crate::installed::{Installed, Root};
-use crate::plan::{Shape, plan, withdraw};
+use crate::plan::{Request, Shape, plan, withdraw};
 
 impl Shaper for TrafficControl {
     fn uplinks(&mut self) -> Result<BTreeSet<String>, ShapingError> {
@@ -18,8 +18,15 @@ impl Shaper for TrafficControl {
         Ok(interfaces.into_iter().map(|one| one.name).collect())
     }
 
-    fn probe(&mut self, interfaces: &BTreeSet<String>) -> Result<(), ShapingError> {
+    fn probe(
+        &mut self,
+        interfaces: &BTreeSet<String>,
+        classifier: Classifier,
+    ) -> Result<(), ShapingError> {
         self.kernel()?;
+        if !classifier.is_priority() {
+            self.require_fw()?;
+        }
         for name in interfaces {
             self.read(name)?;
         }
@@ -45,6 +52,28 @@ impl Shaper for TrafficControl {
         let found = self.read(interface)?;
         let requests = plan(&found, &shape, parse(host)?.as_ref(), &kernel);
         Ok(self.apply(&found.interface, &requests)?)
+    }
+
+    fn stands(
+        &mut self,
+        interface: &str,
+        classes: &BTreeMap<u16, BitRate>,
+        classifier: Classifier,
+    ) -> Result<bool, ShapingError> {
+        let kernel = self.kernel()?;
+        let shape = Shape::new(classes.clone(), classifier).map_err(other)?;
+        let found = match self.read(interface) {
+            Err(Error::NoSuchInterface(_) | Error::ForeignQdisc { .. }) => return Ok(false),
+            found => found?,
+        };
+        let requests = plan(&found, &shape, None, &kernel);
+        let removes = |request: &Request| {
+            matches!(
+                request,
+                Request::DeleteClass { .. } | Request::DeleteFilter { .. }
+            )
+        };
+        Ok(requests.iter().all(removes))
     }
 
     fn withdraw(&mut self, interface: &str, host: &str) -> Result<(), ShapingError> {

@@ -244,9 +244,19 @@ fn a_classifier_that_the_kernel_lacks_is_refused(lab: &mut Lab) -> Result<()> {
             chain after { type filter hook postrouting priority 300; meta mark and 0xffff == 0xbeef counter name sent; }
         }",
     )?;
-    lab.ok(&["add", "20000", "--limit", "60M"])?;
+    const BY_MARK: [&str; 4] = ["config", "set", "classifier", "fwmark"];
+    lab.ok(&["add", "20000"])?;
+    let untouched = everything(lab)?;
+    // While nothing is limited no interface could tell.
+    let early = lab.pm(&[&BY_MARK[..], &["--dry-run"]].concat())?;
+    ensure!(
+        everything(lab)? == untouched,
+        "a question changed something"
+    );
+    lab.ok(&["set", "20000", "--limit", "60M"])?;
     let (_, before) = everything(lab)?;
-    let output = lab.pm(&["config", "set", "classifier", "fwmark"])?;
+    let output = lab.pm(&BY_MARK)?;
+    ensure!(output.code == early.code, "{early:?}, then {output:?}");
     if output.code != Some(0) {
         check_refusal(&output, &["fw classifier", "classifier priority"])?;
         ensure!(

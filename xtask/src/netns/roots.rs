@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use super::limits::{CLASS, MBIT, class};
 use super::requests::{everything, refused_whole};
 use super::tests;
-use crate::lab::{Family, Lab};
+use crate::lab::{Family, Lab, check_refusal};
 use crate::traffic::{Udp, Way};
 
 tests!["roots":
@@ -331,7 +331,10 @@ fn a_dry_run_changes_no_traffic_control(lab: &mut Lab) -> Result<()> {
         ] {
             let mut args = args.to_vec();
             args.push("--dry-run");
-            lab.ok(&args)?;
+            let output = lab.pm(&args)?;
+            if output.code != Some(0) {
+                check_refusal(&output, &["fw classifier"])?;
+            }
             ensure!(
                 everything(lab)? == before,
                 "`pm {}` has changed something in round {round}",

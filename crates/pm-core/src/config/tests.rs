@@ -109,6 +109,10 @@ fn what_is_not_a_setting_is_refused_with_its_place() {
              least 8Kbps, or `M` behind a number of megabits",
         ),
         (
+            r#"{"limit_in": "100.001Gbps"}"#,
+            "line 3, column 33: a limit of 100.001Gbps is too high: the highest rate is 100Gbps",
+        ),
+        (
             r#"{"limit_in": "5MB/s"}"#,
             "line 3, column 27: `5MB/s` may mean bytes: rates are in bits; write 100Mbps for \
              bits, or 8Mbps for each megabyte a second",

@@ -52,7 +52,8 @@ pub struct Tariff {
 
 /// The highest rate at which a service may send or receive.
 ///
-/// At least [`Limit::MIN_BITS_PER_SECOND`]: below that, one packet would take seconds.
+/// At least [`Limit::MIN_BITS_PER_SECOND`]: below that, one packet would take seconds. At most
+/// [`Limit::MAX_BITS_PER_SECOND`].
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(try_from = "BitRate", into = "BitRate")]
 pub struct Limit(BitRate);
@@ -89,6 +90,9 @@ pub enum ValueError {
         "a limit of {0} would let next to nothing through: write at least 8Kbps, or `M` behind a number of megabits"
     )]
     LimitTooLow(BitRate),
+    /// A rate that the kernel would not enforce.
+    #[error("a limit of {0} is too high: the highest rate is 100Gbps")]
+    LimitTooHigh(BitRate),
     /// A name that a group cannot have.
     #[error(
         "`{0}` cannot be a group's name: write 1 to {MAX_GROUP_BYTES} bytes of text without commas and line breaks, not `none` and not with `-` first"
@@ -207,6 +211,12 @@ impl Limit {
     /// The lowest limit.
     pub const MIN_BITS_PER_SECOND: u64 = 8_000;
 
+    /// The highest limit. The tokens that a kernel limit gets in a second, counted in
+    /// nanoseconds, must fit 64 bits: 18 GB, which a quarter more than this is below.
+    ///
+    /// Source: `net/netfilter/nft_limit.c`, `nft_limit_init`.
+    pub const MAX_BITS_PER_SECOND: u64 = 100_000_000_000;
+
     /// Returns the rate.
     pub fn rate(self) -> BitRate {
         self.0
@@ -219,6 +229,8 @@ impl TryFrom<BitRate> for Limit {
     fn try_from(rate: BitRate) -> Result<Self, ValueError> {
         if rate.bits_per_second() < Self::MIN_BITS_PER_SECOND {
             Err(ValueError::LimitTooLow(rate))
+        } else if rate.bits_per_second() > Self::MAX_BITS_PER_SECOND {
+            Err(ValueError::LimitTooHigh(rate))
         } else {
             Ok(Self(rate))
         }

@@ -15,7 +15,11 @@ impl Request {
     /// [`Refusal`].
     pub fn apply(&self, config: &Config, context: &Context) -> Result<Config, Refusal> {
         if let (Some(reason), true) = (&context.no_shaping, self.needs_shaping()) {
-            return Err(Refusal::NoShaping(reason.clone()));
+            let reason = reason.clone();
+            return Err(match *self {
+                Self::SetClassifier(classifier) => Refusal::NoClassifier { classifier, reason },
+                _ => Refusal::NoShaping(reason),
+            });
         }
         let mut next = config.clone();
         // The holder of whose quota more may be used up after this than before.

@@ -6,6 +6,7 @@ use crate::cause::Cause;
 use crate::config::GroupName;
 use crate::holder::Holder;
 use crate::port::PortRange;
+use crate::shaping::Classifier;
 
 /// Why a request is not carried out. Nothing has changed then.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -92,6 +93,14 @@ pub enum Refusal {
     /// A limit, where nothing can be shaped.
     #[error("what a port sends cannot be limited on this host: {0}")]
     NoShaping(Cause<ShapingError>),
+    /// A classifier, where packets cannot find their class by it.
+    #[error("packets cannot find their class by {classifier} on this host: {reason}")]
+    NoClassifier {
+        /// The classifier.
+        classifier: Classifier,
+        /// Why not.
+        reason: Cause<ShapingError>,
+    },
 }
 
 fn quota_of(holder: &Holder) -> String {

@@ -51,7 +51,8 @@ pub enum Warning {
         /// That day.
         last_day: Date,
     },
-    /// A punishment that is no slower than the limits that it has anyway.
+    /// A punishment that is no slower than what brings it about, or than the limits that it has
+    /// anyway.
     PunishesNothing(PortRange),
 }
 
@@ -122,10 +123,9 @@ fn about_service(
         warnings.push(Warning::PastExpiry { ports, last_day });
     }
     let limits = [service.limit, service.limit_in];
+    let is_slow = |limit: &Option<_>, punish| limit.is_some_and(|limit| limit <= punish);
     if let Some(rule) = service.dynqos
-        && limits
-            .iter()
-            .all(|limit| limit.is_some_and(|limit| limit <= rule.punish))
+        && (rule.trigger <= rule.punish || limits.iter().all(|limit| is_slow(limit, rule.punish)))
     {
         warnings.push(Warning::PunishesNothing(ports));
     }

@@ -115,7 +115,7 @@ pub fn mode() -> impl Strategy<Value = Mode> {
 }
 
 fn limit() -> impl Strategy<Value = Limit> {
-    select(vec![8_000u64, 1_000_000, 2_000_000, 200_000_000_000]).prop_map(|bits| {
+    select(vec![8_000u64, 1_000_000, 2_000_000, 100_000_000_000]).prop_map(|bits| {
         let rate = BitRate::from_bits_per_second(bits).unwrap();
         Limit::try_from(rate).unwrap()
     })

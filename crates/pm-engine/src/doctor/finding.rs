@@ -91,6 +91,9 @@ pub enum Finding {
 pub enum ShapingProblem {
     /// The kernel has no HTB, or none that could be loaded.
     NoHtb,
+    /// The kernel has no `fw` classifier, which the configuration asks for, or none that could be
+    /// loaded.
+    NoFwClassifier,
     /// A root that somebody chose and pm cannot put back.
     ForeignQdisc {
         /// The interface.
@@ -100,6 +103,11 @@ pub enum ShapingProblem {
     },
     /// No interface has a default route.
     NoUplink,
+    /// Classes that must be there are not, or have another rate.
+    NotInForce {
+        /// The interfaces.
+        interfaces: Vec<String>,
+    },
     /// Anything else.
     Other(Cause<ShapingError>),
 }
@@ -109,6 +117,9 @@ pub enum ShapingProblem {
 pub enum TableState {
     /// It is what it must be.
     Intact,
+    /// It is what pm left, and what was used since, the date or the configuration asks for
+    /// another: the next tick's business.
+    Due,
     /// It is not there, and nothing is monitored.
     Unneeded,
     /// It is not there.
@@ -156,7 +167,9 @@ impl Finding {
             Self::Access { problem } => failure(problem.is_some()),
             Self::Config { problem, .. } => failure(problem.is_some()),
             Self::Database { problem } => failure(problem.is_some()),
-            Self::Table(TableState::Intact | TableState::Unneeded) => Severity::Fine,
+            Self::Table(TableState::Intact | TableState::Due | TableState::Unneeded) => {
+                Severity::Fine
+            }
             Self::Table(TableState::TornDown | TableState::Different) => Severity::Warning,
             Self::Table(_) => Severity::Failure,
             Self::Ticks { overdue, .. } => warning(*overdue),

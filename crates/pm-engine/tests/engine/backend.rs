@@ -70,9 +70,11 @@ pub(crate) enum TcCall {
     HostRoot,
     Shape,
     Withdraw,
+    Stands,
 }
 
 impl TcCall {
+    /// Those without which nothing is done.
     pub(crate) const ALL: [Self; 5] = [
         Self::Uplinks,
         Self::Probe,
@@ -282,9 +284,14 @@ impl Shaper for Handle {
         Ok(backend.tc.uplinks.clone())
     }
 
-    fn probe(&mut self, interfaces: &BTreeSet<String>) -> Result<(), ShapingError> {
+    fn probe(
+        &mut self,
+        interfaces: &BTreeSet<String>,
+        classifier: Classifier,
+    ) -> Result<(), ShapingError> {
         let mut backend = self.0.borrow_mut();
         backend.ask(TcCall::Probe)?;
+        backend.tc.offers(classifier)?;
         for interface in interfaces {
             backend.tc.read(interface)?;
         }
@@ -309,6 +316,19 @@ impl Shaper for Handle {
         let requests = backend.tc.plan(interface, classes, classifier, host)?;
         backend.change(interface, requests)?;
         Ok(Vec::new())
+    }
+
+    fn stands(
+        &mut self,
+        interface: &str,
+        classes: &BTreeMap<u16, BitRate>,
+        classifier: Classifier,
+    ) -> Result<bool, ShapingError> {
+        let mut backend = self.0.borrow_mut();
+        backend.ask(TcCall::Stands)?;
+        let removes = |request: &Request| matches!(request, Request::DeleteClass(_));
+        let requests = backend.tc.plan(interface, classes, classifier, "");
+        Ok(requests.is_ok_and(|requests| requests.iter().all(removes)))
     }
 
     fn withdraw(&mut self, interface: &str, host: &str) -> Result<(), ShapingError> {

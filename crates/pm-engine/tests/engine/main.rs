@@ -6,6 +6,7 @@
 mod accounting;
 mod backend;
 mod books;
+mod doctor;
 mod dry_run;
 mod events;
 mod forwarding;

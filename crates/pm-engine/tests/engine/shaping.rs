@@ -3,18 +3,20 @@
 
 use std::collections::BTreeMap;
 
-use pm_core::request::{Request, Selection};
+use pm_core::event::Event;
+use pm_core::request::{Refusal, Request, Selection};
 use pm_core::ruleset::{Class, Direction};
-use pm_core::shaping::classes;
+use pm_core::shaping::{Classifier, classes};
 use pm_core::units::BitRate;
-use pm_engine::EngineError;
+use pm_engine::doctor::{Finding, ShapingProblem};
+use pm_engine::{EngineError, Options};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::backend::{Fate, Script, TcCall};
 use crate::host::{End, Host, Pm};
 use crate::requests::{
-    add, limit, limit_in, no_limit, no_quota, ports, quota, rate, set, set_used, some,
+    FORCE, add, limit, limit_in, no_limit, no_quota, ports, quota, rate, set, set_used, some,
 };
 use crate::task::Task;
 
@@ -69,6 +71,16 @@ fn tasks() -> Vec<(Host, Task)> {
         (idle(), Task::Ask(set("20001", limit("6M")))),
         (idle(), Task::Restore),
     ]
+}
+
+/// Returns what doctor says against limits.
+fn shaping_problem(host: &mut Host) -> Option<ShapingProblem> {
+    let findings = host.run(Script::default(), |engine| Ok(engine.doctor()));
+    let problem = |finding| match finding {
+        Finding::Shaping { problem, .. } => Some(problem),
+        _ => None,
+    };
+    findings.done().into_iter().find_map(problem).unwrap()
 }
 
 fn with(fate: Fate) -> Script {
@@ -219,7 +231,77 @@ fn a_tick_changes_no_shape_that_is_right() {
     let mut host = limited();
     host.tick();
     assert_eq!(host.calls().requests, []);
-    assert_eq!(host.calls().shaping.len(), 3);
+    assert_eq!(host.calls().shaping.len(), 4);
+}
+
+/// It must not wait for the first limit, or the first punishment, to be found out.
+#[test]
+fn a_classifier_that_the_kernel_lacks_is_refused_before_anything_is_limited() {
+    let mut host = connected();
+    host.tc(|tc| tc.lacks_fw = true);
+    let by_mark = "fwmark".parse().unwrap();
+    let request = Request::SetClassifier(by_mark);
+    for dry_run in [true, false] {
+        let options = Options { dry_run, ..FORCE };
+        let end = host.run(Script::default(), |engine| {
+            engine.execute(&request, options)
+        });
+        let error = end.failed();
+        let EngineError::Refused(Refusal::NoClassifier { classifier, .. }) = error else {
+            panic!("{error}")
+        };
+        assert_eq!(classifier, by_mark);
+        assert_eq!(host.config().classifier, Classifier::Priority);
+        assert_eq!(host.calls().requests, []);
+    }
+    assert_eq!(shaping_problem(&mut host), None);
+    // Taken from a kernel that has it, with the configuration.
+    host.tc(|tc| tc.lacks_fw = false);
+    host.request(&request);
+    host.tc(|tc| tc.lacks_fw = true);
+    let limit = set("20000", limit("5M"));
+    let error = host.run_request(&limit, Script::default()).failed();
+    assert!(
+        matches!(error, EngineError::Refused(Refusal::NoShaping(_))),
+        "{error}"
+    );
+    let problem = shaping_problem(&mut host);
+    assert_eq!(problem, Some(ShapingProblem::NoFwClassifier));
+    host.request(&Request::SetClassifier(Classifier::Priority));
+    host.request(&limit);
+}
+
+/// What somebody does to pm's tree on eth0.
+type Meddle = fn(&Host);
+
+/// Both those who ask and those who only read the log learn it.
+#[test]
+fn limits_that_somebody_else_removed_are_told_and_put_back() {
+    let ways: [(&str, Meddle); 3] = [
+        ("gone", |host| {
+            host.tc(|tc| tc.choose("eth0", "mq", &["fq", "sfq"]));
+        }),
+        ("changed", |host| {
+            host.tc(|tc| tc.set_class("eth0", 20000, rate("9M")));
+        }),
+        ("damaged", |host| host.tc(|tc| tc.damage("eth0"))),
+    ];
+    for (name, meddle) in ways {
+        let mut host = limited();
+        assert_eq!(host.tick(), [], "{name}");
+        assert_eq!(shaping_problem(&mut host), None, "{name}");
+        meddle(&host);
+        let interfaces = vec!["eth0".to_owned()];
+        let problem = ShapingProblem::NotInForce { interfaces };
+        assert_eq!(shaping_problem(&mut host), Some(problem), "{name}");
+        let since = host.saved().unwrap().last_tick;
+        let interface = "eth0".to_owned();
+        let told = [Event::LimitsLost { interface, since }];
+        assert_eq!(host.tick(), told, "{name}");
+        assert_settled(&host, name);
+        assert_eq!(shaping_problem(&mut host), None, "{name}");
+        assert_eq!(host.tick(), [], "{name}");
+    }
 }
 
 /// What comes next, when a call was cut short.

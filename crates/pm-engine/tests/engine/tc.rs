@@ -12,6 +12,8 @@ use pm_core::units::BitRate;
 pub(crate) struct TrafficControl {
     pub(crate) uplinks: BTreeSet<String>,
     interfaces: BTreeMap<String, Interface>,
+    /// The kernel has no `fw` classifier.
+    pub(crate) lacks_fw: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -123,6 +125,11 @@ impl TrafficControl {
         tree.damaged = true;
     }
 
+    /// Somebody changes a class of pm's.
+    pub(crate) fn set_class(&mut self, name: &str, minor: u16, rate: BitRate) {
+        self.apply(name, Request::SetClass(minor, rate));
+    }
+
     /// The interface goes.
     pub(crate) fn remove_interface(&mut self, name: &str) {
         self.interfaces.remove(name);
@@ -181,6 +188,16 @@ impl TrafficControl {
             }),
             root => Ok(root),
         }
+    }
+
+    /// Says whether the kernel can do what `classifier` asks for.
+    pub(crate) fn offers(&self, classifier: Classifier) -> Result<(), ShapingError> {
+        if self.lacks_fw && !classifier.is_priority() {
+            return Err(ShapingError::NoFwClassifier(
+                "TC classifier not found".into(),
+            ));
+        }
+        Ok(())
     }
 
     pub(crate) fn host_root(&self, name: &str) -> Result<Option<String>, ShapingError> {

@@ -126,6 +126,28 @@ fn looking_for_what_the_kernel_has_changes_nothing() {
     });
 }
 
+/// The judge is a filter that is really made; nothing is left of the question.
+#[test]
+fn looking_for_the_fw_classifier_changes_nothing() {
+    in_namespace(|control| {
+        let before = (tc("-d qdisc show"), ip("link"));
+        let answer = control.require_fw();
+        assert_eq!((tc("-d qdisc show"), ip("link")), before);
+        tc("qdisc add dev one root handle 1: htb");
+        let filter = "filter add dev one parent 1: handle 1 fw classid 1:1";
+        let status = std::process::Command::new("tc")
+            .args(filter.split(' '))
+            .output()
+            .unwrap()
+            .status;
+        match answer {
+            Ok(()) => assert!(status.success()),
+            Err(Error::NoFwClassifier(_)) => assert!(!status.success()),
+            Err(other) => panic!("{other}"),
+        }
+    });
+}
+
 /// Where the kernel has no `fw` classifier, that is told from other refusals, and the tree
 /// stands; where it has, the filters stand too.
 #[test]

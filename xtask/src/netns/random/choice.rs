@@ -426,7 +426,7 @@ impl Choice {
 
     /// Returns a rule that nobody breaks.
     fn dynqos(&mut self) -> Option<DynQos> {
-        self.pick(&["none", "10Tbps/1/5Mbps/60", "9Tbps/5/64Kbps/1"])
+        self.pick(&["none", "100Gbps/1/5Mbps/60", "90Gbps/5/64Kbps/1"])
             .parse()
             .ok()
     }

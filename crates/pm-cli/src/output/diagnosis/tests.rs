@@ -76,6 +76,7 @@ fn ill() -> Vec<Finding> {
                 .into(),
             ),
         },
+        Finding::Table(TableState::Due),
         Finding::Table(TableState::Missing),
         Finding::Table(TableState::Different),
         Finding::Table(TableState::TornDown),
@@ -114,10 +115,17 @@ fn ill() -> Vec<Finding> {
                 kind: "tbf".into(),
             },
         ),
+        limits(false, ShapingProblem::NoFwClassifier),
         limits(true, ShapingProblem::NoUplink),
         limits(
             true,
             ShapingProblem::Other(ShapingError::Permission("the reason".into()).into()),
+        ),
+        limits(
+            true,
+            ShapingProblem::NotInForce {
+                interfaces: vec!["up0".into()],
+            },
         ),
         Finding::Forwarding {
             counted: true,

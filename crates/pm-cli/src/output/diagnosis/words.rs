@@ -107,6 +107,14 @@ fn table(state: TableState) -> (String, Trouble) {
     };
     match state {
         TableState::Intact => (tr!("as it must be", "完好"), None),
+        TableState::Due => (
+            tr!(
+                "as pm left it; usage, the date or the configuration asks for a change, which the \
+                 next tick makes",
+                "与 pm 留下的一样；用量、日期或配置要求的改动由下一次 tick 完成"
+            ),
+            None,
+        ),
         TableState::Unneeded => (tr!("nothing is monitored yet", "还没有监控任何端口"), None),
         TableState::Missing => (
             tr!(
@@ -122,8 +130,9 @@ fn table(state: TableState) -> (String, Trouble) {
             ),
             Some(trouble(
                 tr!(
-                    "another program changed it, or a change of the configuration is not in force",
-                    "别的程序改过它，或者配置的改动还没有生效"
+                    "another program changed it, or what usage, the date or the configuration asks \
+                     for is not in force yet",
+                    "别的程序改过它，或者用量、日期、配置要求的改动还没有生效"
                 ),
                 tr!(
                     "the next tick puts it right; `pm monitor` does so now",
@@ -305,6 +314,26 @@ fn shaping(
                  容器里请找宿主机的管理者"
             ),
         ),
+        ShapingProblem::NoFwClassifier => (
+            tr!(
+                "this kernel has no fw classifier, which the classifier `fwmark` takes",
+                "这个内核没有 fw 分类器，而分类方式 `fwmark` 需要它"
+            ),
+            tr!(
+                "`modprobe cls_fw`, or do without it: `pm config set classifier priority`",
+                "`modprobe cls_fw`，或者不用它：`pm config set classifier priority`"
+            ),
+        ),
+        ShapingProblem::NotInForce { interfaces } => {
+            let interfaces = join(interfaces);
+            (
+                tr!("not in force on {interfaces}", "在 {interfaces} 上没有生效"),
+                tr!(
+                    "the next tick puts it back; `pm monitor` does so now",
+                    "下一次 tick 会恢复；`pm monitor` 立即恢复"
+                ),
+            )
+        }
         ShapingProblem::ForeignQdisc { interface, kind } => (
             tr!(
                 "interface {interface} has a qdisc of somebody else's: {kind}",

@@ -217,6 +217,11 @@ fn refusal(refusal: &Refusal) -> String {
              it",
             "计数、配额和 `--limit-in` 不受影响；怎么解决，运行 `pm doctor`"
         ),
+        Refusal::NoClassifier { .. } => tr!(
+            "the kernel's modules for it are sch_htb and cls_fw; `pm config set classifier \
+             priority` does without the second",
+            "它需要内核模块 sch_htb 和 cls_fw；`pm config set classifier priority` 不需要后者"
+        ),
     }
 }
 

@@ -76,6 +76,10 @@ fn refusals() -> String {
             group: "vip one".parse().unwrap(),
         },
         Refusal::NoShaping(ShapingError::Unsupported(refused()).into()),
+        Refusal::NoClassifier {
+            classifier: "fwmark".parse().unwrap(),
+            reason: ShapingError::NoFwClassifier(refused()).into(),
+        },
     ];
     all(refusals.map(|refusal| EngineError::Refused(refusal).into()))
 }

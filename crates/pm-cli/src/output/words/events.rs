@@ -21,6 +21,7 @@ pub(crate) fn is_news(event: &Event) -> bool {
         | Event::Punished { .. }
         | Event::Restored { .. }
         | Event::RulesLost { .. }
+        | Event::LimitsLost { .. }
         | Event::CountersReplaced { .. }
         | Event::Restarted { .. } => true,
     }
@@ -83,6 +84,22 @@ pub(crate) fn event(event: &Event) -> String {
             "{ports}: no longer slowed down",
             "{ports}：惩罚结束，不再降速"
         ),
+        Event::LimitsLost { interface, since } => {
+            let (en, zh) = match since {
+                Some(time) => (
+                    format!(", at most since {time},"),
+                    format!("（最早从 {time} 起）"),
+                ),
+                None => (String::new(), String::new()),
+            };
+            tr!(
+                "limits on {interface} were gone or changed and are back: another program changed \
+                 traffic control there, or the interface was made anew; what services sent in \
+                 between{en} may have been faster",
+                "{interface} 上的限速曾丢失或被改动，现已恢复：别的程序改了那里的流量控制，或者接口重新建过；\
+                 其间服务的出站速率{zh}可能超过限速"
+            )
+        }
         Event::Expired { ports, last_day } => tr!(
             "{ports}: its last day was {last_day}; blocked",
             "{ports}：最后一天是 {last_day}，已到期；已阻断"
@@ -205,6 +222,10 @@ mod tests {
             Event::RulesLost {
                 ports: many.to_vec(),
                 since: None,
+            },
+            Event::LimitsLost {
+                interface: "eth0".to_owned(),
+                since,
             },
             Event::CountersReplaced {
                 ports: many[..5].to_vec(),

@@ -72,9 +72,9 @@ pub(crate) fn warning(warning: &Warning) -> String {
         ),
         Warning::PunishesNothing(ports) => (
             tr!(
-                "{ports} is never slowed down: the rate to which DynQoS would slow it is no lower \
-                 than its limits",
-                "{ports} 永远不会被降速：DynQoS 的惩罚速率不低于它本来的限速"
+                "DynQoS may never slow down {ports}: the rate to which it would is no lower than \
+                 the trigger, or than the limits of {ports}",
+                "DynQoS 可能永远不会让 {ports} 降速：惩罚速率不低于触发速率，或不低于 {ports} 本来的限速"
             ),
             tr!(
                 "name a lower one: `pm set {ports} --dynqos TRIGGER/MINUTES/PUNISH/MINUTES`",

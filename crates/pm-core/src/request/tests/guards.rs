@@ -58,8 +58,8 @@ fn what_slows_down_or_ends_ssh_needs_force() {
     );
     for (config, request) in [
         (&counting, set(these("20-25"), limits(limit("5M"), None))),
-        (&counting, set(these("20-25"), limits(None, limit("10T")))),
-        (&counting, set(Selection::All, rule("10T/10080/10T/1"))),
+        (&counting, set(these("20-25"), limits(None, limit("100G")))),
+        (&counting, set(Selection::All, rule("100G/10080/100G/1"))),
         (
             &counting,
             set(these("20-25"), expires(date!(9999 - 12 - 31))),

@@ -76,8 +76,13 @@ fn what_the_operator_should_know_of_limits_and_last_days() {
             ..limits(limit(out), limit(into))
         }
     };
-    let nothing = Warning::PunishesNothing(ports("80"));
-    assert_eq!(warnings(&set(these("80"), both("5M", "4M"))), [nothing]);
+    let nothing = [Warning::PunishesNothing(ports("80"))];
+    let limited = set(these("80"), both("5M", "4M"));
+    assert_eq!(warnings(&limited), nothing);
+    for hardly in ["5M/5/100M/60", "5M/5/5M/60"] {
+        assert_eq!(warnings(&set(these("80"), rule(hardly))), nothing);
+    }
+    assert_eq!(warnings(&set(these("80"), rule("5M/5/4999K/60"))), []);
     assert_eq!(warnings(&set(these("80"), both("5M", "5001K"))), []);
     assert_eq!(warnings(&set(these("80"), rule("100M/5/5M/60"))), []);
     let once = ContractSettings {

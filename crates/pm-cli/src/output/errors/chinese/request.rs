@@ -44,5 +44,9 @@ pub(super) fn refusal(refusal: &Refusal) -> String {
         Refusal::NoShaping(why) => {
             format!("这台主机无法限制端口的出站速度：{}", kernel::shaping(why))
         }
+        Refusal::NoClassifier { classifier, reason } => format!(
+            "这台主机上数据包无法按 {classifier} 找到自己的限速：{}",
+            kernel::shaping(reason)
+        ),
     }
 }

@@ -42,6 +42,7 @@ pub(super) fn value(error: &ValueError) -> String {
         ValueError::LimitTooLow(rate) => {
             format!("限速 {rate} 几乎什么也过不去：至少写 8Kbps；若是兆比特，请在数字后加 `M`")
         }
+        ValueError::LimitTooHigh(rate) => format!("限速 {rate} 太高：最高 100Gbps"),
         ValueError::GroupName(text) => format!(
             "`{text}` 不能作组名：请写 1 到 {MAX_GROUP_BYTES} 字节的文字，不含逗号和换行，不是 \
              `none`，也不以 `-` 开头"
