@@ -14,7 +14,10 @@ pub(super) fn engine(error: &EngineError) -> String {
             "没有接口带默认路由：有了默认路由，服务的出站流量才会被限速".to_owned()
         }
         EngineError::RolledBack(error) => {
-            format!("内核拒绝了新的规则或限速，配置已改回原样：{}", engine(error))
+            format!(
+                "内核拒绝了新的规则或限速，配置已改回原样：{}",
+                engine(error)
+            )
         }
         EngineError::OldKernel { release } => {
             format!("Linux {release} 太旧：pm 需要 5.10 或更新版本")
