@@ -85,7 +85,7 @@ pub fn step(
         interfaces: state.interfaces.clone(),
         closed: state.closed.clone(),
     };
-    holders::begin(config, &mut next, now);
+    let back = holders::begin(config, &mut next, now);
     let replaced = accounting::account(state, &mut next, reading, installed);
     events.extend(losses::between(state, reading, installed));
     if !replaced.is_empty() {
@@ -95,7 +95,7 @@ pub fn step(
         });
     }
     hogs::judge(config, state, &mut next, reading, now, &mut events);
-    holders::advance(config, &mut next, now, &mut events);
+    holders::advance(config, &mut next, &back, now, &mut events);
     (next, events)
 }
 

@@ -1,5 +1,7 @@
 //! Who holds a quota, how far his period is and whether the quota is spent.
 
+use std::collections::BTreeSet;
+
 use crate::calendar::{Period, ResetPolicy};
 use crate::config::{Config, Contract, Service, Tariff};
 use crate::event::Event;
@@ -12,8 +14,10 @@ use crate::ruleset::{QuotaId, Variant};
 
 use super::{Now, paired};
 
-/// Opens the accounts of services and groups that are new.
-pub(super) fn begin(config: &Config, next: &mut State, now: Now<'_>) {
+/// Opens the accounts of services and groups that are new. Returns the services that had been
+/// deleted and are back before all of their rooms were gone.
+pub(super) fn begin(config: &Config, next: &mut State, now: Now<'_>) -> BTreeSet<PortRange> {
+    let mut back = BTreeSet::new();
     for (name, group) in &config.groups {
         if !next.groups.contains_key(name) {
             let account = open(group.contract(), now);
@@ -31,18 +35,29 @@ pub(super) fn begin(config: &Config, next: &mut State, now: Now<'_>) {
             // What a deleted service of this name left behind is not this one's.
             closed.push(ledger.close(ports, Why::Deleted, now.time));
             let rooms = std::mem::take(&mut ledger.rooms);
+            // What is still to be read of its rooms has passed the quota of the group that it was in.
+            let group = ledger.group.take();
             let account = open(own_contract(service), now);
             *ledger = Ledger {
                 rooms,
-                ..Ledger::new(service.group.clone(), account)
+                ..Ledger::new(group, account)
             };
+            back.insert(ports);
         }
     }
+    back
 }
 
-/// Follows the configuration and the calendar, and judges the quotas.
-pub(super) fn advance(config: &Config, next: &mut State, now: Now<'_>, events: &mut Vec<Event>) {
-    regroup(config, next, now);
+/// Follows the configuration and the calendar, and judges the quotas. `back` is what
+/// [`begin`] returned.
+pub(super) fn advance(
+    config: &Config,
+    next: &mut State,
+    back: &BTreeSet<PortRange>,
+    now: Now<'_>,
+    events: &mut Vec<Event>,
+) {
+    regroup(config, next, back, now);
     let State {
         ledgers,
         groups,
@@ -113,13 +128,15 @@ fn begin_period(contract: Contract, now: Now<'_>) -> Period {
 
 /// Who joins a group brings no past bytes, and who leaves it takes none away: his own period
 /// ends.
-fn regroup(config: &Config, next: &mut State, now: Now<'_>) {
+fn regroup(config: &Config, next: &mut State, back: &BTreeSet<PortRange>, now: Now<'_>) {
     let State {
         ledgers, closed, ..
     } = next;
     for (ports, service, ledger) in paired(&config.services, ledgers) {
         if ledger.group != service.group {
-            closed.push(ledger.close(ports, Why::Regrouped, now.time));
+            let period = ledger.close(ports, Why::Regrouped, now.time);
+            let is_empty = back.contains(&ports) && period.usage == Usage::default();
+            closed.extend(Some(period).filter(|_| !is_empty));
             ledger.account = open(own_contract(service), now);
             ledger.group.clone_from(&service.group);
         }
