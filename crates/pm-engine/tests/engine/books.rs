@@ -33,7 +33,7 @@ impl Books {
         let old = self.closed.len();
         assert_eq!(now.closed.get(..old), Some(&self.closed[..]), "{when}");
         assert_eq!(now.days(host), now.periods(), "{when}");
-        let (mut credited, by_visitors) = self.credited(&now);
+        let mut credited = self.credited(&now);
         let names = self.state.groups.keys().chain(now.state.groups.keys());
         for name in names.collect::<BTreeSet<_>>() {
             let usage = |state: &State| state.groups.get(name).map(|account| account.usage);
@@ -46,11 +46,7 @@ impl Books {
             let before = usage(&self.state).unwrap_or_default();
             let wanted = before.plus(credited.remove(name).unwrap_or_default());
             if now_running.is_some() {
-                let with_visitors = wanted.plus(by_visitors);
-                assert!(
-                    used == wanted || used == with_visitors,
-                    "group {name}, {when}: {used:?}, not {wanted:?} or {with_visitors:?}"
-                );
+                assert_eq!(used, wanted, "group {name}, {when}");
             } else {
                 // A deleted member may still have been used when its group was gone.
                 assert_eq!(used.since(wanted), Usage::default(), "group {name}, {when}");
@@ -77,14 +73,17 @@ impl Books {
         sums(closed.chain(running))
     }
 
-    /// Returns what the services used from here to `now`, by the group that they were in, and what
-    /// those used who came and went in an addition that failed: nobody can tell any more in which
-    /// group that was to put them.
-    fn credited(&self, now: &Self) -> (BTreeMap<GroupName, Usage>, Usage) {
+    /// Returns what the services used from here to `now`, by the group that they were in. Of those
+    /// who came and went in an addition that failed, only their period says which that was.
+    fn credited(&self, now: &Self) -> BTreeMap<GroupName, Usage> {
         let mut credited = Vec::new();
-        let mut by_visitors = Usage::default();
-        let ranges = self.state.ledgers.keys().chain(now.state.ledgers.keys());
-        for &ports in ranges.collect::<BTreeSet<_>>() {
+        let new = &now.closed[self.closed.len()..];
+        let closed = new.iter().filter_map(|period| match period.holder {
+            Holder::Service(ports) => Some(ports),
+            Holder::Group(_) => None,
+        });
+        let ledgers = self.state.ledgers.keys().chain(now.state.ledgers.keys());
+        for ports in ledgers.copied().chain(closed).collect::<BTreeSet<_>>() {
             let (before, after) = (
                 self.state.ledgers.get(&ports),
                 now.state.ledgers.get(&ports),
@@ -97,15 +96,11 @@ impl Books {
             let mut from = before
                 .map(|ledger| ledger.account.usage)
                 .unwrap_or_default();
-            let new = now.closed[self.closed.len()..].iter();
             let mut is_known = before.is_some();
-            for period in new.filter(|period| period.holder == ports.into()) {
-                let used = grown(from, period.usage);
-                if is_known || after.is_some() {
-                    credited.push((group.clone(), used));
-                } else {
-                    by_visitors = by_visitors.plus(used);
-                }
+            for period in new.iter().filter(|period| period.holder == ports.into()) {
+                let is_visitor = !is_known && after.is_none();
+                let of = if is_visitor { &period.group } else { &group };
+                credited.push((of.clone(), grown(from, period.usage)));
                 from = Usage::default();
                 if matches!(period.why, Why::Regrouped | Why::Deleted) {
                     group.clone_from(&group_after);
@@ -115,10 +110,11 @@ impl Books {
             let running = after.map(|ledger| ledger.account.usage).unwrap_or_default();
             credited.push((group, grown(from, running)));
         }
-        let credited = credited
-            .into_iter()
-            .filter_map(|(group, usage)| Some((group?, usage)));
-        (sums(credited), by_visitors)
+        sums(
+            credited
+                .into_iter()
+                .filter_map(|(group, usage)| Some((group?, usage))),
+        )
     }
 }
 
