@@ -230,12 +230,10 @@ fn fault_15_a_punishment_speeds_nobody_up(lab: &mut Lab) -> Result<()> {
         let mut args = vec!["add", port, "--dynqos", rule];
         args.extend(limits);
         let output = lab.pm(&args)?;
-        let warned = output.stderr.contains("warning");
+        // A punishment above its own trigger is one to be warned of.
+        let warned = output.stderr.contains("may never slow down");
         output.success()?;
-        ensure!(
-            warned == ["20000", "20004"].contains(&port),
-            "whether the rule slows {port} down is told wrongly: warned {warned}"
-        );
+        ensure!(warned, "nobody is told what the rule of {port} comes to");
     }
     tick_at(lab, 0)?;
     for port in 20000..=20004 {
