@@ -60,8 +60,7 @@ pub const TC_LINKLAYER_ETHERNET: u8 = 1;
 // `include/uapi/linux/pkt_sched.h`, fq_codel
 pub const TCA_FQ_CODEL_FLOWS: u16 = 5;
 
-// `include/uapi/linux/pkt_sched.h`, fq and cake
-pub const TCA_FQ_FLOW_MAX_RATE: u16 = 7;
+// `include/uapi/linux/pkt_sched.h`, cake
 pub const TCA_CAKE_BASE_RATE64: u16 = 2;
 
 // `include/uapi/linux/pkt_cls.h`, the fw classifier

@@ -1,7 +1,7 @@
 //! The host's own root qdisc: what may be taken away, and put back.
 
 use pm_netlink::attributes;
-use pm_netlink::rtnetlink::{TC_H_MAJ_MASK, TCA_CAKE_BASE_RATE64, TCA_FQ_FLOW_MAX_RATE};
+use pm_netlink::rtnetlink::{TC_H_MAJ_MASK, TCA_CAKE_BASE_RATE64};
 use serde::{Deserialize, Serialize};
 
 use crate::hex;
@@ -132,24 +132,18 @@ impl HostQdisc {
     }
 }
 
-/// Returns what a qdisc of a harmless kind is nevertheless told to shape by, in the words of
-/// `tc`: under pm's default class it would shape no service that has a class.
+/// Whether a qdisc of a harmless kind is nevertheless told to shape all that is sent: under pm's
+/// default class it would shape no service that has a class. The `maxrate` of fq is a flow's own,
+/// and no limit of the line.
 ///
-/// Source: `include/uapi/linux/pkt_sched.h`; `cake_dump` and `fq_dump` of `net/sched`, for what
-/// stands for no rate.
+/// Source: `include/uapi/linux/pkt_sched.h`; `cake_dump` of `net/sched`, for what stands for no rate.
 fn rate_of(qdisc: &Qdisc) -> Option<&'static str> {
-    let all = attributes(&qdisc.options).filter_map(Result::ok);
-    let (attribute, unlimited, name) = match qdisc.kind.as_str() {
-        "cake" => (TCA_CAKE_BASE_RATE64, 0, "bandwidth"),
-        "fq" => (TCA_FQ_FLOW_MAX_RATE, u64::from(u32::MAX), "maxrate"),
-        _ => return None,
-    };
-    let mut found = all.filter(|found| found.kind == attribute);
-    let rate = found.find_map(|found| match attribute {
-        TCA_CAKE_BASE_RATE64 => found.ne64().ok(),
-        _ => found.ne32().ok().map(u64::from),
-    })?;
-    (rate != unlimited).then_some(name)
+    if qdisc.kind != "cake" {
+        return None;
+    }
+    let mut all = attributes(&qdisc.options).filter_map(Result::ok);
+    let rate = all.find(|found| found.kind == TCA_CAKE_BASE_RATE64)?;
+    (rate.ne64().ok()? != 0).then_some("bandwidth")
 }
 
 #[cfg(test)]
@@ -201,11 +195,6 @@ mod tests {
         12, 0, 2, 0, 0xa0, 0x25, 0x26, 0, 0, 0, 0, 0, // 2,500,000 bytes a second
         8, 0, 3, 0, 0, 0, 0, 0,
     ];
-    const FQ_UNLIMITED: &[u8] = &[
-        8, 0, 1, 0, 0x10, 0x27, 0, 0, // 10,000 packets in all
-        8, 0, 7, 0, 0xff, 0xff, 0xff, 0xff, // a flow's maximum rate: none
-        8, 0, 5, 0, 1, 0, 0, 0, // pacing
-    ];
     const FQ_20_MBIT: &[u8] = &[
         8, 0, 1, 0, 0x10, 0x27, 0, 0, //
         8, 0, 7, 0, 0xa0, 0x25, 0x26, 0, // 2,500,000 bytes a second
@@ -223,10 +212,8 @@ mod tests {
         for (kind, options, refused) in [
             ("cake", CAKE_UNLIMITED, None),
             ("cake", CAKE_20_MBIT, Some("cake with a bandwidth")),
-            ("fq", FQ_UNLIMITED, None),
-            ("fq", FQ_20_MBIT, Some("fq with a maxrate")),
+            ("fq", FQ_20_MBIT, None),
             // Numbers mean something else in each kind.
-            ("fq_codel", FQ_20_MBIT, None),
             ("fq", &CAKE_20_MBIT[..12], None),
         ] {
             let root = with(kind, 0x1_0000, u32::MAX, options);
