@@ -100,7 +100,7 @@ fn an_operators_shaper_is_refused(lab: &mut Lab) -> Result<String> {
     lab.ok(&["teardown"])?;
     tc(lab, "qdisc del dev eth0 root")?;
     lab.ok(&["restore"])?;
-    Ok("cake and fq".to_owned())
+    Ok("cake".to_owned())
 }
 
 fn by_mark_the_bits_of_others_stay(lab: &mut Lab) -> Result<String> {
