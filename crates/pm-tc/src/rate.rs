@@ -14,8 +14,11 @@ const BURSTS_A_SECOND: u64 = 500;
 const LEAST_QUANTUM: u64 = 1514;
 const GREATEST_QUANTUM: u64 = 60_000;
 const QUANTA_A_SECOND: u64 = 100;
-// One GSO packet is 64 KiB: with less than two, TCP starves.
+// One GSO packet is 64 KiB: with less than two, TCP starves. At slow rates two are not enough
+// either: a connection's first burst may lose so many that it waits a second for its timer.
 const LEAST_QUEUE: u64 = 128 << 10;
+const LEAST_SLOW_QUEUE: u64 = 192 << 10;
+const SLOW_BELOW: u64 = 5_000_000 / 8;
 const QUEUES_A_SECOND: u64 = 5;
 
 /// The clock of the packet scheduler: how long its tick is.
@@ -111,7 +114,12 @@ pub(crate) fn leaf(rate: BitRate, fq_codel: bool) -> Qdisc {
     if fq_codel {
         return Qdisc::plain("fq_codel");
     }
-    let limit = (rate.bytes_per_second() / QUEUES_A_SECOND).max(LEAST_QUEUE);
+    let bytes_per_second = rate.bytes_per_second();
+    let least = match bytes_per_second < SLOW_BELOW {
+        true => LEAST_SLOW_QUEUE,
+        false => LEAST_QUEUE,
+    };
+    let limit = (bytes_per_second / QUEUES_A_SECOND).max(least);
     Qdisc::bfifo(u32::try_from(limit).unwrap_or(u32::MAX))
 }
 
@@ -147,8 +155,10 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_holds_200_ms_but_two_gso_packets_at_least() {
+    fn a_queue_holds_200_ms_but_two_gso_packets_at_least_and_three_at_slow_rates() {
         let limit = |rate: &str| leaf(rate.parse().unwrap(), false);
+        assert_eq!(limit("1M"), Qdisc::bfifo(192 << 10));
+        assert_eq!(limit("4.9M"), Qdisc::bfifo(192 << 10));
         assert_eq!(limit("5M"), Qdisc::bfifo(128 << 10));
         assert_eq!(limit("100M"), Qdisc::bfifo(2_500_000));
         assert_eq!(limit("10T"), Qdisc::bfifo(u32::MAX));
