@@ -90,6 +90,9 @@ pub struct Ledger {
     pub expired: bool,
     /// Whether it is deleted, and only its rooms are still there.
     pub deleted: bool,
+    /// Whether a request that is being carried out adds it, so that it stays without rooms, too,
+    /// though the configuration does not have it. Not saved.
+    pub arriving: bool,
     /// Its rooms in the kernel, as last read.
     pub rooms: Rooms<RoomMark>,
 }
@@ -189,14 +192,22 @@ impl State {
         }
     }
 
-    /// Takes over from `planned` the ledgers of services that get their first room by a batch.
+    /// Takes over from `planned` the ledgers of services that get their first room by a batch of
+    /// a request. They stay until [`dismiss`](Self::dismiss), whatever becomes of their rooms: who
+    /// went and came again in one request would have used twice what he used.
     pub fn adopt(&mut self, changes: &Changes, planned: &Self) {
         for room in changes.create_rooms.keys() {
-            if let Some(ledger) = planned.ledgers.get(&room.ports)
-                && !self.ledgers.contains_key(&room.ports)
-            {
-                self.ledgers.insert(room.ports, ledger.clone());
+            if let Some(ledger) = planned.ledgers.get(&room.ports) {
+                let entry = self.ledgers.entry(room.ports);
+                entry.or_insert_with(|| ledger.clone()).arriving = true;
             }
+        }
+    }
+
+    /// Lets the services go that a request would have added, once their rooms are gone.
+    pub fn dismiss(&mut self) {
+        for ledger in self.ledgers.values_mut() {
+            ledger.arriving = false;
         }
     }
 
@@ -282,6 +293,7 @@ impl Ledger {
             hog: Hog::default(),
             expired: false,
             deleted: false,
+            arriving: false,
             rooms: Rooms::default(),
         }
     }

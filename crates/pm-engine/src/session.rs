@@ -1,5 +1,6 @@
 //! One session with the tick lock held: read, account, save, plan, apply, until nothing is left.
 
+mod before;
 mod cleanup;
 mod reading;
 
@@ -14,10 +15,11 @@ use pm_core::history::{DayTotal, between};
 use pm_core::ledger::State;
 use pm_core::plan::{difference, plan, withdrawal};
 use pm_core::port::PortList;
-use pm_core::ruleset::{Changes, Epoch, Installed, RoomId};
+use pm_core::ruleset::{Changes, Epoch, Installed};
 use pm_core::tick::{Now, step};
 use pm_store::state_db::StateDb;
 
+use self::before::Before;
 use self::reading::Applied;
 use crate::error::EngineError;
 use crate::{clock, host};
@@ -52,15 +54,6 @@ pub(crate) struct Session<'a, N> {
     applied: Option<Applied>,
     /// What happened, in order.
     pub(crate) events: Vec<Event>,
-}
-
-/// The configuration and the usage without a request.
-struct Before {
-    config: Config,
-    state: State,
-    /// What was read afresh in the last reading, where that is not accounted for here yet:
-    /// most requests are in force before that is needed.
-    owed: Option<Option<BTreeSet<RoomId>>>,
 }
 
 impl<'a, N: Netfilter> Session<'a, N> {
@@ -140,25 +133,6 @@ impl<'a, N: Netfilter> Session<'a, N> {
         Ok(())
     }
 
-    /// Accounts for the last reading in the usage without the request, too.
-    fn catch_up(&mut self) {
-        let Some(mut before) = self.before.take() else {
-            return;
-        };
-        if let (Some(fresh), Some((reading, installed))) = (before.owed.take(), &self.seen) {
-            let reading = Reading {
-                fresh,
-                ..reading.clone()
-            };
-            let zone = clock::zone(&before.config);
-            let now = self.now(&zone, self.state.next_epoch);
-            let last_tick = before.state.last_tick;
-            (before.state, _) = step(&before.config, &before.state, &reading, installed, now);
-            before.state.last_tick = last_tick;
-        }
-        self.before = Some(before);
-    }
-
     fn now<'z>(&self, zone: &'z Zone, next_epoch: Epoch) -> Now<'z> {
         Now {
             time: self.time,
@@ -167,42 +141,6 @@ impl<'a, N: Netfilter> Session<'a, N> {
             not_before: clock::built_at(),
             next_epoch,
         }
-    }
-
-    /// Notes the usage as it is without the request that will change it now.
-    pub(crate) fn begin_request(&mut self, config: &Config) {
-        self.before = Some(Before {
-            config: config.clone(),
-            state: self.state.clone(),
-            owed: None,
-        });
-        self.is_accounted = false;
-    }
-
-    /// Saves the usage as it is without the request.
-    pub(crate) fn save_as_before(
-        &mut self,
-        db: &mut StateDb,
-        text: &str,
-    ) -> Result<(), EngineError> {
-        self.catch_up();
-        let before = match &self.before {
-            Some(before) => before.state.clone(),
-            None => self.state.clone(),
-        };
-        self.save(db, before, Some(text))
-    }
-
-    /// Forgets the request, after it failed.
-    pub(crate) fn abandon_request(&mut self) {
-        self.catch_up();
-        if let Some(before) = self.before.take() {
-            self.state = before.state;
-        }
-        self.state.settled_at = None;
-        self.seen = None;
-        self.applied = None;
-        self.scope = None;
     }
 
     /// Whether nobody has changed any rules since pm had all of its own in place.
@@ -273,7 +211,8 @@ impl<'a, N: Netfilter> Session<'a, N> {
         if self.seen.is_none() || !self.is_accounted {
             self.observe(config)?;
         }
-        let (changes, is_needed) = self.next_step(config);
+        let (mut changes, is_needed) = self.next_step(config);
+        let gives_back = self.keep_back(&mut changes, config);
         if !changes.is_empty() && is_needed {
             self.save_before_batch(&changes, text, db)?;
             if changes.is_cleanup() {
@@ -283,13 +222,14 @@ impl<'a, N: Netfilter> Session<'a, N> {
             }
             return Ok(false);
         }
-        let settled = changes.is_empty() && !self.state.torn_down;
+        let settled = changes.is_empty() && !gives_back && !self.state.torn_down;
         let generation = self.seen.as_ref().map(|(reading, _)| reading.generation);
         self.state.settled_at = generation.filter(|_| settled);
         self.save(db, self.state.clone(), Some(text))?;
         self.before = None;
         self.in_force = true;
-        Ok(changes.is_empty() || !self.clean_up(changes))
+        let is_clean = changes.is_empty() || !self.clean_up(changes);
+        Ok(is_clean && !gives_back)
     }
 
     /// Saves what must be known should pm die between the batch and the next reading.

@@ -281,7 +281,7 @@ fn forget(config: &Config, next: &mut State, now: Now<'_>, events: &mut Vec<Even
             // One that was to be added with it may never have come to be.
             ledger.group = ledger.group.take().filter(|name| groups.contains_key(name));
         }
-        let stays = is_wanted || !ledger.rooms.is_empty();
+        let stays = is_wanted || ledger.arriving || !ledger.rooms.is_empty();
         // One that was never used may have been there for an addition that failed only.
         let was_used = ledger.total != Usage::default() || ledger.account.adjust != 0;
         if !stays {

@@ -10,9 +10,9 @@ use pm_core::request::{ContractSettings, Request, Settings};
 use pm_core::ruleset::Direction;
 use proptest::prelude::*;
 
-use crate::backend::Script;
+use crate::backend::{Act, Fate, Script};
 use crate::books::Books;
-use crate::host::Host;
+use crate::host::{End, Host};
 use crate::kernel::Packet;
 use crate::quota::{Call, HOLD_BELOW, cases, outgoing};
 use crate::requests::{
@@ -234,5 +234,34 @@ proptest! {
             prop_assert!(host.send(MEMBERS[0], Direction::Out, left), "{left} of {quota}");
         }
         prop_assert!(!host.send(MEMBERS[0], Direction::Out, 1));
+    }
+}
+
+/// A request that takes somebody out fails when all of it is in the kernel: what was on the way
+/// meanwhile is the group's after all.
+#[test]
+fn a_group_is_given_back_nothing_before_it_is_saved_who_left() {
+    let sent = |name: &str, bytes| Packet {
+        ports: ports(name),
+        direction: Direction::Out,
+        bytes,
+    };
+    for moment in 2..30 {
+        let mut host = grouped(10_000, Mode::Both);
+        // Its quota has seen this when pm reads first, and its counter has not.
+        let mut acts = vec![Act::Nothing, Act::Launch(sent("30000-30100", 4_000), 1)];
+        acts.resize(moment, Act::Nothing);
+        // It passes if those are given back by then.
+        acts.push(Act::Send(sent("20000", 6_001)));
+        let script = Script {
+            fate: Fate::Fail(moment),
+            acts: acts.into(),
+            ..Script::default()
+        };
+        let end = host.run_request(&set("30000-30100", alone()), script);
+        if matches!(end, End::Failed(_)) {
+            let passed = host.passed("20000").plus(host.passed("30000-30100"));
+            assert!(passed.outgoing <= 10_000, "it failed in moment {moment}");
+        }
     }
 }

@@ -39,6 +39,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<(PortRange, Ledger)> {
         },
         expired: row.get(18)?,
         deleted: row.get(19)?,
+        arriving: false,
         rooms: Rooms::default(),
     };
     Ok((ports(row, 0)?, ledger))
@@ -125,6 +126,7 @@ fn terms(ledger: &Ledger) -> impl PartialEq {
         },
         expired,
         deleted,
+        arriving: _,
         rooms: _,
     } = ledger;
     let account = account::terms(account);
@@ -143,6 +145,7 @@ fn values(ports: PortRange, ledger: &Ledger) -> impl Iterator<Item = Value> {
         },
         expired,
         deleted,
+        arriving: _,
         rooms: _,
     } = ledger;
     let first = [

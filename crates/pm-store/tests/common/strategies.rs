@@ -80,6 +80,7 @@ pub fn ledger() -> impl Strategy<Value = Ledger> {
             hog,
             expired,
             deleted,
+            arriving: false,
             rooms: rooms.into_iter().collect(),
         },
     )
