@@ -42,7 +42,7 @@ fn classes_come_change_and_go() {
         let kernel = control.kernel().unwrap();
         if !kernel.fq_codel {
             assert!(
-                leaf("one", "1").ends_with(" limit 128Kb"),
+                leaf("one", "1").ends_with(" limit 192Kb"),
                 "{}",
                 leaf("one", "1")
             );
