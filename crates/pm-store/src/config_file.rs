@@ -11,7 +11,9 @@
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
+use pm_core::calendar::Timestamp;
 use pm_core::config::{Config, ConfigError};
 use pm_core::language::Language;
 use serde::Deserialize;
@@ -44,6 +46,8 @@ pub struct Version {
     pub number: u64,
     /// The revision that it says it is, where it says so.
     pub revision: Option<u64>,
+    /// When it was replaced, as far as the file system knows.
+    pub replaced: Option<Timestamp>,
     /// Where it is.
     pub path: PathBuf,
 }
@@ -207,15 +211,50 @@ pub fn versions(paths: &Paths) -> Result<Vec<Version>, StoreError> {
     for entry in entries {
         let entry = entry.map_err(failed)?;
         if let Some((number, revision)) = entry.file_name().to_str().and_then(parse_name) {
+            let kept = entry.metadata().and_then(|metadata| metadata.modified());
             versions.push(Version {
                 number,
                 revision,
+                replaced: kept.ok().and_then(timestamp),
                 path: entry.path(),
             });
         }
     }
     versions.sort_unstable_by(|a, b| (b.number, &b.path).cmp(&(a.number, &a.path)));
     Ok(versions)
+}
+
+/// Returns the configuration that was kept under a number.
+///
+/// # Errors
+///
+/// `NoSuchVersion`; `ConfigUnreadable` and `ConfigNewer` as [`load`], `VersionUnusable` for
+/// anything else that is wrong with it: whatever was replaced was kept, good or not.
+pub fn load_version(paths: &Paths, number: u64) -> Result<Config, StoreError> {
+    let versions = versions(paths)?;
+    let Some(version) = versions.iter().find(|version| version.number == number) else {
+        return Err(StoreError::NoSuchVersion {
+            number,
+            dir: paths.versions_dir(),
+        });
+    };
+    let path = version.path.clone();
+    let bytes = match read(&path) {
+        Ok(bytes) => bytes,
+        Err(why) => return Err(StoreError::ConfigUnreadable { path, why }),
+    };
+    match Config::parse(&String::from_utf8_lossy(&bytes)) {
+        Ok(config) => Ok(config),
+        Err(why @ ConfigError::NewerSchema { .. }) => Err(StoreError::ConfigNewer { path, why }),
+        Err(why) => Err(StoreError::VersionUnusable { path, why }),
+    }
+}
+
+fn timestamp(time: SystemTime) -> Option<Timestamp> {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_secs())
+        .ok()
+        .map(Timestamp::from_unix)
 }
 
 /// Reads a regular file that is not absurdly large.

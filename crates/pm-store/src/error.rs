@@ -102,6 +102,22 @@ pub enum StoreError {
         /// What is wrong with it.
         why: ConfigError,
     },
+    /// No version is kept under that number.
+    #[error("there is no version {number} in {}", dir.display())]
+    NoSuchVersion {
+        /// The number.
+        number: u64,
+        /// Where the versions are.
+        dir: PathBuf,
+    },
+    /// A kept version is no configuration: somebody had written it by hand, or damaged it since.
+    #[error("cannot use {}: {why}; choose another version", path.display())]
+    VersionUnusable {
+        /// The file.
+        path: PathBuf,
+        /// Line and reason.
+        why: ConfigError,
+    },
     /// A file that pm replaces or locks is a symbolic link.
     #[error(
         "cannot write {}: it is a symbolic link to {}, and pm writes only inside its own \

@@ -9,7 +9,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 
 use common::paths;
 use pm_core::config::{Config, Service};
-use pm_store::config_file::{KEPT_VERSIONS, load, save, versions};
+use pm_store::config_file::{KEPT_VERSIONS, load, load_version, save, versions};
 use pm_store::{Paths, StoreError};
 
 fn revision(revision: u64) -> Config {
@@ -207,4 +207,65 @@ fn what_could_not_be_loaded_is_not_saved() {
     let error = save(&paths, &wrong).unwrap_err();
     assert!(matches!(error, StoreError::ConfigRefused { .. }), "{error}");
     assert_eq!(load(&paths).unwrap().config, revision(1));
+}
+
+#[test]
+fn a_version_is_loaded_by_its_number() {
+    let (_dir, paths) = paths();
+    for number in 1..=3 {
+        save(&paths, &revision(number)).unwrap();
+    }
+    assert_eq!(load_version(&paths, 1).unwrap(), revision(1));
+    assert_eq!(load_version(&paths, 2).unwrap(), revision(2));
+    // The present one is none yet.
+    let error = load_version(&paths, 3).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "there is no version 3 in {}",
+            paths.versions_dir().display()
+        )
+    );
+    let times: Vec<_> = versions(&paths).unwrap();
+    assert!(times.iter().all(|version| version.replaced.is_some()));
+}
+
+#[test]
+fn a_version_that_is_no_configuration_is_told_apart() {
+    let (_dir, paths) = paths();
+    fs::create_dir_all(&paths.config_dir).unwrap();
+    for text in [
+        &b"{ broken"[..],
+        br#"{"schema":999}"#,
+        b"{\"schema\":1,\"language\":\"\xff\"}",
+    ] {
+        fs::write(paths.config_file(), text).unwrap();
+        save(&paths, &revision(1)).unwrap();
+    }
+    let numbers: Vec<u64> = versions(&paths)
+        .unwrap()
+        .iter()
+        .filter(|version| version.revision != Some(1))
+        .map(|version| version.number)
+        .collect();
+    let [not_utf8, newer, broken] = numbers[..] else {
+        panic!("{numbers:?}");
+    };
+    for number in [broken, not_utf8] {
+        let error = load_version(&paths, number).unwrap_err();
+        assert!(
+            matches!(error, StoreError::VersionUnusable { .. }),
+            "{error}"
+        );
+    }
+    let error = load_version(&paths, newer).unwrap_err();
+    assert!(matches!(error, StoreError::ConfigNewer { .. }), "{error}");
+    let gone = versions(&paths).unwrap().pop().unwrap();
+    fs::remove_file(&gone.path).unwrap();
+    fs::create_dir(&gone.path).unwrap();
+    let error = load_version(&paths, gone.number).unwrap_err();
+    assert!(
+        matches!(error, StoreError::ConfigUnreadable { .. }),
+        "{error}"
+    );
 }
