@@ -20,6 +20,7 @@ mod recovery;
 mod requests;
 mod roots;
 mod storage;
+mod undo;
 mod wire;
 mod wizard;
 
@@ -88,6 +89,7 @@ pub(crate) fn run(
         faults::TESTS,
         recovery::TESTS,
         storage::TESTS,
+        undo::TESTS,
         kills::TESTS,
         forward::TESTS,
         random::TESTS,

@@ -158,6 +158,24 @@ pub(crate) enum Command {
         about = tr!("Show, check or change pm's own settings", "显示、检查或修改 pm 自身的设置")
     )]
     Config(Config),
+    #[command(
+        about = tr!("Take the last change of the configuration back", "撤销配置的最后一次改动"),
+        long_about = tr!(
+            "Take the last change of the configuration back\n\n\
+             The same as `pm config restore` with the latest version that differs from what is now. \
+             What is replaced is kept as a version in turn, so a second `pm undo` does again what \
+             the first one took back; `pm config history` and `pm config restore N` go further \
+             back.\n\n\
+             It concerns the configuration only: a reset or a correction of what was used is not \
+             undone, and a service that comes back begins at nothing used.",
+            "撤销配置的最后一次改动\n\n\
+             等同于用 `pm config restore` 恢复到最近一个与现在不同的版本。被替换的配置也会存为一个版本，\
+             所以再运行一次 `pm undo` 就重做刚才撤销的改动；要退回更早，用 `pm config history` 和 \
+             `pm config restore N`。\n\n\
+             只涉及配置：重置和用量更正不会撤销，重新回来的服务从零用量开始。",
+        )
+    )]
+    Undo(ChangeOptions),
     #[command(about = tr!(
         "Do the minute's tick: account for what was counted, keep the rules as they must be",
         "做每分钟的 tick：给计到的流量记账，保持规则应有的样子",

@@ -49,6 +49,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::History(command) => history::run(&places, &command),
         Command::Config(command) => config::run(&places, command),
+        Command::Undo(options) => config::undo(&places, options),
         Command::Monitor => monitor::tick(&places),
         Command::Restore { anew } => monitor::restore(&places, anew),
         Command::Teardown(flags) => teardown::run(&places, flags.dry_run),

@@ -9,6 +9,7 @@ pub(crate) mod page;
 #[cfg(test)]
 pub(crate) mod samples;
 pub(crate) mod table;
+pub(crate) mod versions;
 pub(crate) mod words;
 pub(crate) mod wrap;
 

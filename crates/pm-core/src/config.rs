@@ -160,6 +160,24 @@ impl Config {
         text
     }
 
+    /// Whether both ask for the same, whatever their revisions.
+    pub fn asks_the_same(&self, other: &Self) -> bool {
+        let Self {
+            schema: _,
+            revision: _,
+            time_zone,
+            language,
+            classifier,
+            groups,
+            services,
+        } = self;
+        *time_zone == other.time_zone
+            && *language == other.language
+            && *classifier == other.classifier
+            && *groups == other.groups
+            && *services == other.services
+    }
+
     /// Returns the contract that counts for a service: its group's, or its own.
     pub fn contract(&self, service: &Service) -> Contract {
         let group = service

@@ -125,6 +125,15 @@ pub enum Request {
     SetLanguage(Option<Language>),
     /// Set how packets find the class that shapes them.
     SetClassifier(Classifier),
+    /// Put a kept version in the place of the present configuration.
+    ///
+    /// It concerns the configuration only: a service that comes back begins at nothing used.
+    Restore {
+        /// The number under which it is kept.
+        version: u64,
+        /// What it says. Schema and revision go on from the present one.
+        config: Box<Config>,
+    },
 }
 
 /// Existing services.
@@ -157,7 +166,10 @@ impl Request {
     /// Whether it could cut off or slow down the operator, so that [`Context::ssh_ports`] matters.
     pub fn can_cut_off(&self) -> bool {
         match self {
-            Self::Set { used: Some(_), .. } | Self::Block { .. } | Self::SetGroup { .. } => true,
+            Self::Set { used: Some(_), .. }
+            | Self::Block { .. }
+            | Self::SetGroup { .. }
+            | Self::Restore { .. } => true,
             Self::Add { settings, .. } | Self::Set { settings, .. } => settings.can_cut_off(),
             // One that is there already may have services.
             Self::AddGroup { or_set, .. } => *or_set,
@@ -166,9 +178,24 @@ impl Request {
     }
 
     /// Whether it needs the host to shape what is sent, so that [`Context::no_shaping`] matters.
-    pub fn needs_shaping(&self) -> bool {
+    ///
+    /// `before` is the present configuration: limits that stay as they are ask for nothing new.
+    pub fn needs_shaping(&self, before: &Config) -> bool {
         match self {
             Self::Add { settings, .. } | Self::Set { settings, .. } => settings.needs_shaping(),
+            Self::Restore { config, .. }
+                if config.classifier != before.classifier && !config.classifier.is_priority() =>
+            {
+                true
+            }
+            Self::Restore { config, .. } => config.services.iter().any(|(ports, service)| {
+                let old = before.services.get(ports);
+                let is_new_limit =
+                    service.limit.is_some() && old.is_none_or(|old| old.limit != service.limit);
+                let is_new_rule =
+                    service.dynqos.is_some() && old.is_none_or(|old| old.dynqos != service.dynqos);
+                is_new_limit || is_new_rule
+            }),
             Self::SetClassifier(classifier) => !classifier.is_priority(),
             _ => false,
         }

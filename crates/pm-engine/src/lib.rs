@@ -11,6 +11,7 @@ mod history;
 pub mod host;
 mod lifecycle;
 pub mod listeners;
+mod past;
 mod session;
 mod shaping;
 pub mod ssh;
@@ -21,6 +22,7 @@ pub use error::EngineError;
 pub use execute::{Executed, Options};
 pub use history::{By, History, Whose};
 pub use lifecycle::Moved;
+pub use past::{Past, PastVersion};
 pub use tick::Ticked;
 pub use view::View;
 

@@ -77,12 +77,13 @@ pub(crate) fn obstacle(
     request: &Request,
     config: &Config,
 ) -> Option<ShapingError> {
-    if !request.needs_shaping() {
+    if !request.needs_shaping(config) {
         return None;
     }
     let (uplinks, classifier) = match request {
         // Whatever stands at the uplinks' roots, the classifier is one that the kernel has or not.
         Request::SetClassifier(classifier) => (Ok(BTreeSet::new()), *classifier),
+        Request::Restore { config, .. } => (shaper.uplinks(), config.classifier),
         _ => (shaper.uplinks(), config.classifier),
     };
     uplinks

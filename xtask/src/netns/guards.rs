@@ -26,10 +26,10 @@ tests!["guards":
 ];
 
 /// A process that listens under another program's name; it ends when dropped.
-struct Impostor(Child);
+pub(super) struct Impostor(Child);
 
 impl Impostor {
-    fn start(lab: &Lab, name: &str, address: &str) -> Result<Self> {
+    pub(super) fn start(lab: &Lab, name: &str, address: &str) -> Result<Self> {
         let program = lab.directory().join(name);
         std::fs::copy(std::env::current_exe()?, &program)?;
         let mut child = lab

@@ -13,12 +13,14 @@ mod pump;
 mod seen;
 mod wanted;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
+use std::fs;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use pm_core::calendar::{Timestamp, Zone};
+use pm_core::config::Config;
 use pm_core::request::Request;
 use time::Date;
 
@@ -39,6 +41,9 @@ const OPERATIONS: u32 = 500;
 
 /// After so many operations, everything is compared and not only what is open.
 const REST: u32 = 10;
+
+/// How many configurations of the model are remembered: more than pm keeps.
+const PAST: usize = 40;
 
 /// The ports with traffic; one of them is never monitored.
 const FLOWS: [(u16, Family); 15] = [
@@ -96,6 +101,8 @@ struct Run<'a> {
     /// Whether pm has looked at the rules since somebody's address translation came or went.
     nat_is_known: bool,
     log: Vec<String>,
+    /// The last configurations that the model has had, of which pm may have kept versions.
+    past: VecDeque<Config>,
 }
 
 /// What became of an operation.
@@ -142,6 +149,7 @@ impl<'a> Run<'a> {
                 rng: Rng::new(seed),
                 today: date(&Zone::utc(), now()),
                 has_fwmark,
+                versions: BTreeMap::new(),
             },
             notes: pump.stop()?,
             pump,
@@ -152,6 +160,7 @@ impl<'a> Run<'a> {
             usual: Duration::from_millis(20),
             nat_is_known: true,
             log: Vec::new(),
+            past: VecDeque::new(),
             lab,
         };
         let started = Instant::now();
@@ -169,6 +178,7 @@ impl<'a> Run<'a> {
     /// Lets some traffic pass, then does something under it.
     fn step(&mut self, number: u32) -> Result<()> {
         self.pass_time()?;
+        self.look_at_versions()?;
         let (operation, manner) = self.choice.next(&self.model);
         let mut line = format!("{number}: {}", operation.words());
         for (is_so, word) in [
@@ -193,6 +203,34 @@ impl<'a> Run<'a> {
         self.settle(&done, notes, number.is_multiple_of(REST))?;
         if number.is_multiple_of(REST) {
             self.rest()?;
+        }
+        Ok(())
+    }
+
+    /// Finds out which configurations of the model can be restored, and under which number.
+    fn look_at_versions(&mut self) -> Result<()> {
+        if self.past.back() != Some(&self.model.config) {
+            self.past.push_back(self.model.config.clone());
+            if self.past.len() > PAST {
+                self.past.pop_front();
+            }
+        }
+        self.choice.versions.clear();
+        let Ok(entries) = fs::read_dir(self.lab.config_dir().join("versions")) else {
+            // Nothing was replaced yet.
+            return Ok(());
+        };
+        for entry in entries {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let number = name.strip_prefix("config-").and_then(|rest| rest.get(..6));
+            let number = number.and_then(|number| number.parse().ok());
+            let config = Config::parse(&fs::read_to_string(entry.path())?)?;
+            if let Some(number) = number
+                && self.past.contains(&config)
+            {
+                self.choice.versions.insert(number, config);
+            }
         }
         Ok(())
     }
@@ -262,7 +300,12 @@ impl<'a> Run<'a> {
             } => Some(request),
             _ => None,
         };
-        if let Some(Request::SetTimeZone(name)) = asked.map(|request| &**request) {
+        let name = match asked.map(|request| &**request) {
+            Some(Request::SetTimeZone(name)) => Some(name),
+            Some(Request::Restore { config, .. }) => Some(&config.time_zone),
+            _ => None,
+        };
+        if let Some(name) = name {
             let mut model = self.model.clone();
             model.config.time_zone.clone_from(name);
             zones.push(self::zone(&model));

@@ -481,6 +481,8 @@ fn every_reading_command_prints_json(lab: &mut Lab) -> Result<()> {
         &["list", "--json"][..],
         &["show", "20000", "--json"],
         &["config", "show", "--json"],
+        &["config", "history", "--json"],
+        &["config", "diff", "--json"],
         &["doctor", "--json"],
     ] {
         let output = lab.pm(args)?;

@@ -42,6 +42,47 @@ pub(crate) enum Config {
         options: ChangeOptions,
     },
     #[command(about = tr!(
+        "Show the versions of the configuration that were replaced, and what was changed then",
+        "查看被替换过的配置版本，以及当时改了什么",
+    ))]
+    History(Reading),
+    #[command(about = tr!("Show what has changed since a version", "查看某个版本以来的改动"))]
+    Diff {
+        #[arg(
+            value_name = tr!("N", "版本"),
+            help = tr!(
+                "Its number, see `pm config history` [default: the last one that differs]",
+                "版本号，见 `pm config history` [默认：最近一个与现在不同的]",
+            )
+        )]
+        version: Option<u64>,
+        #[command(flatten)]
+        reading: Reading,
+    },
+    #[command(
+        about = tr!(
+            "Put a version in the place of the present configuration, which is kept as a version in turn",
+            "恢复到某个版本；现在的配置也会存为一个版本",
+        ),
+        long_about = tr!(
+            "Put a version in the place of the present configuration, which is kept as a version in \
+             turn\n\n\
+             It concerns the configuration only: a reset or a correction of what was used is not \
+             undone, and a service that comes back begins at nothing used.",
+            "恢复到某个版本；现在的配置也会存为一个版本\n\n\
+             只涉及配置：重置和用量更正不会撤销，重新回来的服务从零用量开始。",
+        )
+    )]
+    Restore {
+        #[arg(
+            value_name = tr!("N", "版本"),
+            help = tr!("Its number, see `pm config history`", "版本号，见 `pm config history`")
+        )]
+        version: u64,
+        #[command(flatten)]
+        options: ChangeOptions,
+    },
+    #[command(about = tr!(
         "Check a configuration file: the one in use, or another before it is put in place",
         "检查配置文件：正在用的，或准备换上的",
     ))]

@@ -41,6 +41,16 @@ proptest! {
     #[test]
     fn what_a_request_prints_asks_for_it_again(request in request()) {
         let line = request.to_string();
+        if let Request::Restore { version, .. } = request {
+            // What the version says is read where it is kept.
+            let parsed = Cli::try_parse_from(shell(&line)).unwrap().command.unwrap();
+            prop_assert!(
+                matches!(parsed, Command::Config(Config::Restore { version: same, .. }) if same == version),
+                "{}",
+                line
+            );
+            return Ok(());
+        }
         prop_assert_eq!(parse(&shell(&line)), request, "{}", line);
     }
 }
@@ -135,6 +145,10 @@ fn wrong_usage() -> String {
         "show",
         "lits",
         "config get",
+        "config diff latest",
+        "config restore",
+        "config restore -1",
+        "undo 3",
         "group add",
         "group add none",
         "group add vip --limit 5M",

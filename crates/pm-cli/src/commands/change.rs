@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use pm_core::config::Config;
 use pm_core::request::Request;
-use pm_engine::{EngineError, Options};
+use pm_engine::{EngineError, Executed, Options};
 
 use crate::cli::{ChangeOptions, Places};
 use crate::language::tr;
@@ -15,11 +16,31 @@ use crate::output::{say, tell};
 /// Carries out `request` and says what changed. A limit that was asked for and is not in force
 /// makes it a failure, though the rest was done.
 pub(crate) fn run(places: &Places, request: &Request, options: ChangeOptions) -> Result<ExitCode> {
-    let options = Options {
+    let options = engine_options(options);
+    let executed = super::engine(places)?.execute(request, options)?;
+    tell(request, options, &executed)
+}
+
+/// The same, if the configuration is still the one that the request was made for.
+pub(crate) fn run_on(
+    places: &Places,
+    seen: &Config,
+    request: &Request,
+    options: ChangeOptions,
+) -> Result<ExitCode> {
+    let options = engine_options(options);
+    let executed = super::engine(places)?.execute_on(seen, request, options)?;
+    tell(request, options, &executed)
+}
+
+fn engine_options(options: ChangeOptions) -> Options {
+    Options {
         force: options.force,
         dry_run: options.dry_run,
-    };
-    let executed = super::engine(places)?.execute(request, options)?;
+    }
+}
+
+fn tell(request: &Request, options: Options, executed: &Executed) -> Result<ExitCode> {
     for event in executed.events.iter().filter(|event| words::is_news(event)) {
         tell!("{}", words::event(event));
     }
@@ -44,10 +65,18 @@ pub(crate) fn run(places: &Places, request: &Request, options: ChangeOptions) ->
             )
         );
     }
-    for line in words::changes(request, &executed) {
+    for line in words::changes(request, executed) {
         say!("{line}");
     }
-    let is_about_limits = request.needs_shaping() || matches!(request, Request::SetClassifier(_));
+    if let Request::Restore { .. } = request
+        && !options.dry_run
+        && executed.before != executed.after
+    {
+        say!("{}", words::way_back());
+    }
+    let is_about_limits = request.needs_shaping(&executed.before)
+        || executed.before.classifier != executed.after.classifier
+        || matches!(request, Request::SetClassifier(_));
     let is_failure = |problem: &EngineError| !matches!(problem, EngineError::NoUplink);
     Ok(
         if is_about_limits && executed.problems.iter().any(is_failure) {

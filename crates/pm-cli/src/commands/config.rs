@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, anyhow};
 use pm_core::config::Config;
 use pm_core::request::Request;
+use pm_engine::Past;
 use pm_store::config_file;
 use pm_store::state_db::StateDb;
 
-use crate::cli::{Config as Command, Places};
+use crate::cli::{ChangeOptions, Config as Command, Places};
 use crate::language::tr;
-use crate::output::say;
-use crate::output::{json, words};
+use crate::output::{json, say, versions, words};
 
 /// The settings that there are, in the order in which they are shown.
 const KEYS: [&str; 3] = ["time_zone", "language", "classifier"];
@@ -46,6 +46,35 @@ pub(crate) fn run(places: &Places, command: Command) -> Result<ExitCode> {
             value,
             options,
         } => return super::change::run(places, &request(&key, &value)?, options),
+        Command::History(reading) => {
+            let past = past(places)?;
+            if reading.json {
+                say!("{}", json::versions(&past)?);
+            } else {
+                say!("{}", versions::table(&past, None));
+            }
+        }
+        Command::Diff { version, reading } => {
+            let mut past = past(places)?;
+            let version = version.or_else(|| past.last().map(|last| last.number));
+            let then = match version {
+                Some(number) => Some((number, past.take(number)?.config?)),
+                None => None,
+            };
+            match then {
+                _ if reading.json => say!("{}", json::differences(then.as_ref(), &past.config)?),
+                None => say!("{}", versions::none()),
+                Some((number, then)) => {
+                    for line in versions::since(number, &then, &past.config) {
+                        say!("{line}");
+                    }
+                }
+            }
+        }
+        Command::Restore { version, options } => {
+            let request = past(places)?.take(version)?.restore()?;
+            return super::change::run(places, &request, options);
+        }
         Command::Check { file, reading } => {
             let services = match file {
                 None => current(places)?.services.len(),
@@ -80,6 +109,26 @@ pub(crate) fn run(places: &Places, command: Command) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Puts the latest version back that differs.
+pub(crate) fn undo(places: &Places, options: ChangeOptions) -> Result<ExitCode> {
+    let mut past = past(places)?;
+    let number = past.last().ok_or_else(nothing_to_undo)?.number;
+    let request = past.take(number)?.restore()?;
+    super::change::run_on(places, &past.config, &request, options)
+}
+
+fn nothing_to_undo() -> anyhow::Error {
+    anyhow!(tr!(
+        "there is nothing to undo: no earlier configuration is kept that differs from the present one",
+        "没有可撤销的改动：没有保存与当前配置不同的旧版本"
+    ))
+}
+
+/// Returns the versions that are kept.
+pub(crate) fn past(places: &Places) -> Result<Past> {
+    Ok(Past::load(&super::paths(places))?)
 }
 
 /// Returns the configuration in use. One that is gone, though its usage is there, is an error.

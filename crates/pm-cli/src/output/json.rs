@@ -4,6 +4,7 @@ mod history;
 mod service;
 #[cfg(test)]
 mod tests;
+mod versions;
 
 use pm_core::language::Language;
 use pm_engine::doctor::Finding;
@@ -14,6 +15,7 @@ use crate::output::diagnosis::{self, Diagnosis};
 
 pub(crate) use history::{days, periods};
 pub(crate) use service::{groups, services};
+pub(crate) use versions::{differences, versions};
 
 /// The version of all formats here.
 const VERSION: u32 = 1;

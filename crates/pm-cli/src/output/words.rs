@@ -13,7 +13,7 @@ use pm_core::request::{ContractSettings, Request};
 
 use crate::language::tr;
 
-pub(crate) use changes::changes;
+pub(crate) use changes::{between, changes};
 pub(crate) use events::{event, is_news, lost};
 pub(crate) use warnings::{not_in_force, reserve, torn_down, warning};
 
@@ -166,6 +166,14 @@ pub(crate) fn set_group(name: &GroupName) -> String {
 /// Returns the command that begins a group's period anew.
 pub(crate) fn reset_group(name: &GroupName) -> String {
     Request::ResetGroup { name: name.clone() }.to_string()
+}
+
+/// Returns what takes back that a version was put back.
+pub(crate) fn way_back() -> String {
+    tr!(
+        "`pm undo` takes this back; `pm config history` lists what there was before.",
+        "执行 `pm undo` 可撤销本次恢复；更早的版本见 `pm config history`。"
+    )
 }
 
 /// Returns services for a sentence, the first few by name.

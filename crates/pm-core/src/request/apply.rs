@@ -14,7 +14,7 @@ impl Request {
     ///
     /// [`Refusal`].
     pub fn apply(&self, config: &Config, context: &Context) -> Result<Config, Refusal> {
-        if let (Some(reason), true) = (&context.no_shaping, self.needs_shaping()) {
+        if let (Some(reason), true) = (&context.no_shaping, self.needs_shaping(config)) {
             let reason = reason.clone();
             return Err(match *self {
                 Self::SetClassifier(classifier) => Refusal::NoClassifier { classifier, reason },
@@ -80,6 +80,15 @@ impl Request {
             Self::SetTimeZone(zone) => next.time_zone.clone_from(zone),
             Self::SetLanguage(language) => next.language = *language,
             Self::SetClassifier(classifier) => next.classifier = *classifier,
+            Self::Restore {
+                config: restored, ..
+            } => {
+                next = Config {
+                    schema: config.schema,
+                    revision: config.revision,
+                    ..(**restored).clone()
+                }
+            }
         }
         guard_ssh(config, &next, corrected.as_ref(), context)?;
         if next != *config {

@@ -65,6 +65,7 @@ impl fmt::Display for Request {
             Self::SetClassifier(classifier) => {
                 write!(f, "pm config set classifier {classifier}")
             }
+            Self::Restore { version, .. } => write!(f, "pm config restore {version}"),
         }
     }
 }

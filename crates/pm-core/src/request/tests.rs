@@ -4,6 +4,7 @@ mod blocks;
 mod groups;
 mod guards;
 mod resets;
+mod restores;
 mod warnings;
 
 use super::*;

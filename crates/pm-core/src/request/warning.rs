@@ -89,20 +89,38 @@ impl Request {
                 warnings.push(Warning::NoGroupResetToCome { group, date });
             }
         }
-        if let Self::Unblock { ports } = self {
-            for ports in ports.resolve(after).unwrap_or_default() {
-                if context.expired.contains(&ports) {
-                    warnings.push(Warning::StillExpired(ports));
-                }
-                if let Some(service) = after.services.get(&ports)
-                    && context.spent.contains(&ports)
-                {
-                    let holder = service.holder(ports);
-                    warnings.push(Warning::StillSpent { ports, holder });
-                }
+        for ports in self.unblocked(before, after) {
+            if context.expired.contains(&ports) {
+                warnings.push(Warning::StillExpired(ports));
+            }
+            if let Some(service) = after.services.get(&ports)
+                && context.spent.contains(&ports)
+            {
+                let holder = service.holder(ports);
+                warnings.push(Warning::StillSpent { ports, holder });
             }
         }
         warnings
+    }
+
+    /// Returns the services that the operator wants to let through again.
+    fn unblocked(&self, before: &Config, after: &Config) -> Vec<PortRange> {
+        match self {
+            Self::Unblock { ports } => ports.resolve(after).unwrap_or_default(),
+            Self::Restore { .. } => {
+                let is_blocked = |config: &Config, ports: &PortRange| {
+                    config
+                        .services
+                        .get(ports)
+                        .is_some_and(|service| service.blocked)
+                };
+                let services = after.services.keys().copied();
+                services
+                    .filter(|ports| is_blocked(before, ports) && !is_blocked(after, ports))
+                    .collect()
+            }
+            _ => Vec::new(),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use pm_core::config::{Config, Factor, GroupName, Limit, Mode, QuotaSize};
 use pm_core::dynqos::{DynQos, Minutes};
 use pm_core::ledger::Usage;
 use pm_core::port::{PortList, PortRange};
-use pm_core::request::{ContractSettings, Request, Selection, Settings};
+use pm_core::request::{Context, ContractSettings, Request, Selection, Settings};
 use pm_core::ruleset::Direction;
 use pm_core::strategies::{classifier, note};
 use pm_core::units::BitRate;
@@ -240,6 +240,25 @@ impl About {
 
     /// Any request.
     pub fn request(&self) -> impl Strategy<Value = Request> + use<> {
+        let version = vec(self.change(), 1..6).prop_map(|changes| {
+            let context = Context {
+                today: Some(date!(2027 - 01 - 31)),
+                ..Context::default()
+            };
+            let config = changes.iter().fold(Config::default(), |config, change| {
+                change.apply(&config, &context).unwrap_or(config)
+            });
+            Request::Restore {
+                version: 1,
+                config: Box::new(config),
+            }
+        });
+        // It concerns everybody, as all services do.
+        prop_oneof![28 => self.change(), u32::from(self.all) => version]
+    }
+
+    /// Any request but one that restores.
+    fn change(&self) -> impl Strategy<Value = Request> + use<> {
         let used = || option::weighted(0.2, (0..LARGEST_QUOTA).prop_map(bytes));
         prop_oneof![
             3 => (self.some(), self.settings(), any::<bool>()).prop_map(

@@ -6,7 +6,7 @@ use pm_core::config::{Config, Mode, Service};
 use pm_core::event::Event;
 use pm_core::ledger::Usage;
 use pm_core::port::PortRange;
-use pm_core::request::{ContractSettings, Request, Settings};
+use pm_core::request::{Context, ContractSettings, Request, Settings};
 use pm_core::ruleset::Direction;
 use pm_engine::{By, EngineError, Ticked, Whose};
 use proptest::collection::vec;
@@ -19,7 +19,8 @@ use crate::host::{End, Host, Pm};
 use crate::kernel::{Packet, Table};
 use crate::requests::{
     FORCE, add, add_group, alone, dynqos, group, in_group, is_open, limit, limit_in, mode,
-    no_limit, no_quota, ports, quota, reset_group, set, set_group, set_group_used, set_used, some,
+    no_limit, no_quota, ports, quota, reset_group, restore, set, set_group, set_group_used,
+    set_used, some,
 };
 use crate::shaping::{assert_recorded, assert_shaped};
 
@@ -129,7 +130,23 @@ fn requests() -> impl Strategy<Value = Request> {
         2 => services().prop_map(|name| Request::Delete { ports: some(name) }),
         2 => services().prop_map(|name| add(name, no_quota())),
         1 => services().prop_map(|name| add(name, quota(500_000))),
+        1 => versions().prop_map(restore),
     ]
+}
+
+/// What some requests make of nothing.
+fn versions() -> impl Strategy<Value = Config> {
+    let join = (groups(), services(), changes()).prop_map(|(group, name, settings)| {
+        vec![add_group(group, settings), add(name, in_group(group))]
+    });
+    let own = (services(), changes()).prop_map(|(name, settings)| vec![add(name, settings)]);
+    vec(prop_oneof![1 => join, 2 => own], 0..5).prop_map(|requests| {
+        let context = Context::default();
+        let requests = requests.into_iter().flatten();
+        requests.fold(Config::default(), |config, request| {
+            request.apply(&config, &context).unwrap_or(config)
+        })
+    })
 }
 
 fn ops() -> impl Strategy<Value = Op> {
@@ -197,6 +214,15 @@ fn closes(request: &Request, config: &Config) -> Vec<PortRange> {
             let mut selected = ports.resolve(config).unwrap_or_default();
             selected.retain(|ports| config.services[ports].group != *group);
             selected
+        }
+        Request::Restore {
+            config: version, ..
+        } => {
+            let regroups = |(ports, service): (&PortRange, &Service)| {
+                let then = version.services.get(ports)?;
+                (then.group != service.group).then_some(*ports)
+            };
+            config.services.iter().filter_map(regroups).collect()
         }
         _ => Vec::new(),
     }

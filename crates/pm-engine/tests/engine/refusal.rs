@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pm_core::config::{GroupName, Mode, Tariff};
+use pm_core::config::{Config, GroupName, Mode, Tariff};
 use pm_core::history::ClosedPeriod;
 use pm_core::holder::Holder;
 use pm_core::ledger::Usage;
@@ -18,7 +18,7 @@ use crate::host::{End, Host, Pm};
 use crate::kernel::Packet;
 use crate::requests::{
     add, add_group, alone, group, in_group, is_open, limit, limit_in, mode, no_limit, no_quota,
-    ports, quota, reset_group, set, set_group, set_group_used, set_used, some,
+    ports, quota, reset_group, restore, set, set_group, set_group_used, set_used, some,
 };
 use crate::task::Task;
 
@@ -114,7 +114,32 @@ pub(crate) fn requests() -> Vec<Request> {
     requests.push(Request::Unblock {
         ports: some("20001,20004"),
     });
+    requests.extend([earlier(), Config::default()].map(restore));
     requests
+}
+
+/// A version in which some of what is there is missing, some is otherwise, and some is more.
+fn earlier() -> Config {
+    let config = r#"{
+        "schema": 1,
+        "revision": 2,
+        "groups": {
+            "vip": {"quota": "40000B", "reset": "never"},
+            "dry": {"quota": "5000B", "reset": "never"},
+            "old": {"quota": "1GB", "reset": "never"}
+        },
+        "services": {
+            "20000": {"quota": "3000B", "reset": "never"},
+            "20002": {"quota": "2147483648B", "reset": "never"},
+            "20003": {"group": "old"},
+            "20004": {"quota": "9000B", "reset": "never"},
+            "20005": {"group": "vip"},
+            "20006": {"limit": "6Mbps"},
+            "20008": {"group": "dry"},
+            "20010-20019": {"group": "old", "limit": "7Mbps"}
+        }
+    }"#;
+    Config::parse(config).unwrap()
 }
 
 /// What concerns groups and limits.
@@ -167,6 +192,17 @@ fn group_requests() -> Vec<Request> {
 
 /// The services that are used all the time: one on its own, one in a group.
 const USED: [&str; 2] = ["20002", "20006"];
+
+/// Whether a service that is used may be deleted.
+fn deletes_used(request: &Request) -> bool {
+    match request {
+        Request::Delete { .. } => true,
+        Request::Restore { config, .. } => !USED
+            .iter()
+            .all(|name| config.services.contains_key(&ports(name))),
+        _ => false,
+    }
+}
 
 fn with_traffic(fate: Fate) -> Script {
     let packets = USED.map(|name| Packet {
@@ -391,7 +427,7 @@ fn a_request_that_fails_leaves_no_trace() {
                 host.tick();
                 books.follow(&host, &when);
                 // What passes while its service is unlinked to be deleted is nobody's bill.
-                if !matches!(request, Request::Delete { .. }) {
+                if !deletes_used(&request) {
                     assert_as_before(&mut host, before, &when);
                 }
             }
@@ -483,7 +519,7 @@ fn one_tick_after_races_what_is_open_passes() {
                     host.tick();
                     books.follow(&host, &when);
                     // What passes while its service is unlinked to be deleted is nobody's bill.
-                    if !matches!(request, Request::Delete { .. }) {
+                    if !deletes_used(&request) {
                         assert_as_before(&mut host, before, &when);
                     }
                 }
@@ -668,4 +704,58 @@ fn what_a_service_used_that_went_and_came_in_one_request_is_counted_once() {
         drop(host.run_request(&add("20001", in_group("vip")), script));
         books.follow(&host, &format!("{used} packets, batch {refused} refused"));
     }
+}
+
+#[test]
+fn what_is_undone_twice_is_as_before() {
+    let mut host = busy();
+    let present = host.config();
+    let before = Seen::on(&mut host);
+    let mut books = Books::of(&host);
+    let versions = |host: &Host| config_file::versions(&host.paths).unwrap();
+    let taken = versions(&host)[0].number;
+    let undo = |host: &mut Host| {
+        let mut past = pm_engine::Past::load(&host.paths).unwrap();
+        let number = past.last().unwrap().number;
+        let request = past.take(number).unwrap().restore().unwrap();
+        host.run_request(&request, with_traffic(Fate::Live)).done()
+    };
+    // The block of 20004 was the last change of the configuration.
+    let undone = undo(&mut host);
+    assert!(!undone.after.services[&ports("20004")].blocked);
+    assert_eq!(versions(&host)[0].number, taken + 1);
+    books.follow(&host, "undone");
+    let redone = undo(&mut host);
+    assert!(redone.after.asks_the_same(&present));
+    assert_eq!(redone.after.revision, present.revision + 2);
+    books.follow(&host, "redone");
+    assert_as_before(&mut host, before, "undone twice");
+    assert_passage(&host, "undone twice");
+}
+
+#[test]
+fn a_service_that_comes_back_begins_at_nothing_and_is_cut_off_as_ever() {
+    let mut host = busy();
+    let seen = host.config();
+    host.send("20001", Direction::Out, 39_000);
+    host.request(&Request::Delete {
+        ports: some("20001"),
+    });
+    let mut past = pm_engine::Past::load(&host.paths).unwrap();
+    let number = past.last().unwrap().number;
+    let request = past.take(number).unwrap().restore().unwrap();
+    host.request(&request);
+    assert!(host.config().asks_the_same(&seen));
+    let report = host.report("20001");
+    assert_eq!((report.usage, report.billed), (Usage::default(), 0));
+    let closed = host.closed();
+    let last = closed.last().unwrap();
+    assert_eq!(last.holder, Holder::Service(ports("20001")));
+    assert_eq!(last.usage.outgoing, 39_300);
+    assert!(host.send("20001", Direction::Out, 50_000));
+    assert!(!host.send("20001", Direction::Out, 1));
+    host.tick();
+    let report = host.report("20001");
+    assert_eq!(report.usage.outgoing, 50_000);
+    assert!(report.is_spent);
 }

@@ -1,6 +1,6 @@
 //! Short words for requests.
 
-use pm_core::config::{GroupName, Limit, Mode, QuotaSize, Service};
+use pm_core::config::{Config, GroupName, Limit, Mode, QuotaSize, Service};
 use pm_core::ledger::{Ledger, State};
 use pm_core::port::PortRange;
 use pm_core::request::{ContractSettings, Request, Selection, Settings};
@@ -162,4 +162,11 @@ pub(crate) fn is_open(service: &Service, ledger: &Ledger, state: &State) -> bool
         None => &ledger.account,
     };
     !service.blocked && !ledger.expired && holder.spent.is_none()
+}
+
+pub(crate) fn restore(config: Config) -> Request {
+    Request::Restore {
+        version: 1,
+        config: Box::new(config),
+    }
 }

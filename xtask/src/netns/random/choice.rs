@@ -1,7 +1,9 @@
 //! Random operations, scaled to the lab: what somebody may ask of pm, and what may happen to it.
 
+use std::collections::BTreeMap;
+
 use pm_core::calendar::{DayOfMonth, DayOfYear, Interval, ResetChoice, ResetPolicy};
-use pm_core::config::{Factor, GroupName, Limit, Mode, Note, QuotaSize, ZoneName};
+use pm_core::config::{Config, Factor, GroupName, Limit, Mode, Note, QuotaSize, ZoneName};
 use pm_core::dynqos::DynQos;
 use pm_core::holder::Holder;
 use pm_core::language::Language;
@@ -112,6 +114,8 @@ pub(super) struct Choice {
     pub(super) today: Date,
     /// Whether the kernel can find classes by marks.
     pub(super) has_fwmark: bool,
+    /// The kept versions of configurations that the model has had, by number.
+    pub(super) versions: BTreeMap<u64, Config>,
 }
 
 impl Choice {
@@ -197,6 +201,14 @@ impl Choice {
         }
         if matches!(model.config.classifier, Classifier::Fwmark(_)) && self.chance(25) {
             return Request::SetClassifier(Classifier::Priority);
+        }
+        if !self.versions.is_empty() && self.chance(4) {
+            let versions: Vec<_> = self.versions.iter().collect();
+            let &(&version, config) = self.rng.pick(&versions);
+            return Request::Restore {
+                version,
+                config: Box::new(config.clone()),
+            };
         }
         match self.rng.between(1, 100) {
             1..=14 => Request::Add {
@@ -477,6 +489,8 @@ fn changes_tariff(operation: &Operation) -> bool {
         Operation::Request(
             Request::AddGroup { settings, .. } | Request::SetGroup { settings, .. },
         ) => settings,
+        // It may bring any of them back.
+        Operation::Request(Request::Restore { .. }) => return true,
         _ => return false,
     };
     contract.mode.is_some() || contract.factor.is_some()

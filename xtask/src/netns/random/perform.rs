@@ -147,7 +147,11 @@ impl Run<'_> {
             );
         }
         let by_mark = |classifier: &Classifier| matches!(classifier, Classifier::Fwmark(_));
-        let asks = matches!(request, Request::SetClassifier(classifier) if by_mark(classifier));
+        let asks = match request {
+            Request::SetClassifier(classifier) => by_mark(classifier),
+            Request::Restore { config, .. } => by_mark(&config.classifier),
+            _ => false,
+        };
         if output.stderr.contains("fw classifier") && !self.choice.has_fwmark {
             ensure!(
                 asks || by_mark(&self.model.config.classifier),

@@ -107,6 +107,12 @@ pub(super) fn after(config: &Config, request: &Request, today: Date) -> Result<C
         Request::SetTimeZone(zone) => next.time_zone.clone_from(zone),
         Request::SetLanguage(language) => next.language = *language,
         Request::SetClassifier(classifier) => next.classifier = *classifier,
+        Request::Restore {
+            config: version, ..
+        } => {
+            next.clone_from(version);
+            next.revision = config.revision;
+        }
     }
     if next != *config {
         next.revision += 1;

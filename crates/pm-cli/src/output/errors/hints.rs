@@ -67,6 +67,10 @@ fn store(error: &StoreError) -> Option<String> {
             "move the file away to begin without it, or name another directory with --config-dir",
             "把这个文件移走再开始，或用 --config-dir 指定别的目录"
         )),
+        StoreError::NoSuchVersion { .. } | StoreError::VersionUnusable { .. } => Some(tr!(
+            "`pm config history` lists the versions that there are",
+            "`pm config history` 列出现有的版本"
+        )),
         StoreError::Database { .. } => Some(ask_doctor()),
         _ => None,
     }

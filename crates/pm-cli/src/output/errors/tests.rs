@@ -204,6 +204,14 @@ fn failures_of_the_disk() -> String {
             path: config(),
             why: ConfigError::Overlap(ports("80"), ports("80-90")),
         },
+        StoreError::NoSuchVersion {
+            number: 7,
+            dir: "/etc/port_monitor/versions".into(),
+        },
+        StoreError::VersionUnusable {
+            path: "/etc/port_monitor/versions/config-000007.json".into(),
+            why: parse("{"),
+        },
         StoreError::Linked {
             path: config(),
             target: "/srv/pm.json".into(),

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use pm_core::calendar::ResetPolicy;
-use pm_core::config::{Contract, Group, GroupName, QuotaSize, Service, Tariff, ZoneName};
+use pm_core::config::{Config, Contract, Group, GroupName, QuotaSize, Service, Tariff, ZoneName};
 use pm_core::language::Language;
 use pm_core::ledger::Usage;
 use pm_core::port::PortRange;
@@ -18,7 +18,13 @@ use crate::output::table::family;
 
 /// Returns what `request` changed, or would change, a line each.
 pub(crate) fn changes(request: &Request, executed: &Executed) -> Vec<String> {
-    let mut lines = configured(executed);
+    let (groups_before, reports_before) = (&executed.groups_before, &executed.reports_before);
+    let mut lines = configured(
+        &executed.before,
+        &executed.after,
+        groups_before,
+        reports_before,
+    );
     for now in &executed.groups_after {
         let was = executed
             .groups_before
@@ -33,6 +39,14 @@ pub(crate) fn changes(request: &Request, executed: &Executed) -> Vec<String> {
             Some(was) => lines.extend(usage(was, now)),
             None => lines.extend(cut_off(now).map(|why| about(now.ports, &why))),
         }
+    }
+    if let Request::Restore { .. } = request
+        && begins_anew(&executed.before, &executed.after)
+    {
+        lines.push(tr!(
+            "What comes back, or into another group, begins at nothing used: what it had used is in `pm history`.",
+            "恢复的端口和分组，以及更换分组的端口，用量从零开始：此前的用量可用 `pm history` 查看。"
+        ));
     }
     if lines.is_empty() {
         lines.push(match request {
@@ -49,9 +63,33 @@ pub(crate) fn changes(request: &Request, executed: &Executed) -> Vec<String> {
     lines
 }
 
-/// Returns what differs in the configuration.
-fn configured(executed: &Executed) -> Vec<String> {
-    let (before, after) = (&executed.before, &executed.after);
+/// Returns what differs between two configurations, a line each.
+pub(crate) fn between(before: &Config, after: &Config) -> Vec<String> {
+    configured(before, after, &[], &[])
+}
+
+/// Whether a service or a group is there, or a service in another group, that was not before.
+fn begins_anew(before: &Config, after: &Config) -> bool {
+    let groups = group_differences(before, after);
+    let mut groups = groups.values();
+    let services = differences(before, after);
+    let mut services = services.values();
+    groups.any(|difference| matches!(difference, Difference::Added(_)))
+        || services.any(|difference| match difference {
+            Difference::Added(_) => true,
+            Difference::Changed { from, to } => from.group != to.group,
+            Difference::Removed => false,
+        })
+}
+
+/// Returns what differs in the configuration, with what is used by those that go, as far as it is
+/// known.
+fn configured(
+    before: &Config,
+    after: &Config,
+    groups: &[GroupReport],
+    reports: &[Report],
+) -> Vec<String> {
     let mut lines = Vec::new();
     for (name, difference) in group_differences(before, after) {
         let change = match difference {
@@ -60,7 +98,7 @@ fn configured(executed: &Executed) -> Vec<String> {
                 tr!("made; {contract}", "已建立；{contract}")
             }
             Difference::Removed => {
-                let mut reports = executed.groups_before.iter();
+                let mut reports = groups.iter();
                 let report = reports.find(|report| report.name == name);
                 let used = used(report.map(|report| report.usage));
                 tr!("removed{used}", "已删除{used}")
@@ -76,7 +114,7 @@ fn configured(executed: &Executed) -> Vec<String> {
                 tr!("monitored; {terms}", "开始监控；{terms}")
             }
             Difference::Removed => {
-                let report = find(&executed.reports_before, ports);
+                let report = find(reports, ports);
                 let used = used(report.map(|report| report.usage));
                 tr!("no longer monitored{used}", "不再监控{used}")
             }

@@ -188,9 +188,20 @@ fn a_limit_needs_a_host_that_can_shape() {
                 refused.to_string(),
                 "what a port sends cannot be limited on this host: this kernel offers no HTB"
             );
-            assert!(request.needs_shaping());
+            assert!(request.needs_shaping(&config));
         }
     }
+    let limited = set(these("80"), limits(limit("5M"), None));
+    let limited = limited.apply(&config, &Context::default()).unwrap();
+    let restore = |config: &Config| Request::Restore {
+        version: 7,
+        config: Box::new(config.clone()),
+    };
+    let refused = restore(&limited).apply(&config, &context);
+    assert!(matches!(refused, Err(Refusal::NoShaping(_))));
+    // What has it already may keep it, and lose it.
+    assert!(restore(&limited).apply(&limited, &context).is_ok());
+    assert!(restore(&config).apply(&limited, &context).is_ok());
     for settings in [
         limits(None, limit("5M")),
         limits(Some(None), None),

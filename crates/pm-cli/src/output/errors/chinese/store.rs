@@ -49,6 +49,12 @@ pub(super) fn store(error: &StoreError) -> String {
             cannot(Action::Save, path),
             config(why)
         ),
+        StoreError::NoSuchVersion { number, dir } => {
+            format!("{} 里没有版本 {number}", dir.display())
+        }
+        StoreError::VersionUnusable { path, why } => {
+            format!("无法使用 {}：{}；请选别的版本", path.display(), config(why))
+        }
         StoreError::Linked {
             path,
             target,

@@ -58,6 +58,46 @@ struct After<'a> {
     groups: &'a mut Vec<GroupReport>,
 }
 
+/// Returns what is said about putting a version back.
+fn restored(version: &str) -> String {
+    let before = Config::parse(CONFIG).unwrap();
+    let request = Request::Restore {
+        version: 12,
+        config: Box::new(Config::parse(version).unwrap()),
+    };
+    let after = request.apply(&before, &Context::default()).unwrap();
+    let executed = Executed {
+        reports_before: samples::reports(),
+        reports_after: vec![],
+        groups_before: samples::groups(),
+        groups_after: vec![],
+        warnings: vec![],
+        torn_down: false,
+        leftover: vec![],
+        problems: vec![],
+        events: vec![],
+        before,
+        after,
+    };
+    format!("$ {request}\n{}\n", changes(&request, &executed).join("\n"))
+}
+
+#[test]
+fn a_version_that_comes_back_is_told_in_full() {
+    let versions = [
+        r#"{"schema": 1, "services": {}}"#,
+        r#"{"schema": 1, "language": "zh", "groups": {"vip": {"quota": "2TB"}}, "services": {
+            "80": {"note": "again"}, "81": {"limit": "5Mbps"}, "20000": {"group": "vip"}
+        }}"#,
+        CONFIG,
+    ];
+    let said = pm_core::language::Language::ALL.map(|language| {
+        crate::language::speak(language);
+        versions.map(restored).join("\n") + &super::super::way_back()
+    });
+    insta::assert_snapshot!(said.join("\n\n"));
+}
+
 /// Returns what is said about a command line after which usage is as `change` makes it.
 fn then(line: &str, change: impl FnOnce(After<'_>)) -> String {
     let request = request(line);
