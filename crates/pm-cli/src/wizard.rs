@@ -29,6 +29,7 @@ mod settings;
 mod tests;
 mod text;
 mod ui;
+mod undo;
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;

@@ -113,7 +113,8 @@ fn the_language_is_asked_only_where_nobody_has_said_it(lab: &mut Lab) -> Result<
 }
 
 fn whoever_leaves_a_question_has_changed_nothing(lab: &mut Lab) -> Result<()> {
-    lab.ok(&["add", "20000,20001", "--quota", "5GB"])?;
+    lab.ok(&["add", "20000", "--quota", "5GB"])?;
+    lab.ok(&["add", "20001", "--quota", "5GB"])?;
     let before = fs::read(lab.config_dir().join("config.json"))?;
     let mut wizard = Terminal::pm(lab, &["--lang", "en"])?;
     for way_out in [INTERRUPT, END] {
@@ -151,6 +152,10 @@ fn whoever_leaves_a_question_has_changed_nothing(lab: &mut Lab) -> Result<()> {
                     ("Name of the group", "vip\r"),
                     ("Quota of a period", "1\r"),
                 ],
+            ),
+            (
+                "13",
+                &[("Go back to before which change?", ENTER), ("Do it?", "y")],
             ),
             ("14", &[("Language", "2")]),
         ] {

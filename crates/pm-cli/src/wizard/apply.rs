@@ -1,5 +1,7 @@
 //! A request from the last answer to what it changed: shown before, confirmed, carried out, told.
 
+use pm_core::config::{Config, Service};
+use pm_core::port::PortRange;
 use pm_core::report::{BlockedBy, Report};
 use pm_core::request::{Refusal, Request};
 use pm_engine::{EngineError, Executed, Options};
@@ -141,6 +143,7 @@ fn is_harmful(request: &Request, executed: &Executed) -> bool {
         | Request::ResetGroup { .. } => true,
         Request::Set { settings, used, .. } => settings.group.is_some() || used.is_some(),
         Request::SetGroup { used, .. } => used.is_some(),
+        Request::Restore { .. } => ends_periods(&executed.before, &executed.after),
         _ => false,
     };
     let cuts = |now: &Report| {
@@ -156,6 +159,16 @@ fn is_harmful(request: &Request, executed: &Executed) -> bool {
             )
     };
     loses || executed.reports_after.iter().any(cuts)
+}
+
+/// Whether a service or a group goes, or a service is in another group.
+fn ends_periods(before: &Config, after: &Config) -> bool {
+    let stays = |(ports, service): (&PortRange, &Service)| {
+        let now = after.services.get(ports);
+        now.is_some_and(|now| now.group == service.group)
+    };
+    let mut groups = before.groups.keys();
+    !before.services.iter().all(stays) || !groups.all(|name| after.groups.contains_key(name))
 }
 
 fn show(desk: &mut Desk<'_>, request: &Request, executed: &Executed, force: bool) -> Answer<()> {

@@ -2,7 +2,7 @@
 
 use super::ui::look::Paint;
 use super::ui::{Answer, Entry, Stop};
-use super::{Desk, add, block, configure, delete, groups, language, look_up, reset};
+use super::{Desk, add, block, configure, delete, groups, language, look_up, reset, undo};
 use crate::language::tr;
 
 /// One thing to do: its number, its name, and what opens.
@@ -18,6 +18,7 @@ const ITEMS: &[Item] = &[
     (10, || tr!("Groups", "分组管理"), groups::open),
     (11, || tr!("History", "历史用量"), look_up::history),
     (12, || tr!("Self-check", "自检"), look_up::doctor),
+    (13, || tr!("Undo", "撤销改动"), undo::open),
     (14, || tr!("Language", "语言"), language::open),
     (0, || tr!("Leave", "退出"), leave),
 ];

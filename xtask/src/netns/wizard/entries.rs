@@ -48,6 +48,7 @@ struct Words {
     block_which: &'static str,
     unblock_which: &'static str,
     history: &'static str,
+    undo: &'static str,
     delete: &'static str,
     delete_group: &'static str,
     leave_group: &'static str,
@@ -96,6 +97,7 @@ const ENGLISH: Words = Words {
     block_which: "Block which?",
     unblock_which: "Unblock which?",
     history: "Enter: by period",
+    undo: "Go back to before which change?",
     delete: "Stop monitoring which?",
     delete_group: "Delete which group?",
     leave_group: "leave their group?",
@@ -143,6 +145,7 @@ const CHINESE: Words = Words {
     block_which: "阻断哪些",
     unblock_which: "解除哪些",
     history: "直接回车：按周期",
+    undo: "回到哪次改动之前？",
     delete: "删除哪些端口",
     delete_group: "删除哪个分组",
     leave_group: "哪些端口移出分组",
@@ -168,6 +171,7 @@ fn every_entry_works(lab: &mut Lab, words: &Words) -> Result<()> {
     groups(lab, &mut wizard, words).context("10, groups")?;
     reset_and_block(lab, &mut wizard, words).context("8 and 9, reset and block")?;
     look_up(&mut wizard, words).context("11 and 12, history and doctor")?;
+    undo(lab, &mut wizard, words).context("13, undo")?;
     delete(lab, &mut wizard, words).context("3, delete")?;
     language(lab, &mut wizard, words).context("14 and 0, language and leave")?;
     ensure!(wizard.ends()? == 0, "it failed");
@@ -447,6 +451,38 @@ fn look_up(wizard: &mut Terminal, words: &Words) -> Result<()> {
     open(wizard, words, "12")?;
     wizard.see("pm doctor")?;
     back(wizard, words)
+}
+
+/// Takes the last change back, which was to unblock a service, and does it again.
+fn undo(lab: &Lab, wizard: &mut Terminal, words: &Words) -> Result<()> {
+    let before = config(lab)?;
+    // What blocks again is done only by who says so.
+    for (is_blocked, answer) in [(true, "y\r"), (false, ENTER)] {
+        open(wizard, words, "13")?;
+        wizard.answer(words.undo, "999\r")?;
+        wizard.answer("999", ENTER)?;
+        wizard.see("pm config restore ")?;
+        wizard.answer(words.confirm, answer)?;
+        back(wizard, words)?;
+        let service = lab.service("20000")?;
+        ensure!((service.state != "ok") == is_blocked, "{service:?}");
+    }
+    let now = config(lab)?;
+    ensure!(now.asks_the_same(&before), "{now:?} is not {before:?}");
+    // An earlier one, by its number, and nothing after all.
+    let versions = lab.ok(&["config", "history", "--json"])?;
+    let versions: serde_json::Value = serde_json::from_str(&versions)?;
+    let number = versions["versions"][2]["number"].to_string();
+    open(wizard, words, "13")?;
+    wizard.answer(words.undo, &format!("{number}\r"))?;
+    wizard.see(&format!("pm config restore {number}"))?;
+    wizard.answer(words.confirm, "n\r")?;
+    back(wizard, words)?;
+    open(wizard, words, "13")?;
+    wizard.answer(words.undo, "0\r")?;
+    back(wizard, words)?;
+    ensure!(config(lab)? == now, "it was not meant");
+    Ok(())
 }
 
 fn delete(lab: &Lab, wizard: &mut Terminal, words: &Words) -> Result<()> {
