@@ -82,6 +82,11 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         pm: Option<PathBuf>,
     },
+    /// Write pm's man pages: DIR/man1, and DIR/zh_CN/man1 for the Chinese ones.
+    Man {
+        /// Where.
+        dir: PathBuf,
+    },
     /// Run a program and print what it cost.
     #[command(hide = true)]
     Measure {
@@ -128,6 +133,7 @@ fn run() -> Result<ExitCode> {
         Command::Calendar { seed } => calendar::run(seed)?,
         Command::Demo { pm } => demo::run(pm)?,
         Command::Bench { quick, only, pm } => bench::run(quick, only.as_deref(), pm)?,
+        Command::Man { dir } => test::write_man_pages(&dir)?,
         Command::Measure { command } => bench::child(&command)?,
         Command::Traffic(Traffic::Listen { address }) => traffic::listen_until_eof(address)?,
     }

@@ -154,6 +154,22 @@ pub(crate) fn build_pm() -> Result<PathBuf> {
         .context("cargo built pm but did not say where")
 }
 
+/// Writes pm's man pages, which a program of this source makes.
+///
+/// # Errors
+///
+/// When it does not compile, or cannot write them.
+pub(crate) fn write_man_pages(dir: &Path) -> Result<()> {
+    let mut pm = command("cargo");
+    pm.args(["run", "--quiet", "--package", "pm-cli", "--bin", "pm"]);
+    let status = pm.args(["--", "man"]).arg(dir).status();
+    ensure!(
+        status.context("cannot start cargo")?.success(),
+        "`pm man` failed"
+    );
+    Ok(())
+}
+
 fn stage<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     println!("== {name}");
     let started = Instant::now();

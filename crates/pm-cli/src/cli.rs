@@ -16,6 +16,7 @@ use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Error, FromArgMatches, Parser, Subcommand};
+use clap_complete::Shell;
 use pm_core::language::Language;
 use pm_core::port::PortList;
 use pm_core::request::Selection;
@@ -159,7 +160,7 @@ pub(crate) enum Command {
     )]
     Config(Config),
     #[command(
-        about = tr!("Take the last change of the configuration back", "撤销配置的最后一次改动"),
+        about = tr!("Take the last change of the configuration back", "撤销最近一次配置改动"),
         long_about = tr!(
             "Take the last change of the configuration back\n\n\
              The same as `pm config restore` with the latest version that differs from what is now. \
@@ -168,11 +169,11 @@ pub(crate) enum Command {
              back.\n\n\
              It concerns the configuration only: a reset or a correction of what was used is not \
              undone, and a service that comes back begins at nothing used.",
-            "撤销配置的最后一次改动\n\n\
-             等同于用 `pm config restore` 恢复到最近一个与现在不同的版本。被替换的配置也会存为一个版本，\
-             所以再运行一次 `pm undo` 就重做刚才撤销的改动；要退回更早，用 `pm config history` 和 \
+            "撤销最近一次配置改动\n\n\
+             等同于用 `pm config restore` 恢复最近一个与当前不同的版本。被替换的配置也会存为新版本，\
+             所以再执行一次 `pm undo` 即重做；要回到更早，用 `pm config history` 和 \
              `pm config restore N`。\n\n\
-             只涉及配置：重置和用量更正不会撤销，重新回来的服务从零用量开始。",
+             只涉及配置：重置和对已用流量的更正不会撤销，恢复的端口用量从零开始。"
         )
     )]
     Undo(ChangeOptions),
@@ -205,6 +206,25 @@ pub(crate) enum Command {
         "自检：这台主机可能有什么问题",
     ))]
     Doctor(Reading),
+    #[command(about = tr!("Print what lets a shell complete pm's commands", "输出 shell 的命令补全脚本"))]
+    Completions {
+        #[arg(
+            value_enum,
+            help = tr!(
+                "The shell: `pm completions bash > /usr/share/bash-completion/completions/pm`",
+                "哪种 shell：`pm completions bash > /usr/share/bash-completion/completions/pm`"
+            )
+        )]
+        shell: Shell,
+    },
+    #[command(hide = true, about = tr!("Write the man pages", "写出 man 手册页"))]
+    Man {
+        #[arg(help = tr!(
+            "Where: DIR/man1, and DIR/zh_CN/man1 for the Chinese ones",
+            "写到哪里：DIR/man1；中文的在 DIR/zh_CN/man1"
+        ))]
+        dir: PathBuf,
+    },
 }
 
 #[derive(Args, Clone, Copy, Debug)]

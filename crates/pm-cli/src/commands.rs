@@ -6,6 +6,7 @@ pub(crate) mod doctor;
 mod group;
 pub(crate) mod history;
 pub(crate) mod list;
+mod manual;
 mod monitor;
 mod teardown;
 
@@ -54,6 +55,8 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Command::Restore { anew } => monitor::restore(&places, anew),
         Command::Teardown(flags) => teardown::run(&places, flags.dry_run),
         Command::Doctor(reading) => doctor::run(&places, reading),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man { dir } => manual::pages(&dir),
     }
 }
 

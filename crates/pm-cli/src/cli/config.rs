@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
+use super::values;
 use super::{ChangeOptions, Reading};
 use crate::language::tr;
 
@@ -43,16 +44,17 @@ pub(crate) enum Config {
     },
     #[command(about = tr!(
         "Show the versions of the configuration that were replaced, and what was changed then",
-        "查看被替换过的配置版本，以及当时改了什么",
+        "显示以前的各版配置，以及当时改了什么"
     ))]
     History(Reading),
-    #[command(about = tr!("Show what has changed since a version", "查看某个版本以来的改动"))]
+    #[command(about = tr!("Show what has changed since a version", "显示自某个版本以来改了什么"))]
     Diff {
         #[arg(
             value_name = tr!("N", "版本"),
+            value_parser = values::version,
             help = tr!(
                 "Its number, see `pm config history` [default: the last one that differs]",
-                "版本号，见 `pm config history` [默认：最近一个与现在不同的]",
+                "版本号，见 `pm config history` [默认：最近一个不同的版本]"
             )
         )]
         version: Option<u64>,
@@ -60,22 +62,20 @@ pub(crate) enum Config {
         reading: Reading,
     },
     #[command(
-        about = tr!(
-            "Put a version in the place of the present configuration, which is kept as a version in turn",
-            "恢复到某个版本；现在的配置也会存为一个版本",
-        ),
+        about = tr!("Go back to a version of the configuration", "恢复某个版本的配置"),
         long_about = tr!(
-            "Put a version in the place of the present configuration, which is kept as a version in \
+            "Go back to a version of the configuration; the present one is kept as a version in \
              turn\n\n\
              It concerns the configuration only: a reset or a correction of what was used is not \
              undone, and a service that comes back begins at nothing used.",
-            "恢复到某个版本；现在的配置也会存为一个版本\n\n\
-             只涉及配置：重置和用量更正不会撤销，重新回来的服务从零用量开始。",
+            "恢复某个版本的配置；当前配置也会存为新版本\n\n\
+             只涉及配置：重置和对已用流量的更正不会撤销，恢复的端口用量从零开始。"
         )
     )]
     Restore {
         #[arg(
             value_name = tr!("N", "版本"),
+            value_parser = values::version,
             help = tr!("Its number, see `pm config history`", "版本号，见 `pm config history`")
         )]
         version: u64,

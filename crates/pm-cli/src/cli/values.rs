@@ -26,6 +26,12 @@ impl<T> From<OrNone<T>> for Option<T> {
     }
 }
 
+/// Reads the number of a version.
+pub(super) fn version(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| tr!("write its number, such as 12", "请写版本号，例如 12"))
+}
+
 /// Reads a quota.
 pub(super) fn quota(text: &str) -> Result<OrNone<QuotaSize>, String> {
     if is_none(text) {
