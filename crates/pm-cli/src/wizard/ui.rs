@@ -12,6 +12,7 @@ mod plain;
 mod rich;
 mod several;
 mod terminal;
+mod theme;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -74,7 +75,7 @@ pub(super) struct Ui {
 }
 
 enum Device {
-    Rich(Rich),
+    Rich(Box<Rich>),
     Plain(Plain),
 }
 
@@ -131,7 +132,7 @@ impl Ui {
     /// As the system says; nothing has changed.
     pub(super) fn on_terminal(look: Look) -> io::Result<Self> {
         let device = if look.rich {
-            Device::Rich(Rich::new(look, Guard::new(Setup::Keys)?))
+            Device::Rich(Box::new(Rich::new(look, Guard::new(Setup::Keys)?)))
         } else {
             let guard = Guard::new(Setup::Lines)?;
             let input = Box::new(io::stdin().lock());

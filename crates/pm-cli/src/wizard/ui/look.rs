@@ -20,7 +20,6 @@ pub(in crate::wizard) enum Paint {
     Good,
     Warn,
     Bad,
-    Accent,
 }
 
 impl Look {
@@ -46,7 +45,6 @@ impl Look {
             Paint::Good => style.green(),
             Paint::Warn => style.yellow(),
             Paint::Bad => style.red(),
-            Paint::Accent => style.cyan(),
         };
         style.apply_to(text).to_string()
     }

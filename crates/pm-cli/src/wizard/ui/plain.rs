@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead, Write};
 
+use dialoguer::theme::SimpleTheme;
+
 use super::choice::Choice;
 use super::look::Look;
 use super::terminal::Guard;
-use super::{Answer, Entry, Question, Stop};
+use super::{Answer, Entry, Question, Stop, theme};
 use crate::language::tr;
 use crate::wizard::text::tidy;
 
@@ -74,7 +76,7 @@ impl Plain {
     ) -> Answer<Option<usize>> {
         self.say(title)?;
         for line in super::lines(entries, Look { rich: false }) {
-            self.say(&format!("  {line}"))?;
+            self.say(&theme::item(&SimpleTheme, &line, false))?;
         }
         self.say(hint)?;
         let choice = Choice::new(entries.iter().map(|entry| entry.number).collect(), 1);
@@ -106,7 +108,7 @@ impl Plain {
     ) -> Answer<T> {
         self.say(title)?;
         for item in items {
-            self.say(&format!("  {item}"))?;
+            self.say(&theme::item(&SimpleTheme, item, false))?;
         }
         self.say(hint)?;
         loop {

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
+use console::Style;
+use dialoguer::theme::ColorfulTheme;
 use unicode_width::UnicodeWidthStr;
 
 use super::choice::{Choice, Step};
@@ -11,14 +13,14 @@ use super::line::Line;
 use super::look::{Look, Paint, fit, wrap};
 use super::several::{self, Several};
 use super::terminal::{Guard, Keys};
-use super::{Answer, Entry, Question, Stop, size};
+use super::{Answer, Entry, Question, Stop, size, theme};
 use crate::language::tr;
 
 /// A terminal whose cursor moves.
-#[derive(Debug)]
 pub(super) struct Rich {
     keys: Keys,
     look: Look,
+    theme: ColorfulTheme,
     painted: Painted,
     /// Last: it goes after everything else was written.
     _guard: Guard,
@@ -40,6 +42,7 @@ impl Rich {
         Self {
             keys: Keys::default(),
             look,
+            theme: theme::rich(),
             painted: Painted::default(),
             _guard: guard,
         }
@@ -94,14 +97,14 @@ impl Rich {
         let mut wrong = None;
         loop {
             let (above, below) = self.around(title, Some(hint), wrong.as_deref());
-            let lines = grid(entries, columns, choice.at(), self.look);
+            let lines = self.grid(entries, columns, choice.at());
             let at = choice.at().map_or(0, |at| at / columns.max(1));
             let mut painted = above;
             let room = self.room(painted.len() + below.len() + 1);
             painted.extend(window(lines, at, room, self.look));
             painted.extend(below);
-            let prompt = format!("{} {}", self.look.sign("❯", ">"), choice.typed());
-            let cursor = prompt.width();
+            let prompt = theme::line(&self.theme) + choice.typed();
+            let cursor = console::measure_text_width(&prompt);
             painted.push(prompt);
             self.paint(&painted, cursor)?;
             match self.key(title)? {
@@ -140,27 +143,11 @@ impl Rich {
         loop {
             let (mut painted, below) = self.around(title, Some(hint), wrong.as_deref());
             let lines = items.iter().enumerate().map(|(index, item)| {
-                let pointer = if index == several.at() { "❯" } else { " " };
-                let tick = if several.is_ticked(index) {
-                    "[x]"
-                } else {
-                    "[ ]"
-                };
-                let paint = if several.is_ticked(index) {
-                    Paint::Good
-                } else {
-                    Paint::Plain
-                };
-                let tick = self.look.paint(tick, paint);
+                let is_at = index == several.at();
                 if several.is_single() {
-                    let paint = if index == several.at() {
-                        Paint::Accent
-                    } else {
-                        Paint::Plain
-                    };
-                    return self.look.paint(&format!("{pointer} {item}"), paint);
+                    return theme::item(&self.theme, item, is_at);
                 }
-                format!("{pointer} {tick} {item}")
+                theme::tickable(&self.theme, item, several.is_ticked(index), is_at)
             });
             let room = self.room(painted.len() + below.len() + 1);
             painted.extend(window(lines.collect(), several.at(), room, self.look));
@@ -188,8 +175,8 @@ impl Rich {
 
     /// Waits for any key.
     pub(super) fn pause(&mut self, text: &str) -> Answer<()> {
-        let text = self.look.paint(text, Paint::Dim);
-        self.paint(std::slice::from_ref(&text), text.width())?;
+        let painted = self.theme.hint_style.apply_to(text).to_string();
+        self.paint(&[painted], text.width())?;
         self.keys.next()?;
         self.erase()
     }
@@ -204,19 +191,16 @@ impl Rich {
 
     /// Leaves a question without an answer.
     fn stopped(&mut self, title: &str, stop: Stop) -> Stop {
-        let mark = self.look.sign("✘", "x");
-        let text = self.look.paint(&format!("{mark} {title}"), Paint::Dim);
-        match self.finish(&[text]) {
+        let title = self.theme.hint_style.apply_to(title);
+        match self.finish(&[format!("{} {title}", self.theme.error_prefix)]) {
             Ok(()) => stop,
             Err(gone) => gone,
         }
     }
 
     fn answered(&mut self, title: &str, answer: &str) -> Answer<()> {
-        let mark = self.look.paint(self.look.sign("✔", "*"), Paint::Good);
-        let answer = self.look.paint(answer, Paint::Accent);
         let title = title.trim_end_matches(['?', '？', ':', '：']);
-        self.finish(&[tr!("{mark} {title}: {answer}", "{mark} {title}：{answer}")])
+        self.finish(&[theme::answer(&self.theme, title, answer)])
     }
 
     fn head(&self, title: &str, hint: Option<&str>, wrong: Option<&str>) -> Vec<String> {
@@ -233,21 +217,38 @@ impl Rich {
         wrong: Option<&str>,
     ) -> (Vec<String>, Vec<String>) {
         let width = size().1.saturating_sub(3);
-        let painted = |text: &str, paint| {
+        let painted = |text: &str, style: &Style| {
             let lines = wrap(text, width).into_iter();
-            lines
-                .map(move |line| self.look.paint(&line, paint))
-                .collect::<Vec<_>>()
+            let lines = lines.map(|line| style.apply_to(line).to_string());
+            lines.collect::<Vec<_>>()
         };
-        let mut above = painted(title, Paint::Bold);
+        let mut above = painted(title, &self.theme.prompt_style);
         above.extend(
-            hint.map(|hint| painted(hint, Paint::Dim))
+            hint.map(|hint| painted(hint, &self.theme.hint_style))
                 .unwrap_or_default(),
         );
         let below = wrong
-            .map(|wrong| painted(wrong, Paint::Bad))
+            .map(|wrong| theme::error(&self.theme, &wrap(wrong, width)))
             .unwrap_or_default();
         (above, below)
+    }
+
+    /// Returns entries as lines, `columns` of them in each.
+    fn grid(&self, entries: &[Entry], columns: usize, at: Option<usize>) -> Vec<String> {
+        let columns = columns.max(1);
+        let shown = super::lines(entries, self.look);
+        let widest = shown.iter().map(|entry| entry.width()).max().unwrap_or(0);
+        let cell = |(index, entry): (usize, &String)| {
+            let is_last = (index + 1) % columns == 0;
+            let text = if columns > 1 && !is_last {
+                fit(entry, widest, self.look)
+            } else {
+                entry.clone()
+            };
+            theme::item(&self.theme, &text, at == Some(index))
+        };
+        let cells: Vec<String> = shown.iter().enumerate().map(cell).collect();
+        cells.chunks(columns).map(|line| line.join(" ")).collect()
     }
 
     /// Returns how many lines are left beside `taken`.
@@ -256,10 +257,11 @@ impl Rich {
     }
 
     fn paint_with_line(&mut self, mut above: Vec<String>, line: &Line) -> Answer<()> {
-        let mark = self.look.sign("❯", ">");
+        let mark = theme::line(&self.theme);
         let (text, cursor) = line.window(size().1.saturating_sub(4));
-        above.push(format!("{} {text}", self.look.paint(mark, Paint::Accent)));
-        self.paint(&above, mark.width() + 1 + cursor)
+        let begin = console::measure_text_width(&mark);
+        above.push(mark + &text);
+        self.paint(&above, begin + cursor)
     }
 
     /// Paints `lines` over those of before; the cursor is in the last one.
@@ -314,28 +316,6 @@ impl Rich {
             rows => format!("\r\x1b[{rows}A\x1b[J"),
         }
     }
-}
-
-/// Returns entries as lines, `columns` of them in each.
-fn grid(entries: &[Entry], columns: usize, at: Option<usize>, look: Look) -> Vec<String> {
-    let columns = columns.max(1);
-    let shown = super::lines(entries, look);
-    let widest = shown.iter().map(|entry| entry.width()).max().unwrap_or(0);
-    let cell = |(index, entry): (usize, &String)| {
-        let is_last = (index + 1) % columns == 0;
-        let text = if columns > 1 && !is_last {
-            fit(entry, widest, look)
-        } else {
-            entry.clone()
-        };
-        if at == Some(index) {
-            look.paint(&format!("{} {text}", look.sign("❯", ">")), Paint::Accent)
-        } else {
-            format!("  {text}")
-        }
-    };
-    let cells: Vec<String> = shown.iter().enumerate().map(cell).collect();
-    cells.chunks(columns).map(|line| line.join(" ")).collect()
 }
 
 /// Returns at most `room` lines, among them the one at `at`.
