@@ -10,6 +10,7 @@ mod measure;
 mod packets;
 mod shaping;
 mod ticks;
+mod views;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -86,6 +87,7 @@ pub(crate) fn run(quick: bool, only: Option<&str>, pm: Option<PathBuf>) -> Resul
     for (name, part) in [
         ("packets", packets::measure as fn(_, _) -> _),
         ("ticks", ticks::measure),
+        ("views", views::measure),
         ("loads", loads::measure),
         ("cuts", cuts::measure),
         ("shaping", shaping::measure),
