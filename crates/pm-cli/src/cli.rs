@@ -2,6 +2,8 @@
 
 mod change;
 mod config;
+#[cfg(test)]
+mod docs;
 mod errors;
 mod group;
 mod help;

@@ -16,7 +16,7 @@ fn the_command_line_is_well_formed() {
 }
 
 /// Returns the words that a POSIX shell makes of a command line.
-fn shell(line: &str) -> Vec<String> {
+pub(super) fn shell(line: &str) -> Vec<String> {
     let script = format!("printf '%s\\0' {line}");
     let output = std::process::Command::new("sh")
         .args(["-c", &script])
