@@ -1,10 +1,11 @@
 //! Self-check: what could be wrong on this host, and whether it is.
 
 mod finding;
+mod storage;
 
 use std::collections::BTreeSet;
 
-pub use finding::{Finding, Severity, ShapingProblem, TableState};
+pub use finding::{Finding, Severity, ShapingProblem, StorageProblem, TableState};
 
 use pm_core::backend::{BackendError, Netfilter, Shaper, ShapingError};
 use pm_core::cause::Cause;
@@ -66,12 +67,21 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
             Ok(db) => self.database_problem(db.as_ref(), &config).err(),
             Err(error) => Some(error.into()),
         };
+        let is_usage_known = problem.is_none();
         findings.push(Finding::Database {
             problem: problem.map(Cause::from),
         });
+        findings.push(Finding::Storage {
+            problems: storage::problems(&self.paths),
+        });
 
         let (table, last_tick) = self.table_state(&config);
-        let table = if foreign { TableState::Foreign } else { table };
+        let table = match table {
+            _ if foreign => TableState::Foreign,
+            // Without the usage it is not known what must be there, and no tick puts it there.
+            TableState::Different | TableState::Missing if !is_usage_known => TableState::Unknown,
+            table => table,
+        };
         findings.push(Finding::Table(table));
 
         let age = last_tick.map(|last| clock::now().unix().saturating_sub(last));

@@ -172,6 +172,7 @@ fn a_full_disk_loses_nothing(lab: &mut Lab) -> Result<()> {
         check_refusal(&output, &["state.db"])
             .with_context(|| format!("on a full disk: pm {}", args.join(" ")))?;
     }
+    diagnosed(lab, "failure", &lab.state_dir())?;
     some_traffic(lab)?;
     lab.watch_cut(&["20000"])?;
     let before = lab.truth(Place::Client, "20000")?.sum();
@@ -185,6 +186,18 @@ fn a_full_disk_loses_nothing(lab: &mut Lab) -> Result<()> {
     lab.ok(&["monitor"])?;
     lab.exact(&["20000"])?;
     ensure!(lab.service("20000")?.blocked_by.as_deref() == Some("quota"));
+    Ok(())
+}
+
+/// Checks that the self-check says of a directory that it is full, or nearly.
+fn diagnosed(lab: &Lab, status: &str, dir: &Path) -> Result<()> {
+    let found = lab.pm(&["doctor"])?.stdout;
+    let said = found.lines().any(|line| {
+        line.starts_with(status)
+            && line.contains("storage:")
+            && line.ends_with(&format!("left for {}", dir.display()))
+    });
+    ensure!(said, "{found}");
     Ok(())
 }
 
@@ -281,7 +294,9 @@ fn a_full_configuration_disk_keeps_the_old_configuration(lab: &mut Lab) -> Resul
     lab.mount_small(&lab.config_dir(), "128k")?;
     lab.ok(&["add", "20000", "--note", "alice"])?;
     let before = fs::read(config(lab))?;
+    diagnosed(lab, "warning", &lab.config_dir())?;
     let filler = Filler::fill(&lab.config_dir())?;
+    diagnosed(lab, "failure", &lab.config_dir())?;
     let config_dir = lab.config_dir().to_string_lossy().into_owned();
     let words = [config_dir.as_str(), "space"];
     check_refusal(&lab.pm(&["add", "20001"])?, &words)?;

@@ -54,6 +54,7 @@ fn check(finding: &Finding) -> (&'static str, String) {
         Finding::Access { .. } => ("nftables", tr!("nftables", "nftables")),
         Finding::Config { .. } => ("configuration", tr!("configuration", "配置")),
         Finding::Database { .. } => ("usage", tr!("usage", "用量")),
+        Finding::Storage { .. } => ("storage", tr!("storage", "存储")),
         Finding::Table(_) => ("rules", tr!("rules", "规则")),
         Finding::Ticks { .. } => ("ticks", tr!("ticks", "tick")),
         Finding::Ephemeral { .. } => ("ephemeral ports", tr!("ephemeral ports", "临时端口")),

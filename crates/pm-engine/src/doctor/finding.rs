@@ -1,6 +1,7 @@
 //! What a check found, and how bad that is.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use pm_core::backend::{BackendError, ShapingError};
 use pm_core::cause::Cause;
@@ -35,6 +36,11 @@ pub enum Finding {
     Database {
         /// What is wrong with it.
         problem: Option<Cause<EngineError>>,
+    },
+    /// Where pm writes.
+    Storage {
+        /// The directories in which it cannot, or hardly.
+        problems: Vec<StorageProblem>,
     },
     /// pm's table in the kernel.
     Table(TableState),
@@ -84,6 +90,33 @@ pub enum Finding {
         /// Whether Docker relays connections by processes of its own.
         docker_proxy: bool,
     },
+}
+
+/// Why pm cannot write to a directory, or soon may not.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum StorageProblem {
+    /// Its file system is read-only.
+    ReadOnly {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// Its file system is full, or nearly.
+    LittleSpace {
+        /// The directory.
+        dir: PathBuf,
+        /// What is free there, in bytes.
+        free: u64,
+    },
+}
+
+impl StorageProblem {
+    /// Whether nothing can be written at all.
+    pub fn is_fatal(&self) -> bool {
+        matches!(
+            self,
+            Self::ReadOnly { .. } | Self::LittleSpace { free: 0, .. }
+        )
+    }
 }
 
 /// Why what services send cannot be limited.
@@ -167,6 +200,10 @@ impl Finding {
             Self::Access { problem } => failure(problem.is_some()),
             Self::Config { problem, .. } => failure(problem.is_some()),
             Self::Database { problem } => failure(problem.is_some()),
+            Self::Storage { problems } => match problems.iter().any(StorageProblem::is_fatal) {
+                true => Severity::Failure,
+                false => warning(!problems.is_empty()),
+            },
             Self::Table(TableState::Intact | TableState::Due | TableState::Unneeded) => {
                 Severity::Fine
             }

@@ -5,7 +5,7 @@ use crate::language::in_chinese;
 use crate::output::json;
 use pm_core::backend::{BackendError, ShapingError};
 use pm_engine::EngineError;
-use pm_engine::doctor::{ShapingProblem, TableState};
+use pm_engine::doctor::{ShapingProblem, StorageProblem, TableState};
 use pm_store::StoreError;
 
 fn healthy() -> Vec<Finding> {
@@ -20,6 +20,7 @@ fn healthy() -> Vec<Finding> {
             problem: None,
         },
         Finding::Database { problem: None },
+        Finding::Storage { problems: vec![] },
         Finding::Table(TableState::Intact),
         Finding::Ticks {
             age: Some(31),
@@ -46,6 +47,12 @@ fn healthy() -> Vec<Finding> {
             docker_proxy: true,
         },
     ]
+}
+
+fn storage(problem: StorageProblem) -> Finding {
+    Finding::Storage {
+        problems: vec![problem],
+    }
 }
 
 fn ill() -> Vec<Finding> {
@@ -76,6 +83,17 @@ fn ill() -> Vec<Finding> {
                 .into(),
             ),
         },
+        storage(StorageProblem::ReadOnly {
+            dir: "/var/lib/port_monitor".into(),
+        }),
+        storage(StorageProblem::LittleSpace {
+            dir: "/var/lib/port_monitor".into(),
+            free: 0,
+        }),
+        storage(StorageProblem::LittleSpace {
+            dir: "/etc/port_monitor".into(),
+            free: 3_210_000,
+        }),
         Finding::Table(TableState::Due),
         Finding::Table(TableState::Missing),
         Finding::Table(TableState::Different),

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use pm_core::port::PortRange;
-use pm_engine::doctor::{Finding, ShapingProblem, TableState};
+use pm_core::units::{SizeFamily, approximate};
+use pm_engine::doctor::{Finding, ShapingProblem, StorageProblem, TableState};
 
 use crate::language::tr;
 use crate::output::errors::sentence;
@@ -68,6 +69,7 @@ pub(super) fn of(finding: &Finding) -> (String, Trouble) {
                 ))
             }),
         ),
+        Finding::Storage { problems } => storage(problems),
         Finding::Table(state) => table(*state),
         Finding::Ticks { age, overdue } => ticks(*age, *overdue),
         Finding::Ephemeral { overlaps } => ephemeral(overlaps),
@@ -96,6 +98,55 @@ fn trouble(why: String, remedy: String) -> (String, Option<String>) {
 
 fn self_explaining(why: String) -> (String, Option<String>) {
     (why, None)
+}
+
+fn storage(problems: &[StorageProblem]) -> (String, Trouble) {
+    let Some(problem) = problems.first() else {
+        return (tr!("enough room", "空间充足"), None);
+    };
+    let what = match problem {
+        StorageProblem::ReadOnly { dir } => {
+            let dir = dir.display();
+            tr!(
+                "the file system of {dir} is read-only",
+                "{dir} 所在的文件系统是只读的"
+            )
+        }
+        StorageProblem::LittleSpace { dir, free } => {
+            let (dir, free) = (dir.display(), approximate(*free, SizeFamily::Decimal));
+            tr!("{free} left for {dir}", "{dir} 所在的磁盘只剩 {free}")
+        }
+    };
+    let why = if problem.is_fatal() {
+        tr!(
+            "nothing can be saved: the kernel goes on counting and cutting, and the next tick \
+             that can save catches up",
+            "什么也存不下：内核照常计数和切断，等到能保存的那次 tick 再补上"
+        )
+    } else {
+        tr!(
+            "once the disk is full, nothing can be saved",
+            "磁盘一满，就什么也存不下"
+        )
+    };
+    let remedy = match problem {
+        StorageProblem::ReadOnly { dir } => {
+            let dir = dir.display();
+            tr!(
+                "mount it read-write (`findmnt -T {dir}` shows what it is); after an error of the \
+                 disk check that first",
+                "以读写方式挂载（`findmnt -T {dir}` 显示是哪个）；如果是磁盘出错，先检查磁盘"
+            )
+        }
+        StorageProblem::LittleSpace { dir, .. } => {
+            let dir = dir.display();
+            tr!(
+                "make room (`df -h {dir}`, `journalctl --vacuum-size=100M`)",
+                "腾出空间（`df -h {dir}`、`journalctl --vacuum-size=100M`）"
+            )
+        }
+    };
+    (what, Some(trouble(why, remedy)))
 }
 
 fn table(state: TableState) -> (String, Trouble) {
