@@ -170,12 +170,14 @@ pub(crate) enum Command {
              the first one took back; `pm config history` and `pm config restore N` go further \
              back.\n\n\
              It concerns the configuration only: a reset or a correction of what was used is not \
-             undone, and a service that comes back begins at nothing used.",
+             undone. A service or group that was deleted comes back with what it had used then, or \
+             at nothing used if its period is over by now.",
             "撤销最近一次配置改动\n\n\
              等同于用 `pm config restore` 恢复最近一个与当前不同的版本。被替换的配置也会存为新版本，\
              所以再执行一次 `pm undo` 即重做；要回到更早，用 `pm config history` 和 \
              `pm config restore N`。\n\n\
-             只涉及配置：重置和对已用流量的更正不会撤销，恢复的端口用量从零开始。"
+             只涉及配置：重置和对已用流量的更正不会撤销。恢复的端口和分组沿用删除时的已用流量；\
+             如果周期已结束，则从零开始。"
         )
     )]
     Undo(ChangeOptions),

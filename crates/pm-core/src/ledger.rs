@@ -93,6 +93,8 @@ pub struct Ledger {
     /// Whether a request that is being carried out adds it, so that it stays without rooms, too,
     /// though the configuration does not have it. Not saved.
     pub arriving: bool,
+    /// Whether the request that was to add it has failed. Not saved.
+    pub dismissed: bool,
     /// Its rooms in the kernel, as last read.
     pub rooms: Rooms<RoomMark>,
 }
@@ -207,7 +209,7 @@ impl State {
     /// Lets the services go that a request would have added, once their rooms are gone.
     pub fn dismiss(&mut self) {
         for ledger in self.ledgers.values_mut() {
-            ledger.arriving = false;
+            ledger.dismissed |= std::mem::take(&mut ledger.arriving);
         }
     }
 
@@ -294,8 +296,28 @@ impl Ledger {
             expired: false,
             deleted: false,
             arriving: false,
+            dismissed: false,
             rooms: Rooms::default(),
         }
+    }
+
+    /// Makes it that of a service which was deleted and is back before all of its rooms were gone,
+    /// and returns the period that ended with the deletion.
+    pub(crate) fn readmit(
+        &mut self,
+        ports: PortRange,
+        account: Account,
+        now: Timestamp,
+    ) -> ClosedPeriod {
+        let closed = self.close(ports, Why::Deleted, now);
+        let rooms = std::mem::take(&mut self.rooms);
+        // What is still to be read of its rooms has passed the quota of the group that it was in.
+        let group = self.group.take();
+        *self = Self {
+            rooms,
+            ..Self::new(group, account)
+        };
+        closed
     }
 
     /// Begins again at nothing, as [`Account::close`] does, and returns the period that ended, of

@@ -5,6 +5,7 @@
 pub mod backend;
 pub mod calendar;
 pub mod cause;
+pub mod comeback;
 pub mod config;
 pub mod dynqos;
 pub mod event;

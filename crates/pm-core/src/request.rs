@@ -127,7 +127,8 @@ pub enum Request {
     SetClassifier(Classifier),
     /// Put a kept version in the place of the present configuration.
     ///
-    /// It concerns the configuration only: a service that comes back begins at nothing used.
+    /// It concerns the configuration only, but that who comes back has his [bill](crate::comeback)
+    /// again, as long as the period in which he was deleted is running.
     Restore {
         /// The number under which it is kept.
         version: u64,

@@ -29,6 +29,7 @@ use crate::event::Event;
 use crate::ledger::{Ledger, State, TableMark};
 use crate::port::PortRange;
 use crate::ruleset::{Epoch, Installed};
+pub(crate) use holders::open;
 
 /// When a tick takes place, and what it needs from outside beside the kernel.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +48,7 @@ pub struct Now<'a> {
 
 impl Now<'_> {
     /// Returns the date; `None` where the clock is plainly wrong.
-    fn date(&self) -> Option<time::Date> {
+    pub(crate) fn date(&self) -> Option<time::Date> {
         (self.time >= self.not_before).then(|| self.zone.date_at(self.time))
     }
 }

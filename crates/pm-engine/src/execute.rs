@@ -108,6 +108,7 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
             &loaded.config,
             &mut session,
             &mut self.shaper,
+            Some(&db),
         )?;
         if first_run {
             // A configuration of pm's own without usage beside it would be taken for a loss.
@@ -170,6 +171,7 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
             &loaded.config,
             &mut session,
             &mut self.shaper,
+            db.as_ref(),
         )?;
         session.observe(&done.after)?;
         done.reports_after = reports(&done.after, &session.state);
@@ -185,13 +187,15 @@ fn require_same(seen: Option<&Config>, found: &Config) -> Result<(), EngineError
     }
 }
 
-/// Reads the kernel, judges the request and applies it in memory.
+/// Reads the kernel, judges the request and applies it in memory. `db` holds the periods of those
+/// who come back; `None`: nothing was ever saved.
 fn judge<N: Netfilter>(
     request: &Request,
     options: Options,
     before: &Config,
     session: &mut Session<'_, N>,
     shaper: &mut impl Shaper,
+    db: Option<&StateDb>,
 ) -> Result<Executed, EngineError> {
     session.observe(before)?;
     let reports_before = reports(before, &session.state);
@@ -214,8 +218,13 @@ fn judge<N: Netfilter>(
     let reserved = host::reserved_ports();
     let warnings = request.warnings(before, &after, &context, ephemeral, &reserved);
     let groups_before = group_reports(before, &session.state);
+    let returning = request.returning(&after, &session.state);
+    let past = match db {
+        Some(db) if !returning.is_empty() => db.last_periods(&returning)?,
+        _ => Vec::new(),
+    };
     session.begin_request(before);
-    request.apply_to_usage(&after, &mut session.state, session.time);
+    session.apply_to_usage(request, &after, &past);
     Ok(Executed {
         before: before.clone(),
         after,

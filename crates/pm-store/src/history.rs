@@ -54,4 +54,15 @@ impl StateDb {
             history::group_periods(connection, group)
         })
     }
+
+    /// Returns the period of each of these holders that was closed last, as far as there is one.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn last_periods(&self, holders: &[Holder]) -> Result<Vec<ClosedPeriod>, StoreError> {
+        self.read(Action::Load, |connection| {
+            history::last_periods(connection, holders)
+        })
+    }
 }

@@ -160,6 +160,24 @@ fn days_are_in_order_of_date_then_ports() {
     assert_eq!(db.days(Some(&[])).unwrap(), []);
 }
 
+/// Which one was closed last, the clock of then does not say.
+#[test]
+fn the_last_period_is_the_one_that_was_closed_last() {
+    let (_dir, _paths, mut db, mut saved) = one_day();
+    let mut state = saved.clone();
+    close(&mut state, at(80), Why::Operator, time(7));
+    close(&mut state, at(80), Why::Calendar, time(9));
+    save(&mut db, &mut saved, &mut state);
+    close(&mut state, at(80), Why::Deleted, time(8));
+    save(&mut db, &mut saved, &mut state);
+    let last = db
+        .last_periods(&[service(at(443)), service(at(80))])
+        .unwrap();
+    let last: Vec<_> = last.iter().map(|one| (one.why, one.ended)).collect();
+    assert_eq!(last, [(Why::Deleted, time(8))]);
+    assert_eq!(db.last_periods(&[]).unwrap(), []);
+}
+
 #[test]
 fn what_a_deleted_service_used_stays() {
     let (_dir, _paths, mut db, mut saved) = one_day();

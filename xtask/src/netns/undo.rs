@@ -12,7 +12,7 @@ use crate::truth::{Bytes, Place};
 
 tests!["undo":
     undoing_under_traffic_loses_and_doubles_nothing_of_what_stays,
-    a_service_that_comes_back_is_counted_from_nothing_and_cut_at_the_byte,
+    a_service_that_comes_back_has_its_bill_and_is_cut_at_the_byte,
     a_second_undo_does_it_again,
     any_kept_version_comes_back_and_none_other,
     what_could_lock_the_operator_out_is_refused_whole,
@@ -75,13 +75,12 @@ fn undoing_under_traffic_loses_and_doubles_nothing_of_what_stays(lab: &mut Lab) 
     Ok(())
 }
 
-fn a_service_that_comes_back_is_counted_from_nothing_and_cut_at_the_byte(
-    lab: &mut Lab,
-) -> Result<()> {
+fn a_service_that_comes_back_has_its_bill_and_is_cut_at_the_byte(lab: &mut Lab) -> Result<()> {
     const QUOTA: u64 = 1_000_000;
     lab.watch(&["20000"])?;
     lab.watch_cut(&["20000"])?;
-    lab.ok(&["add", "20000", "--quota", "1MB"])?;
+    // Nothing ends its period at midnight.
+    lab.ok(&["add", "20000", "--quota", "1MB", "--reset", "never"])?;
     let udp = Udp::open(lab, Family::V4, 20000)?;
     udp.send(Way::Out, 100, 1000)?;
     lab.exact(&["20000"])?;
@@ -90,12 +89,20 @@ fn a_service_that_comes_back_is_counted_from_nothing_and_cut_at_the_byte(
     lab.ok(&["del", "20000"])?;
     udp.send(Way::Out, 10, 1000)?;
     let earlier = lab.truth(Place::Client, "20000")?;
+    let rehearsed = lab.ok(&["undo", "--dry-run"])?;
     let said = lab.ok(&["undo"])?;
-    ensure!(said.contains("begins at nothing used"), "{said}");
+    for said in [rehearsed, said] {
+        ensure!(
+            said.contains("used already, as when it was deleted"),
+            "{said}"
+        );
+    }
     ensure!(asked(lab)? == deleted, "it came back otherwise");
+    let back = lab.service("20000")?;
+    ensure!(back.bytes() == Bytes::default(), "it came back with bytes");
     ensure!(
-        lab.service("20000")?.bytes() == Bytes::default(),
-        "it came back with bytes"
+        back.billed_bytes == before.sum(),
+        "{back:?} after {before:?}"
     );
     let past = lab.ok(&["history", "20000", "--json"])?;
     let past: Value = serde_json::from_str(&past)?;
@@ -106,12 +113,17 @@ fn a_service_that_comes_back_is_counted_from_nothing_and_cut_at_the_byte(
     let passed = lab.truth(Place::Passed, "20000")?;
     udp.push(Way::Out, 3000, 1000)?;
     let all = lab.truth(Place::Passed, "20000")? - passed;
-    let used = lab.service("20000")?.bytes().sum();
-    ensure!(used <= QUOTA && used + 1100 > QUOTA, "{used} were counted");
-    ensure!(all.sum() < QUOTA, "{all:?} passed");
+    let used = lab.service("20000")?.billed_bytes;
+    ensure!(used <= QUOTA && used + 1100 > QUOTA, "{used} were billed");
+    ensure!(all.sum() + before.sum() < QUOTA, "{all:?} passed");
     lab.ok(&["monitor"])?;
     let cut = lab.service("20000")?;
     ensure!(cut.blocked_by.as_deref() == Some("quota"), "{cut:?}");
+    // Deleted and back, nothing of it is forgiven.
+    lab.ok(&["del", "20000"])?;
+    lab.ok(&["undo"])?;
+    let cut = lab.service("20000")?;
+    ensure!(cut.billed_bytes == used, "{cut:?}, not {used}");
     Ok(())
 }
 

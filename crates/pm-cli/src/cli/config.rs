@@ -67,9 +67,11 @@ pub(crate) enum Config {
             "Go back to a version of the configuration; the present one is kept as a version in \
              turn\n\n\
              It concerns the configuration only: a reset or a correction of what was used is not \
-             undone, and a service that comes back begins at nothing used.",
+             undone. A service or group that was deleted comes back with what it had used then, or \
+             at nothing used if its period is over by now.",
             "恢复某个版本的配置；当前配置也会存为新版本\n\n\
-             只涉及配置：重置和对已用流量的更正不会撤销，恢复的端口用量从零开始。"
+             只涉及配置：重置和对已用流量的更正不会撤销。恢复的端口和分组沿用删除时的已用流量；\
+             如果周期已结束，则从零开始。"
         )
     )]
     Restore {

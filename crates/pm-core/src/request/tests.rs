@@ -7,17 +7,30 @@ mod resets;
 mod restores;
 mod warnings;
 
+use std::time::Duration;
+
 use super::*;
-use crate::calendar::{Period, ResetPolicy, Timestamp};
+use crate::calendar::{Period, ResetPolicy, Timestamp, Zone};
 use crate::config::{Limit, Mode, Service, Tariff};
 use crate::ledger::{Account, Ledger, State, Usage};
 use crate::ruleset::Epoch;
 use crate::strategies::{config, date, request};
+use crate::tick::Now;
 use crate::units::BitRate;
 use proptest::prelude::*;
 use time::macros::date;
 
-const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+/// Applies it on a day in 2027, to who has no past.
+fn apply_to_usage(request: &Request, config: &Config, state: &mut State) {
+    let now = Now {
+        time: Timestamp::from_unix(1_800_000_000),
+        since_boot: Duration::ZERO,
+        zone: &Zone::utc(),
+        not_before: Timestamp::from_unix(0),
+        next_epoch: Epoch(2),
+    };
+    request.apply_to_usage(config, state, &[], now);
+}
 
 fn ports(text: &str) -> PortRange {
     text.parse().unwrap()
@@ -303,7 +316,7 @@ fn touching_one_port_leaves_those_that_begin_alike() {
         assert_eq!(touched, [ports("80")], "{request}");
     }
     let mut state = used_state(&config, 1_000);
-    Request::Reset { ports: these("80") }.apply_to_usage(&config, &mut state, NOW);
+    apply_to_usage(&Request::Reset { ports: these("80") }, &config, &mut state);
     for (&range, ledger) in &state.ledgers {
         let left = if range == ports("80") { 0 } else { 1_000 };
         assert_eq!(ledger.account.billed(), left, "{range}");
@@ -431,7 +444,7 @@ fn what_was_used_is_set_to_the_byte() {
     let config = monitoring("80,90");
     let mut state = used_state(&config, 1_000);
     for (text, billed) in [("1500B", 1_500), ("400B", 400), ("0", 0)] {
-        used(these("80"), text).apply_to_usage(&config, &mut state, NOW);
+        apply_to_usage(&used(these("80"), text), &config, &mut state);
         let account = &state.ledgers[&ports("80")].account;
         assert_eq!(account.billed(), billed);
         assert_eq!(

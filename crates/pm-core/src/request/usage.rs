@@ -2,17 +2,37 @@
 
 use super::{Request, Selection};
 use crate::calendar::Timestamp;
+use crate::comeback;
 use crate::config::{Config, Contract, GroupName};
-use crate::history::Why;
+use crate::history::{ClosedPeriod, Why};
+use crate::holder::Holder;
 use crate::ledger::{Account, State, close_shares};
 use crate::port::PortRange;
+use crate::tick::Now;
 
 impl Request {
+    /// Returns whose closed periods it takes to [apply it to usage](Self::apply_to_usage): those
+    /// whom it brings back.
+    pub fn returning(&self, config: &Config, state: &State) -> Vec<Holder> {
+        match self {
+            Self::Restore { .. } => comeback::returning(config, state),
+            _ => Vec::new(),
+        }
+    }
+
     /// Carries out what concerns usage, not configuration.
     ///
     /// `state` must come from a [`step`](crate::tick::step) with the configuration before, and be
-    /// stepped again with the new `config` after.
-    pub fn apply_to_usage(&self, config: &Config, state: &mut State, now: Timestamp) {
+    /// stepped again with the new `config` after. `past` has at least the last closed period of
+    /// each holder that is [returning](Self::returning), as far as it was saved, the oldest first.
+    pub fn apply_to_usage(
+        &self,
+        config: &Config,
+        state: &mut State,
+        past: &[ClosedPeriod],
+        now: Now<'_>,
+    ) {
+        let time = now.time;
         match self {
             Self::Reset { ports } => {
                 for range in ports.resolve(config).unwrap_or_default() {
@@ -21,16 +41,16 @@ impl Request {
                         .get(&range)
                         .is_some_and(|one| one.group.is_none())
                     {
-                        reset(range, state, now);
+                        reset(range, state, time);
                     }
                 }
                 if let Selection::All = ports {
                     for name in config.groups.keys() {
-                        reset_group(name, state, now);
+                        reset_group(name, state, time);
                     }
                 }
             }
-            Self::ResetGroup { name } => reset_group(name, state, now),
+            Self::ResetGroup { name } => reset_group(name, state, time),
             Self::Set {
                 ports,
                 used: Some(used),
@@ -54,6 +74,7 @@ impl Request {
                     correct(account, group.contract(), used.bytes());
                 }
             }
+            Self::Restore { .. } => comeback::readmit(config, state, past, now),
             _ => {}
         }
     }

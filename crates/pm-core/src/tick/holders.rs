@@ -33,15 +33,8 @@ pub(super) fn begin(config: &Config, next: &mut State, now: Now<'_>) -> BTreeSet
         });
         if ledger.deleted {
             // What a deleted service of this name left behind is not this one's.
-            closed.push(ledger.close(ports, Why::Deleted, now.time));
-            let rooms = std::mem::take(&mut ledger.rooms);
-            // What is still to be read of its rooms has passed the quota of the group that it was in.
-            let group = ledger.group.take();
             let account = open(own_contract(service), now);
-            *ledger = Ledger {
-                rooms,
-                ..Ledger::new(group, account)
-            };
+            closed.push(ledger.readmit(ports, account, now.time));
             back.insert(ports);
         }
     }
@@ -114,7 +107,8 @@ fn own_contract(service: &Service) -> Contract {
     }
 }
 
-fn open(contract: Contract, now: Now<'_>) -> Account {
+/// Opens the account of a holder that begins at nothing.
+pub(crate) fn open(contract: Contract, now: Now<'_>) -> Account {
     Account::new(contract.tariff, begin_period(contract, now), Some(now.time))
 }
 
@@ -282,8 +276,10 @@ fn forget(config: &Config, next: &mut State, now: Now<'_>, events: &mut Vec<Even
             ledger.group = ledger.group.take().filter(|name| groups.contains_key(name));
         }
         let stays = is_wanted || ledger.arriving || !ledger.rooms.is_empty();
-        // One that was never used may have been there for an addition that failed only.
-        let was_used = ledger.total != Usage::default() || ledger.account.adjust != 0;
+        // One that was never used may have been there for an addition that failed only, and what
+        // that brought along is in the history already.
+        let is_corrected = ledger.account.adjust != 0 && !ledger.dismissed;
+        let was_used = ledger.total != Usage::default() || is_corrected;
         if !stays {
             tell(ports.into(), &ledger.account);
             let period = ledger.close(ports, Why::Deleted, now.time);

@@ -22,6 +22,9 @@ use super::kernel::Kernel;
 /// A move takes two rounds, its clean-up a third; the rest is for races.
 const MAX_ROUNDS: u32 = 10;
 
+/// A clock that shows less is wrong.
+const NOT_BEFORE: Timestamp = Timestamp::from_unix(1_700_000_000);
+
 /// pm with what it has saved, which is all that survives its death.
 pub struct Pm {
     pub config: Config,
@@ -265,7 +268,7 @@ impl<W: World> Run<'_, W> {
             time,
             since_boot: self.kernel.since_boot,
             zone: &zone,
-            not_before: Timestamp::from_unix(1_700_000_000),
+            not_before: NOT_BEFORE,
             next_epoch,
         };
         let (state, events) = step(&self.pm.config, &self.state, &reading, &installed, now);
@@ -284,7 +287,7 @@ impl<W: World> Run<'_, W> {
         let (zone, time, _) = self.now();
         let services = self.pm.config.services.keys().copied();
         let context = Context {
-            today: (self.pm.time >= 1_700_000_000).then(|| zone.date_at(time)),
+            today: (time >= NOT_BEFORE).then(|| zone.date_at(time)),
             spent: services
                 .filter(|&ports| is_spent(&self.state, ports))
                 .collect(),
@@ -294,7 +297,16 @@ impl<W: World> Run<'_, W> {
         let after = after.map_err(Failed::Refused)?;
         self.live()?;
         self.pm.config = after;
-        request.apply_to_usage(&self.pm.config, &mut self.state, time);
+        let zone = self.pm.zone_now();
+        let now = Now {
+            time,
+            since_boot: self.kernel.since_boot,
+            zone: &zone,
+            not_before: NOT_BEFORE,
+            next_epoch: self.state.next_epoch,
+        };
+        let (config, past) = (&self.pm.config, &self.pm.history);
+        request.apply_to_usage(config, &mut self.state, past, now);
         Ok(())
     }
 

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use pm_core::backend::{Netfilter, Reading};
 use pm_core::config::Config;
+use pm_core::history::ClosedPeriod;
 use pm_core::holder::Holder;
 use pm_core::ledger::State;
 use pm_core::port::PortRange;
+use pm_core::request::Request;
 use pm_core::ruleset::{Changes, RoomId};
 use pm_core::tick::step;
 use pm_store::state_db::StateDb;
@@ -50,6 +52,18 @@ impl<N: Netfilter> Session<'_, N> {
             owed: None,
         });
         self.is_accounted = false;
+    }
+
+    /// Carries out what of the request concerns usage, in memory only.
+    pub(crate) fn apply_to_usage(
+        &mut self,
+        request: &Request,
+        config: &Config,
+        past: &[ClosedPeriod],
+    ) {
+        let zone = clock::zone(config);
+        let now = self.now(&zone, self.state.next_epoch);
+        request.apply_to_usage(config, &mut self.state, past, now);
     }
 
     /// Saves the usage as it is without the request.

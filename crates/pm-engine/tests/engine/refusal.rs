@@ -733,29 +733,137 @@ fn what_is_undone_twice_is_as_before() {
     assert_passage(&host, "undone twice");
 }
 
+/// Puts the latest version back that differs.
+fn undo(host: &mut Host) {
+    let mut past = pm_engine::Past::load(&host.paths).unwrap();
+    let number = past.last().unwrap().number;
+    let request = past.take(number).unwrap().restore().unwrap();
+    host.request(&request);
+}
+
 #[test]
-fn a_service_that_comes_back_begins_at_nothing_and_is_cut_off_as_ever() {
+fn a_service_that_comes_back_has_its_bill_and_is_cut_off_as_ever() {
     let mut host = busy();
     let seen = host.config();
     host.send("20001", Direction::Out, 39_000);
     host.request(&Request::Delete {
         ports: some("20001"),
     });
-    let mut past = pm_engine::Past::load(&host.paths).unwrap();
-    let number = past.last().unwrap().number;
-    let request = past.take(number).unwrap().restore().unwrap();
-    host.request(&request);
+    let mut books = Books::of(&host);
+    undo(&mut host);
+    books.follow(&host, "back");
     assert!(host.config().asks_the_same(&seen));
+    // Corrected to 4,321 before it sent that.
     let report = host.report("20001");
-    assert_eq!((report.usage, report.billed), (Usage::default(), 0));
+    assert_eq!((report.usage, report.billed), (Usage::default(), 43_321));
     let closed = host.closed();
     let last = closed.last().unwrap();
     assert_eq!(last.holder, Holder::Service(ports("20001")));
-    assert_eq!(last.usage.outgoing, 39_300);
-    assert!(host.send("20001", Direction::Out, 50_000));
+    assert_eq!((last.usage.outgoing, last.billed()), (39_300, 43_321));
+    assert!(host.send("20001", Direction::Out, 6_679));
     assert!(!host.send("20001", Direction::Out, 1));
     host.tick();
     let report = host.report("20001");
-    assert_eq!(report.usage.outgoing, 50_000);
+    assert_eq!(report.usage.outgoing, 6_679);
     assert!(report.is_spent);
+    books.follow(&host, "spent");
+    // Spent, deleted and back, it is still spent; reset before, it is not.
+    let delete = Request::Delete {
+        ports: some("20001"),
+    };
+    host.request(&delete);
+    undo(&mut host);
+    assert!(host.report("20001").is_spent);
+    host.request(&Request::Reset {
+        ports: some("20001"),
+    });
+    host.request(&delete);
+    undo(&mut host);
+    assert_eq!(host.report("20001").billed, 0);
+    assert!(host.send("20001", Direction::Out, 50_000));
+}
+
+#[test]
+fn a_group_that_comes_back_has_its_bill_and_its_members_none() {
+    let mut host = busy();
+    let seen = host.config();
+    let mut without = seen.clone();
+    without
+        .services
+        .retain(|_, service| service.group.is_none());
+    without.groups.clear();
+    host.request(&restore(without));
+    undo(&mut host);
+    assert!(host.config().asks_the_same(&seen));
+    let state = host.saved().unwrap();
+    let billed = |name: &str| state.groups[&group(name)].billed();
+    // Corrected; the larger of the two; both; both.
+    assert_eq!(
+        ["vip", "duo", "dry", "free"].map(billed),
+        [4_321, 700, 1_000, 1_000]
+    );
+    for name in ["20005", "20006", "20007", "20008", "20009"] {
+        assert_eq!(host.ledger(name).account.billed(), 0, "{name}");
+    }
+    assert!(state.groups[&group("dry")].spent.is_some());
+    assert!(!host.send("20008", Direction::In, 1));
+    assert!(host.send("20005", Direction::Out, 30_000));
+    assert!(host.send("20006", Direction::Out, 25_679));
+    assert!(!host.send("20006", Direction::Out, 1));
+    // A member that goes and comes alone takes nothing of what its group has.
+    host.request(&Request::Delete {
+        ports: some("20005"),
+    });
+    undo(&mut host);
+    assert_eq!(host.ledger("20005").account.billed(), 0);
+    assert_eq!(host.saved().unwrap().groups[&group("vip")].billed(), 60_000);
+}
+
+/// While another program holds on to its room, a deleted service's ledger stays.
+#[test]
+fn who_comes_back_before_his_rooms_are_gone_has_his_bill() {
+    let mut host = busy();
+    let held = RoomId {
+        ports: ports("20001"),
+        variant: Variant::A,
+    };
+    let script = Script {
+        fate: Fate::RefuseDeleting(held),
+        ..Script::default()
+    };
+    let delete = Request::Delete {
+        ports: some("20001"),
+    };
+    host.run_request(&delete, script).done();
+    assert!(host.ledger("20001").deleted);
+    undo(&mut host);
+    let account = host.ledger("20001").account;
+    assert_eq!((account.usage, account.billed()), (Usage::default(), 4_321));
+    host.tick();
+    assert_eq!(host.ledger("20001").account.billed(), 4_321);
+}
+
+#[test]
+fn a_return_that_fails_leaves_no_trace() {
+    for refused in 1..6 {
+        let mut host = busy();
+        let seen = host.config();
+        host.request(&Request::Delete {
+            ports: some("20001,20003"),
+        });
+        let (closed, gone) = (host.closed(), host.config());
+        let script = Script {
+            fate: Fate::Refuse(refused),
+            ..Script::default()
+        };
+        let end = host.run_request(&restore(seen.clone()), script);
+        if matches!(end, End::Done(_)) {
+            continue;
+        }
+        host.tick();
+        assert!(host.config().asks_the_same(&gone), "batch {refused}");
+        assert_eq!(host.closed(), closed, "batch {refused}");
+        host.request(&restore(seen));
+        assert_eq!(host.report("20001").billed, 4_321, "batch {refused}");
+    }
 }

@@ -216,6 +216,23 @@ pub(crate) fn group_periods(
     Ok(in_order(found.collect::<rusqlite::Result<_>>()?))
 }
 
+/// Returns the period of each of these holders that was closed last: what the clock said then
+/// does not matter.
+pub(crate) fn last_periods(
+    connection: &Connection,
+    holders: &[Holder],
+) -> rusqlite::Result<Vec<ClosedPeriod>> {
+    let mut select = connection.prepare_cached(&format!(
+        "{SELECT_CLOSED} WHERE holder = ?1 ORDER BY id DESC LIMIT 1"
+    ))?;
+    let mut found = Vec::new();
+    for holder in holders {
+        let last = select.query_row([holder.to_string()], read_closed);
+        found.extend(last.optional()?.map(|(_, closed)| closed));
+    }
+    Ok(found)
+}
+
 fn in_order(mut found: Vec<(i64, ClosedPeriod)>) -> Vec<ClosedPeriod> {
     found.sort_unstable_by_key(|(id, closed)| (closed.ended, *id));
     found.into_iter().map(|(_, closed)| closed).collect()

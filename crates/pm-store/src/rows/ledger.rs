@@ -40,6 +40,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<(PortRange, Ledger)> {
         expired: row.get(18)?,
         deleted: row.get(19)?,
         arriving: false,
+        dismissed: false,
         rooms: Rooms::default(),
     };
     Ok((ports(row, 0)?, ledger))
@@ -127,6 +128,7 @@ fn terms(ledger: &Ledger) -> impl PartialEq {
         expired,
         deleted,
         arriving: _,
+        dismissed: _,
         rooms: _,
     } = ledger;
     let account = account::terms(account);
@@ -146,6 +148,7 @@ fn values(ports: PortRange, ledger: &Ledger) -> impl Iterator<Item = Value> {
         expired,
         deleted,
         arriving: _,
+        dismissed: _,
         rooms: _,
     } = ledger;
     let first = [

@@ -81,6 +81,7 @@ pub fn ledger() -> impl Strategy<Value = Ledger> {
             expired,
             deleted,
             arriving: false,
+            dismissed: false,
             rooms: rooms.into_iter().collect(),
         },
     )

@@ -43,6 +43,9 @@ pub(super) struct Model {
     meters: BTreeMap<PortRange, Meter>,
     accounts: BTreeMap<Holder, Account>,
     closed: BTreeMap<Holder, Vec<Closed>>,
+    /// What those were billed who were deleted, and in no group: with that they come back. Nobody's policy resets
+    /// while this runs.
+    bills: BTreeMap<Holder, u64>,
     /// What each service used, deleted ones and earlier ones of the same ports included.
     totals: BTreeMap<PortRange, Bytes>,
     /// By day, as pm said last, and the dates that it may have been since.
@@ -112,6 +115,7 @@ impl Model {
             meters: BTreeMap::new(),
             accounts: BTreeMap::new(),
             closed: BTreeMap::new(),
+            bills: BTreeMap::new(),
             totals: BTreeMap::new(),
             days: BTreeMap::new(),
             dates: BTreeSet::new(),

@@ -30,22 +30,30 @@ pub(crate) fn changes(request: &Request, executed: &Executed) -> Vec<String> {
             .groups_before
             .iter()
             .find(|was| was.name == now.name);
-        if let Some(was) = was {
-            lines.extend(group_usage(was, now));
+        match was {
+            Some(was) => lines.extend(group_usage(was, now)),
+            None => {
+                let billed = comes_back_with(now.adjust, now.billed, now.quota);
+                lines.extend(billed.map(|billed| about(group(&now.name), &billed)));
+            }
         }
     }
     for now in &executed.reports_after {
         match find(&executed.reports_before, now.ports) {
             Some(was) => lines.extend(usage(was, now)),
-            None => lines.extend(cut_off(now).map(|why| about(now.ports, &why))),
+            None => {
+                let billed = comes_back_with(now.adjust, now.billed, now.quota);
+                let said = billed.into_iter().chain(cut_off(now));
+                lines.extend(said.map(|what| about(now.ports, &what)));
+            }
         }
     }
     if let Request::Restore { .. } = request
-        && begins_anew(&executed.before, &executed.after)
+        && begins_anew(executed)
     {
         lines.push(tr!(
-            "What comes back, or into another group, begins at nothing used: what it had used is in `pm history`.",
-            "恢复的端口和分组，以及更换分组的端口，用量从零开始：此前的用量可用 `pm history` 查看。"
+            "A service or group whose period is over, or that changes group, begins at nothing used; `pm history` has what was used before.",
+            "周期已结束或更换了分组的，用量从零开始；此前的用量可用 `pm history` 查看。"
         ));
     }
     if lines.is_empty() {
@@ -68,15 +76,38 @@ pub(crate) fn between(before: &Config, after: &Config) -> Vec<String> {
     configured(before, after, &[], &[])
 }
 
-/// Whether a service or a group is there, or a service in another group, that was not before.
-fn begins_anew(before: &Config, after: &Config) -> bool {
-    let groups = group_differences(before, after);
-    let mut groups = groups.values();
-    let services = differences(before, after);
-    let mut services = services.values();
-    groups.any(|difference| matches!(difference, Difference::Added(_)))
-        || services.any(|difference| match difference {
-            Difference::Added(_) => true,
+/// Returns what a service or a group is billed from the start; `None`: nothing.
+///
+/// Only who was deleted and comes back is corrected before he has used anything.
+fn comes_back_with(adjust: i64, billed: u64, quota: Option<QuotaSize>) -> Option<String> {
+    let billed = approximate(billed, family(quota));
+    (adjust != 0).then(|| {
+        tr!(
+            "{billed} are used already, as when it was deleted",
+            "已用流量 {billed}，与删除时相同"
+        )
+    })
+}
+
+/// Whether a service or a group is there that was not before, and has used nothing, or a service
+/// is in another group.
+fn begins_anew(executed: &Executed) -> bool {
+    let has_bill = |ports| {
+        let report = find(&executed.reports_after, ports);
+        report.is_some_and(|report| report.group.is_some() || report.billed > 0)
+    };
+    let has_group_bill = |name: &GroupName| {
+        let mut reports = executed.groups_after.iter();
+        reports.any(|report| report.name == *name && report.billed > 0)
+    };
+    let groups = group_differences(&executed.before, &executed.after);
+    let services = differences(&executed.before, &executed.after);
+    groups.iter().any(|(name, difference)| {
+        matches!(difference, Difference::Added(_)) && !has_group_bill(name)
+    }) || services
+        .iter()
+        .any(|(&ports, difference)| match difference {
+            Difference::Added(_) => !has_bill(ports),
             Difference::Changed { from, to } => from.group != to.group,
             Difference::Removed => false,
         })

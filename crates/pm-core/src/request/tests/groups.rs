@@ -268,7 +268,7 @@ fn a_reset_or_a_correction_is_of_those_it_names() {
     };
     let after = |request: Request| {
         let mut state = state();
-        request.apply_to_usage(&config, &mut state, NOW);
+        apply_to_usage(&request, &config, &mut state);
         (billed(&state), state.closed.len())
     };
     // 80, 90, 100; 1, vip.

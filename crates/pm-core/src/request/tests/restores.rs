@@ -119,16 +119,16 @@ proptest! {
         prop_assert!(back.asks_the_same(present));
     }
 
-    /// Only the configuration comes back: what is running runs on, what comes back begins anew.
+    /// What is running runs on, and who was never there begins at nothing: at the next step.
     #[test]
-    fn usage_is_left_to_the_next_step(before in config(), version in config()) {
+    fn usage_of_who_stays_is_left_alone(before in config(), version in config()) {
         let mut state = State::new(Epoch(1));
         for &ports in before.services.keys() {
             let account = Account::new(Tariff::default(), Period::restore(ResetPolicy::Never, None), None);
             state.ledgers.insert(ports, Ledger::new(None, account));
         }
         let untouched = state.clone();
-        restore(1, &version).apply_to_usage(&version, &mut state, NOW);
+        apply_to_usage(&restore(1, &version), &version, &mut state);
         prop_assert_eq!(state, untouched);
     }
 }

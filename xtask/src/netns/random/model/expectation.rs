@@ -22,6 +22,10 @@ pub(in crate::netns::random) struct Expectation<'a> {
     pub(super) closes: BTreeMap<Holder, &'static str>,
     /// Whose bill is corrected, and to what.
     pub(super) corrected: Option<(Holder, u64)>,
+    /// Who comes back, and with which bill.
+    pub(super) back: BTreeMap<Holder, u64>,
+    /// Whether some of them may have come back without.
+    pub(super) maybe_without: bool,
     pub(super) saved: Saved,
     /// Whether all counters are gone.
     pub(super) lost: bool,
@@ -48,6 +52,8 @@ impl Model {
             next: self.clone(),
             closes: BTreeMap::new(),
             corrected: None,
+            back: BTreeMap::new(),
+            maybe_without: false,
             saved: Saved::Nobodys,
             lost: false,
             lax: self.damaged,
@@ -78,6 +84,9 @@ impl Expectation<'_> {
         );
         self.end_periods(request, &old, &new);
         self.next.config = new;
+        if let Request::Restore { .. } = request {
+            self.bring_back();
+        }
         self.open_accounts();
         self.follow_tariffs(&old);
         match request {
@@ -123,6 +132,7 @@ impl Expectation<'_> {
     #[must_use]
     pub(in crate::netns::random) fn without_correction(mut self) -> Self {
         self.corrected = None;
+        self.maybe_without = true;
         self
     }
 
@@ -275,6 +285,27 @@ impl Expectation<'_> {
             (account.adjust, account.spent) = (0, Spent::No);
         }
         self.closes.insert(holder, why);
+    }
+
+    /// Notes the bills of who was deleted and is a holder again.
+    fn bring_back(&mut self) {
+        let Model {
+            config,
+            accounts,
+            bills,
+            ..
+        } = &self.next;
+        let is_back = |holder: &Holder| match holder {
+            Holder::Service(range) => {
+                let service = config.services.get(range);
+                service.is_some_and(|service| service.group.is_none())
+            }
+            Holder::Group(name) => config.groups.contains_key(name),
+        };
+        let back = bills
+            .iter()
+            .filter(|(holder, _)| is_back(holder) && !accounts.contains_key(holder));
+        self.back = back.map(|(holder, bill)| (holder.clone(), *bill)).collect();
     }
 
     /// Makes the accounts and meters of who is new, and forgets those of who is gone.

@@ -57,6 +57,12 @@ impl Expectation<'_> {
             self.settle_correction(&holder, used, seen)
                 .with_context(|| format!("bill of {holder}"))?;
         }
+        if let Some(seen) = seen {
+            for (holder, bill) in std::mem::take(&mut self.back) {
+                self.settle_return(&holder, bill, seen)
+                    .with_context(|| format!("bill of {holder}"))?;
+            }
+        }
         for holder in self.next.accounts.keys().cloned().collect::<Vec<_>>() {
             self.judge(&holder, seen)
                 .with_context(|| format!("quota of {holder}"))?;
@@ -205,6 +211,14 @@ impl Expectation<'_> {
             "its last period is {last:?}, must be {expected:?}"
         );
         self.check_time(&last.ended)?;
+        let was_its_own = match holder {
+            Holder::Service(range) => group_of(&self.before.config, *range).is_none(),
+            Holder::Group(_) => true,
+        };
+        match why == "deleted" && was_its_own {
+            true => self.next.bills.insert(holder.clone(), last.billed),
+            false => self.next.bills.remove(holder),
+        };
         self.next
             .closed
             .entry(holder.clone())
@@ -310,11 +324,7 @@ impl Expectation<'_> {
 
     /// The correction was worked out at some moment of the window.
     fn settle_correction(&mut self, holder: &Holder, used: u64, seen: &Seen) -> Result<()> {
-        let adjust = match holder {
-            Holder::Service(range) => seen.services.get(range).map(|service| service.adjust_bytes),
-            Holder::Group(name) => seen.groups.get(name).map(|group| group.adjust_bytes),
-        };
-        let adjust = adjust.context("it is gone")?;
+        let adjust = adjust_of(holder, seen)?;
         let (tariff, used) = (self.next.contract(holder).tariff, i128::from(used));
         let most = clamp(used - bill(tariff, self.before.usage(holder)));
         let account = self
@@ -328,6 +338,18 @@ impl Expectation<'_> {
             "corrected by {adjust}, must be {least} to {most}"
         );
         account.adjust = adjust;
+        Ok(())
+    }
+
+    /// Who comes back has his bill, unless pm was killed before it had saved that.
+    fn settle_return(&mut self, holder: &Holder, bill: u64, seen: &Seen) -> Result<()> {
+        let adjust = adjust_of(holder, seen)?;
+        ensure!(
+            adjust == clamp(bill.into()) || (self.maybe_without && adjust == 0),
+            "corrected by {adjust}, must be {bill}"
+        );
+        let account = self.next.accounts.get_mut(holder);
+        account.context("nobody has that")?.adjust = adjust;
         Ok(())
     }
 
@@ -448,4 +470,13 @@ fn says_spent(holder: &Holder, seen: &Seen) -> Option<bool> {
 
 fn within(low: Bytes, high: Bytes) -> bool {
     low.inbound <= high.inbound && low.outbound <= high.outbound
+}
+
+/// Returns by how much a bill is corrected, as pm says.
+fn adjust_of(holder: &Holder, seen: &Seen) -> Result<i64> {
+    let adjust = match holder {
+        Holder::Service(range) => seen.services.get(range).map(|service| service.adjust_bytes),
+        Holder::Group(name) => seen.groups.get(name).map(|group| group.adjust_bytes),
+    };
+    adjust.context("it is gone")
 }

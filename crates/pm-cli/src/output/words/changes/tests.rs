@@ -98,6 +98,68 @@ fn a_version_that_comes_back_is_told_in_full() {
     insta::assert_snapshot!(said.join("\n\n"));
 }
 
+#[test]
+fn who_comes_back_with_a_bill_is_told_it() {
+    let version = r#"{"schema": 1, "groups": {"vip": {"quota": "1TB"}}, "services": {
+        "80": {"quota": "10GiB"}, "81": {}, "20000": {"group": "vip"}, "443": {"quota": "1GB"}
+    }}"#;
+    let request = Request::Restore {
+        version: 7,
+        config: Box::new(Config::parse(version).unwrap()),
+    };
+    let before = Config::default();
+    let back = |report: Report, billed: u64| Report {
+        usage: Usage::default(),
+        adjust: i64::try_from(billed).unwrap(),
+        billed,
+        ..report
+    };
+    let said = |never_used: bool| {
+        let mut after = request.apply(&before, &Context::default()).unwrap();
+        if !never_used {
+            after.services.remove(&ports("81"));
+        }
+        let mut reports_after = vec![
+            back(samples::metered("80", "10GiB", 0, 0), 3 << 30),
+            Report {
+                is_spent: true,
+                blocked_by: Some(BlockedBy::Quota),
+                ..back(samples::metered("443", "1GB", 0, 0), 1_000_000_000)
+            },
+            Report {
+                group: Some("vip".parse().unwrap()),
+                ..samples::report("20000")
+            },
+        ];
+        if never_used {
+            reports_after.insert(1, samples::report("81"));
+        }
+        let executed = Executed {
+            reports_before: vec![],
+            reports_after,
+            groups_before: vec![],
+            groups_after: vec![GroupReport {
+                usage: Usage::default(),
+                adjust: 912_000_000_000,
+                ..samples::group("vip", "1TB", 912_000_000_000, 0)
+            }],
+            warnings: vec![],
+            torn_down: false,
+            leftover: vec![],
+            problems: vec![],
+            events: vec![],
+            before: before.clone(),
+            after,
+        };
+        changes(&request, &executed).join("\n")
+    };
+    let said = pm_core::language::Language::ALL.map(|language| {
+        crate::language::speak(language);
+        [false, true].map(said).join("\n\n")
+    });
+    insta::assert_snapshot!(said.join("\n\n"));
+}
+
 /// Returns what is said about a command line after which usage is as `change` makes it.
 fn then(line: &str, change: impl FnOnce(After<'_>)) -> String {
     let request = request(line);
