@@ -30,6 +30,7 @@ mod tests;
 mod text;
 mod ui;
 mod undo;
+mod when;
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;

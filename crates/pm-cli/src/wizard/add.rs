@@ -13,7 +13,7 @@ use super::Desk;
 use super::apply::{Confirm, apply};
 use super::ui::look::Paint;
 use super::ui::{Answer, Ui};
-use super::{settings, text};
+use super::{settings, text, when};
 use crate::language::tr;
 
 /// Asks for everything and adds it.
@@ -166,7 +166,7 @@ pub(super) fn contract(ui: &mut Ui) -> Answer<ContractSettings> {
     if quota.is_some() {
         let first = ResetPolicy::Monthly(DayOfMonth::FIRST);
         chosen.mode = Some(settings::mode(ui, Mode::Both)?).filter(|mode| *mode != Mode::Both);
-        chosen.reset = Some(settings::reset(ui, first)?).filter(|reset| *reset != first.into());
+        chosen.reset = Some(when::ask(ui, first)?).filter(|reset| *reset != first.into());
     }
     Ok(chosen)
 }

@@ -10,7 +10,7 @@ use pm_core::units::{Size, approximate};
 use super::apply::{Confirm, apply};
 use super::ui::look::Paint;
 use super::ui::{Answer, Entry, Stop};
-use super::{Desk, pick, settings};
+use super::{Desk, pick, settings, when};
 use crate::language::tr;
 use crate::output::table::{family, one_line};
 
@@ -165,7 +165,7 @@ impl Subject {
             ),
             Setting::Reset => {
                 let reset = ResetChoice::from(contract.reset_policy());
-                (tr!("Reset", "重置日"), settings::show_reset(&reset))
+                (tr!("Reset", "重置日"), when::show(&reset))
             }
             Setting::Limit => (
                 tr!("Limit out", "出站限速"),
@@ -237,7 +237,7 @@ impl Subject {
             }
             Setting::Reset => {
                 let present = contract.reset_policy();
-                shared.reset = changed(present.into(), settings::reset(ui, present)?);
+                shared.reset = changed(present.into(), when::ask(ui, present)?);
             }
             Setting::Used => {
                 let used = settings::used(ui, &self.billed)?;

@@ -1,6 +1,5 @@
 //! A question for each setting. Enter alone takes what is stated: the present value, or a new one's default.
 
-use pm_core::calendar::{ResetChoice, ResetPolicy};
 use pm_core::config::{Factor, GroupName, Limit, Mode, Note, QuotaSize};
 use pm_core::dynqos::{DynQos, Minutes};
 use pm_core::units::{BitRate, Size};
@@ -73,33 +72,6 @@ pub(super) fn factor(ui: &mut Ui, present: Factor) -> Answer<Factor> {
         |typed| or(typed, present, text::factor),
         Factor::to_string,
     )
-}
-
-/// Asks when a period ends.
-pub(super) fn reset(ui: &mut Ui, present: ResetPolicy) -> Answer<ResetChoice> {
-    let enter = show_reset(&present.into());
-    let question = Question::new(
-        tr!("When does a new period begin?", "流量重置日"),
-        tr!(
-            "a day of each month, 1 to 31; or: every 30 days, every 3 months on 15, yearly 06-18, once 2027-01-31; 0 is never; Enter: {enter}",
-            "每月几日（1 到 31）；也可写 every 30 days（每 30 天）、every 3 months on 15（每 3 个月的 15 日）、yearly 06-18（每年）、once 2027-01-31（一次）；0 表示不重置；直接回车：{enter}"
-        ),
-    );
-    let read = |typed: &str| or(typed, ResetChoice::from(present), text::reset);
-    ui.ask(&question, read, show_reset)
-}
-
-/// Returns when a period ends, in words.
-pub(super) fn show_reset(choice: &ResetChoice) -> String {
-    match choice {
-        ResetChoice::Policy(ResetPolicy::Monthly(day)) => {
-            tr!("day {day} of each month", "每月 {day} 日")
-        }
-        ResetChoice::Policy(ResetPolicy::Never) => tr!("never", "不重置"),
-        ResetChoice::Policy(ResetPolicy::Yearly(day)) => tr!("each year on {day}", "每年 {day}"),
-        ResetChoice::Policy(ResetPolicy::Once(date)) => tr!("once, on {date}", "{date}，仅一次"),
-        other => other.to_string(),
-    }
 }
 
 /// Asks how fast a service may send.
@@ -349,7 +321,11 @@ pub(super) fn or_none(text: &str) -> String {
 }
 
 /// Reads what was typed; nothing is `default`.
-fn or<T>(typed: &str, default: T, read: impl Fn(&str) -> Result<T, String>) -> Result<T, String> {
+pub(super) fn or<T>(
+    typed: &str,
+    default: T,
+    read: impl Fn(&str) -> Result<T, String>,
+) -> Result<T, String> {
     if text::tidy(typed).is_empty() {
         Ok(default)
     } else {

@@ -58,7 +58,7 @@ fn add(language: Language, input: &str) -> (Answer<Request>, String) {
 
 /// Every question of adding, with wrong answers in between, as a phone in Shanghai may send them.
 const ANSWERS: &str = "443\n80x\n２００００，３００００－３０１００\r\n\
-    9\n0\nmany\n１００\n2\n32\n15\n-5\n50\n\n 123 \n?\ny\n2\n\
+    9\n0\nmany\n１００\n2\n32\n1\n32\n15\n-5\n50\n\n 123 \n?\ny\n2\n\
     5\n100\n5\n60\n2027-13-01\n2027-01-31\ny\n";
 
 #[test]
@@ -83,6 +83,70 @@ fn who_only_presses_enter_gets_what_was_stated() {
     assert_eq!(request.unwrap().to_string(), "pm add 8080 --quota 5GiB");
     let (request, _) = add(Language::English, "8080\n1\n\n\n\n\n");
     assert_eq!(request.unwrap().to_string(), "pm add 8080 --group='vip'");
+}
+
+/// Answers the question when a period ends, and returns that as it is typed in a command.
+fn when(present: &str, input: &str) -> (String, String) {
+    crate::language::speak(Language::Chinese);
+    let said = Said::default();
+    let mut ui = Ui::scripted(io::Cursor::new(input.to_owned()), said.clone());
+    let chosen = super::when::ask(&mut ui, present.parse().unwrap());
+    drop(ui);
+    let said = String::from_utf8(said.0.take()).unwrap();
+    (chosen.unwrap().to_string(), said)
+}
+
+#[test]
+fn a_reset_is_chosen_with_numbers_and_dates_only() {
+    let kept = "every 30 days from 2026-12-01";
+    let months = "every 3 months on 15 from 2026-12";
+    for (present, input, expected) in [
+        (kept, "\n", kept),
+        ("15", "1\n\n", "15"),
+        (kept, "1\n\n", "1"),
+        (kept, "1\n32\n３１日\n", "31"),
+        ("1", "2\n\n\n", "every 30 days"),
+        ("1", "2\n45天\n2027/1/5\n", "every 45 days from 2027-01-05"),
+        (kept, "2\n\n\n", kept),
+        (kept, "2\n7\n\n", "every 7 days"),
+        (kept, "2\n\n2027-02-01\n", "every 30 days from 2027-02-01"),
+        ("1", "3\n\n\n\n", "every 3 months on 1"),
+        (months, "3\n\n\n\n", months),
+        (months, "3\n\n20\n\n", "every 3 months on 20"),
+        (
+            months,
+            "3\n6\n\n2027年2月\n",
+            "every 6 months on 15 from 2027-02",
+        ),
+        ("1", "4\n\n", "yearly 01-01"),
+        ("yearly 06-18", "4\n\n", "yearly 06-18"),
+        ("1", "4\n2-30\n6月18日\n", "yearly 06-18"),
+        ("1", "5\n\n2027-01-31\n", "once 2027-01-31"),
+        ("once 2027-01-31", "5\n\n", "once 2027-01-31"),
+        ("1", "0\n", "never"),
+    ] {
+        let (chosen, said) = when(present, input);
+        assert_eq!(chosen, expected, "{present}, {input:?}: {said}");
+    }
+}
+
+#[test]
+fn a_reset_reads_as_chinese() {
+    crate::language::speak(Language::Chinese);
+    for (policy, shown) in [
+        ("15", "每月 15 日"),
+        ("every 30 days", "每 30 天"),
+        (
+            "every 30 days from 2026-12-01",
+            "每 30 天（从 2026-12-01 起）",
+        ),
+        ("every 3 months on 15", "每 3 个月的 15 日"),
+        ("yearly 06-18", "每年 6 月 18 日"),
+        ("once 2027-01-31", "一次：2027-01-31"),
+        ("never", "不重置"),
+    ] {
+        assert_eq!(super::when::show(&policy.parse().unwrap()), shown);
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@
 use std::error::Error;
 use std::str::FromStr;
 
-use pm_core::calendar::{ResetChoice, ResetPolicy, iso_date};
+use pm_core::calendar::{DayOfMonth, DayOfYear, Interval, ResetPolicyError, YearMonth, iso_date};
 use pm_core::config::{Factor, Limit, Note, QuotaSize};
 use pm_core::dynqos::Minutes;
 use pm_core::port::{PortError, PortList};
@@ -84,21 +84,76 @@ pub(super) fn rate(text: &str) -> Result<BitRate, String> {
     read(&with_unit(&tidy(text), "Mbps"))
 }
 
-/// Reads when a period ends.
-pub(super) fn reset(text: &str) -> Result<ResetChoice, String> {
-    let text = tidy(text).to_lowercase();
-    match text.trim_end_matches(['日', '号']) {
-        text if is_none(text) => Ok(ResetPolicy::Never.into()),
-        text => read(text),
+/// Reads a day of the month.
+pub(super) fn day(text: &str) -> Result<DayOfMonth, String> {
+    let text = tidy(text);
+    let day = digits(text.trim_end_matches(['日', '号']));
+    let day = day.and_then(|day| DayOfMonth::new(day).ok());
+    day.ok_or_else(|| why(&ResetPolicyError::NoSuchDay(text)))
+}
+
+/// Reads how many days or months, as `unit` says, lie between two resets.
+pub(super) fn interval<const MOST: u16>(
+    text: &str,
+    unit: &'static str,
+) -> Result<Interval<MOST>, String> {
+    let given = tidy(text);
+    let count = digits(given.trim_end_matches(['天', '日', '月', '个']));
+    let interval = count.and_then(Interval::new);
+    let most = MOST;
+    interval.ok_or_else(|| why(&ResetPolicyError::Interval { given, unit, most }))
+}
+
+/// Reads a day of the year: `06-18`, `6/18`, `6月18日`.
+pub(super) fn day_of_year(text: &str) -> Result<DayOfYear, String> {
+    let text = tidy(text);
+    let wrong = || why(&ResetPolicyError::NoSuchDayOfYear(text.clone()));
+    let dashed = dashed(&text);
+    let (month, day) = dashed.split_once('-').ok_or_else(wrong)?;
+    // A leap year has every day there is.
+    let date = iso_date::parse(&format!("2000-{month:0>2}-{day:0>2}"));
+    date.map(DayOfYear::of).ok_or_else(wrong)
+}
+
+/// Reads a date: `2027-01-31`, `2027/1/31`, `2027年1月31日`.
+pub(super) fn date(text: &str) -> Result<Date, String> {
+    let text = tidy(text);
+    let wrong = || why(&ResetPolicyError::NoSuchDate(text.clone()));
+    match dashed(&text).split('-').collect::<Vec<_>>()[..] {
+        [year, month, day] => {
+            let date = iso_date::parse(&format!("{year}-{month:0>2}-{day:0>2}"));
+            date.ok_or_else(wrong)
+        }
+        _ => Err(wrong()),
     }
+}
+
+/// Reads a month of a certain year: `2027-01`, `2027/1`, `2027年1月`.
+pub(super) fn month(text: &str) -> Result<YearMonth, String> {
+    let first = date(&format!("{}-1", dashed(&tidy(text))));
+    first
+        .map(YearMonth::of)
+        .map_err(|_| why(&ResetPolicyError::NoSuchMonth(tidy(text))))
+}
+
+/// Returns what was typed with a dash between the parts of a date.
+fn dashed(text: &str) -> String {
+    let text = text.replace(['/', '.', '年', '月'], "-");
+    let text = text.trim_end_matches(['日', '号', '-']);
+    text.split('-').map(str::trim).collect::<Vec<_>>().join("-")
+}
+
+/// Returns the number that a text of nothing but digits is.
+fn digits<T: FromStr>(text: &str) -> Option<T> {
+    let text = text.trim();
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().ok()).flatten()
 }
 
 /// Reads a number of minutes.
 pub(super) fn minutes(text: &str) -> Result<Minutes, String> {
     let text = tidy(text);
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let number = digits.then(|| text.parse().ok()).flatten();
-    number.and_then(Minutes::new).ok_or_else(|| {
+    digits(&text).and_then(Minutes::new).ok_or_else(|| {
         let most = Minutes::MOST;
         tr!(
             "`{text}` is not a number of minutes: write one from 1 to {most}",
@@ -113,13 +168,7 @@ pub(super) fn last_day(text: &str) -> Result<Option<Date>, String> {
     if is_none(&text) {
         return Ok(None);
     }
-    let date = iso_date::parse(&text.replace(['/', '.'], "-"));
-    date.map(Some).ok_or_else(|| {
-        tr!(
-            "`{text}` is not a date: write one as YYYY-MM-DD, such as 2027-01-31",
-            "“{text}”不是日期：请按 YYYY-MM-DD 输入，例如 2027-01-31"
-        )
-    })
+    date(&text).map(Some)
 }
 
 /// Reads how often each byte counts.
@@ -250,9 +299,18 @@ mod tests {
         }
         assert_eq!(size("0").unwrap().bytes(), 0);
         assert_eq!(size("2").unwrap().to_string(), "2GB");
-        assert_eq!(reset("15日").unwrap().to_string(), "15");
-        assert_eq!(reset("Every 30 Days").unwrap().to_string(), "every 30 days");
-        assert_eq!(reset("0").unwrap().to_string(), "never");
+        assert_eq!(day("１５ 日").unwrap().to_string(), "15");
+        assert_eq!(interval::<3650>("30 天", "days").unwrap().get(), 30);
+        assert_eq!(interval::<120>("3个月", "months").unwrap().get(), 3);
+        for text in ["06-18", "6/18", "6月18日", " ６－１８ ", "6.18"] {
+            assert_eq!(day_of_year(text).unwrap().to_string(), "06-18", "{text}");
+        }
+        for text in ["2027-01-31", "2027/1/31", "2027年1月31日", "2027. 1. 31"] {
+            assert_eq!(date(text).unwrap().to_string(), "2027-01-31", "{text}");
+        }
+        for text in ["2027-01", "2027/1", "2027年1月"] {
+            assert_eq!(month(text).unwrap().to_string(), "2027-01", "{text}");
+        }
         assert_eq!(minutes("６０").unwrap().get(), 60);
         assert_eq!(
             last_day("2027/01/31")
@@ -275,7 +333,14 @@ mod tests {
             quota("5 apples").unwrap_err(),
             limit("1MB").unwrap_err(),
             limit("0.001").unwrap_err(),
-            reset("32").unwrap_err(),
+            day("32").unwrap_err(),
+            day("every 30 days").unwrap_err(),
+            interval::<3650>("0", "days").unwrap_err(),
+            interval::<120>("1000", "months").unwrap_err(),
+            day_of_year("02-30").unwrap_err(),
+            day_of_year("618").unwrap_err(),
+            date("2027-02-29").unwrap_err(),
+            month("2027").unwrap_err(),
             minutes("0").unwrap_err(),
             factor("0").unwrap_err(),
             last_day("tomorrow").unwrap_err(),
@@ -339,7 +404,8 @@ mod tests {
 
         #[test]
         fn nothing_that_is_typed_is_too_strange(text: String) {
-            let _ = (ports(&text), quota(&text), limit(&text), reset(&text), size(&text));
+            let _ = (ports(&text), quota(&text), limit(&text), day(&text), size(&text));
+            let _ = (interval::<9>(&text, "days"), day_of_year(&text), date(&text), month(&text));
             let _ = (minutes(&text), factor(&text), last_day(&text), note(&text), yes_or_no(&text, true));
         }
     }

@@ -20,6 +20,9 @@ struct Words {
     quota: &'static str,
     mode: &'static str,
     reset: &'static str,
+    day_of_month: &'static str,
+    every_days: &'static str,
+    counted_from: &'static str,
     limit: &'static str,
     limit_in: &'static str,
     note: &'static str,
@@ -69,6 +72,9 @@ const ENGLISH: Words = Words {
     quota: "Quota of a period",
     mode: "What counts against",
     reset: "When does a new period",
+    day_of_month: "On which day of the month?",
+    every_days: "Every how many days?",
+    counted_from: "Counted from which day?",
     limit: "it sends",
     limit_in: "it receives",
     note: "Note",
@@ -117,6 +123,9 @@ const CHINESE: Words = Words {
     quota: "每周期流量配额",
     mode: "计费模式",
     reset: "流量重置日",
+    day_of_month: "每月几日？",
+    every_days: "每隔多少天？",
+    counted_from: "从哪一天算起？",
     limit: "出站限速，单位",
     limit_in: "入站限速，单位",
     note: "备注",
@@ -202,7 +211,9 @@ fn first_run(lab: &Lab, wizard: &mut Terminal, words: &Words) -> Result<()> {
     wizard.answer("many", "１００ＧＢ\r")?;
     wizard.answer(words.mode, "2\r")?;
     wizard.answer(words.reset, "32\r")?;
-    wizard.answer("32", " 15 \r")?;
+    wizard.answer("32", "1\r")?;
+    wizard.answer(words.day_of_month, "32\r")?;
+    wizard.answer("32", " １５日 \r")?;
     wizard.answer(words.limit, "50\r")?;
     wizard.answer(words.limit_in, "1.5G\r")?;
     wizard.answer(words.note, "租户x\x7f 1\r")?;
@@ -276,7 +287,11 @@ fn configure(lab: &Lab, wizard: &mut Terminal, words: &Words) -> Result<()> {
         ("2", &[(words.mode, "3\r")], r#"{"mode": "max"}"#),
         (
             "3",
-            &[(words.reset, "every 30 days from 2037-01-01\r")],
+            &[
+                (words.reset, "2\r"),
+                (words.every_days, ENTER),
+                (words.counted_from, "2037/1/1\r"),
+            ],
             r#"{"reset": "every 30 days from 2037-01-01"}"#,
         ),
         ("4", &[(words.limit, "0\r")], r#"{"limit": null}"#),
