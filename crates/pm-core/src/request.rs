@@ -130,8 +130,9 @@ pub enum Request {
     /// It concerns the configuration only, but that who comes back has his [bill](crate::comeback)
     /// again, as long as the period in which he was deleted is running.
     Restore {
-        /// The number under which it is kept.
-        version: u64,
+        /// The number under which it is kept; `None`: it is the last good one, for when the present
+        /// one cannot be used.
+        version: Option<u64>,
         /// What it says. Schema and revision go on from the present one.
         config: Box<Config>,
     },
@@ -176,6 +177,17 @@ impl Request {
             Self::AddGroup { or_set, .. } => *or_set,
             _ => false,
         }
+    }
+
+    /// Whether it ends a period or corrects a figure, so that it matters what was used.
+    pub fn concerns_usage(&self) -> bool {
+        matches!(
+            self,
+            Self::Reset { .. }
+                | Self::ResetGroup { .. }
+                | Self::Set { used: Some(_), .. }
+                | Self::SetGroup { used: Some(_), .. }
+        )
     }
 
     /// Whether it needs the host to shape what is sent, so that [`Context::no_shaping`] matters.

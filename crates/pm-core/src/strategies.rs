@@ -391,7 +391,7 @@ pub fn request() -> impl Strategy<Value = Request> {
         1 => prop::option::of(zone_name()).prop_map(Request::SetTimeZone),
         1 => prop::option::of(language()).prop_map(Request::SetLanguage),
         1 => classifier().prop_map(Request::SetClassifier),
-        1 => (any::<u64>(), config()).prop_map(|(version, config)| {
+        1 => (any::<Option<u64>>(), config()).prop_map(|(version, config)| {
             Request::Restore { version, config: Box::new(config) }
         }),
     ]

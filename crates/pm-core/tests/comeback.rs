@@ -35,7 +35,7 @@ fn delete(list: &str) -> Request {
 
 fn restore(config: &Config) -> Request {
     Request::Restore {
-        version: 1,
+        version: Some(1),
         config: Box::new(config.clone()),
     }
 }

@@ -50,7 +50,7 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
             _ => config_file::load(&self.paths),
         };
         let in_force = match &db {
-            Ok(Some(db)) => self.config_or_last_good(db).ok(),
+            Ok(Some(db)) => config_file::load_or_last_good(&self.paths, db).ok(),
             _ => None,
         };
         let (loaded, problem) = match loaded {

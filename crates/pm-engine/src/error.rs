@@ -22,12 +22,19 @@ pub enum EngineError {
     /// The request is not allowed; nothing has changed.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// Somebody else changed the configuration since the operator was shown it; nothing has changed.
-    #[error("somebody else changed the configuration meanwhile")]
+    /// Somebody else changed the configuration, or what was used, since the operator was shown it;
+    /// nothing has changed.
+    #[error("somebody else changed the configuration or a figure meanwhile")]
     Changed,
-    /// The kernel refused the new rules or classes; the configuration is as it was.
-    #[error("the kernel refused the new rules or limits, and the configuration was put back: {0}")]
-    RolledBack(#[source] Box<EngineError>),
+    /// The change could not be put in force, or not be saved; the configuration is as it was.
+    #[error("the change was taken back: {why}")]
+    RolledBack {
+        /// Why.
+        #[source]
+        why: Box<EngineError>,
+        /// Why the rules before are not all back yet, where they are not: the next tick's business.
+        left: Option<Box<EngineError>>,
+    },
     /// The kernel is too old for what pm needs.
     #[error("Linux {release} is too old: pm needs 5.10 or newer")]
     OldKernel {

@@ -6,9 +6,11 @@ use pm_core::backend::{Netfilter, Shaper};
 use pm_core::cause::Cause;
 use pm_core::config::Config;
 use pm_core::event::Event;
+use pm_core::ledger::{Account, State, Usage};
 use pm_core::report::{GroupReport, Report, group_reports, reports};
 use pm_core::request::{Context, Request, Warning};
-use pm_store::config_file;
+use pm_store::StoreError;
+use pm_store::config_file::{self, Loaded};
 use pm_store::locks::Lock;
 use pm_store::state_db::StateDb;
 
@@ -24,6 +26,16 @@ pub struct Options {
     pub force: bool,
     /// Only to see what it would change.
     pub dry_run: bool,
+}
+
+/// What the operator was shown when he made up his mind.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// The configuration. All of it is compared, not only its revision: who edits the file need not
+    /// count that up.
+    pub config: &'a Config,
+    /// The usage, for requests that concern it.
+    pub state: Option<&'a State>,
 }
 
 /// What a request changed, or would change.
@@ -51,6 +63,9 @@ pub struct Executed {
     pub problems: Vec<EngineError>,
     /// Whether pm was taken out of the kernel, so that none of it is in force.
     pub torn_down: bool,
+    /// Why the configuration file could not be used that this replaced, and that is kept as a
+    /// version if there was one. `before` is the last good one then.
+    pub stale_config: Option<StoreError>,
 }
 
 impl<N: Netfilter, S: Shaper> Engine<N, S> {
@@ -60,7 +75,8 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
     /// # Errors
     ///
     /// `Refused`, a bad configuration file, locks: nothing has changed. `RolledBack`: the kernel
-    /// would not have it; configuration and usage are those before, with what was counted since.
+    /// would not have it, or it could not be saved; configuration and usage are those before, with
+    /// what was counted since.
     pub fn execute(
         &mut self,
         request: &Request,
@@ -69,16 +85,17 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
         self.carry_out(request, options, None)
     }
 
-    /// Carries out `request` if the configuration is still the one that the operator was shown.
+    /// Carries out `request` if all is still as the operator was shown it.
     ///
-    /// All of it is compared, not only its revision: who edits the file need not count that up.
+    /// Of the usage that is when periods began and what was corrected: what was counted meanwhile
+    /// changes nobody's mind.
     ///
     /// # Errors
     ///
-    /// `Changed`: it is another one. Else as [`execute`](Self::execute).
+    /// `Changed`: it is not. Else as [`execute`](Self::execute).
     pub fn execute_on(
         &mut self,
-        seen: &Config,
+        seen: Seen<'_>,
         request: &Request,
         options: Options,
     ) -> Result<Executed, EngineError> {
@@ -89,19 +106,21 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
         &mut self,
         request: &Request,
         options: Options,
-        seen: Option<&Config>,
+        seen: Option<Seen<'_>>,
     ) -> Result<Executed, EngineError> {
         let _locks = Lock::write_then_tick(&self.paths, LOCK_WAIT)?;
         if options.dry_run {
             return self.rehearse(request, options, seen);
         }
         let mut db = StateDb::open(&self.paths)?;
-        let loaded = config_file::load_with(&self.paths, &db)?;
-        require_same(seen, &loaded.config)?;
+        let (loaded, stale_config) = self.config_for(request, Some(&db))?;
+        require_same_config(seen, &loaded.config)?;
         let saved = self.saved_state(Some(&db), &loaded.config)?;
         let first_run = saved.is_none();
         let scope = request.scope(&loaded.config).cloned();
         let mut session = Session::about(&mut self.netfilter, saved, scope)?;
+        session.observe(&loaded.config)?;
+        require_same_usage(seen, request, &session.state)?;
         let mut done = judge(
             request,
             options,
@@ -114,8 +133,14 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
             // A configuration of pm's own without usage beside it would be taken for a loss.
             session.save_as_before(&mut db, &loaded.text)?;
         }
-        let changed = done.after != done.before;
-        let text = if changed {
+        let changed = done.after != done.before || stale_config.is_some();
+        let content = match &stale_config {
+            Some(_) => config_file::content(&self.paths),
+            None => loaded.text.clone().into_bytes(),
+        };
+        let text = if stale_config.is_some() {
+            config_file::save(&self.paths, &done.after)?
+        } else if changed {
             config_file::replace(&self.paths, &loaded, &done.after)?
         } else {
             loaded.text.clone()
@@ -129,15 +154,16 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
             // With the numbers of all messages that were refused.
             tracing::debug!("{error:?}");
             if changed {
-                config_file::put_back(&self.paths, &loaded)?;
+                config_file::put_back(&self.paths, &content)?;
             }
             session.abandon_request();
-            // The next tick does this again should it fail; what matters is told already.
-            if let Err(again) = session.converge(&loaded.config, &loaded.text, &mut db) {
-                tracing::warn!("the rules before are not all back yet: {again}");
-            }
+            // The next tick does this again should it fail.
+            let back = session.converge(&loaded.config, &loaded.text, &mut db);
             shaping.finish(&mut session, &loaded.config, Occasion::Change, &mut db);
-            return Err(EngineError::RolledBack(Box::new(error)));
+            return Err(EngineError::RolledBack {
+                why: Box::new(error),
+                left: back.err().map(Box::new),
+            });
         }
         shaping.finish(&mut session, &done.after, Occasion::Change, &mut db);
         done.reports_after = reports(&done.after, &session.state);
@@ -146,6 +172,7 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
         done.problems = shaping.problems;
         done.leftover = session.leftover;
         done.events = session.events;
+        done.stale_config = stale_config;
         Ok(done)
     }
 
@@ -154,17 +181,16 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
         &mut self,
         request: &Request,
         options: Options,
-        seen: Option<&Config>,
+        seen: Option<Seen<'_>>,
     ) -> Result<Executed, EngineError> {
         let db = StateDb::open_read_only(&self.paths)?;
-        let loaded = match &db {
-            Some(db) => config_file::load_with(&self.paths, db)?,
-            None => config_file::load(&self.paths)?,
-        };
-        require_same(seen, &loaded.config)?;
+        let (loaded, stale_config) = self.config_for(request, db.as_ref())?;
+        require_same_config(seen, &loaded.config)?;
         let saved = self.saved_state(db.as_ref(), &loaded.config)?;
         let scope = request.scope(&loaded.config).cloned();
         let mut session = Session::about(&mut self.netfilter, saved, scope)?;
+        session.observe(&loaded.config)?;
+        require_same_usage(seen, request, &session.state)?;
         let mut done = judge(
             request,
             options,
@@ -176,18 +202,78 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
         session.observe(&done.after)?;
         done.reports_after = reports(&done.after, &session.state);
         done.groups_after = group_reports(&done.after, &session.state);
+        done.stale_config = stale_config;
         Ok(done)
+    }
+
+    /// Returns the configuration that `request` changes. Only one that puts another in its place
+    /// is carried out where the file cannot be used, then on the last good one; why it cannot is
+    /// returned, too.
+    fn config_for(
+        &self,
+        request: &Request,
+        db: Option<&StateDb>,
+    ) -> Result<(Loaded, Option<StoreError>), EngineError> {
+        match (db, request) {
+            (Some(db), Request::Restore { .. }) => {
+                Ok(config_file::load_or_last_good(&self.paths, db)?)
+            }
+            (Some(db), _) => Ok((config_file::load_with(&self.paths, db)?, None)),
+            (None, _) => Ok((config_file::load(&self.paths)?, None)),
+        }
     }
 }
 
-fn require_same(seen: Option<&Config>, found: &Config) -> Result<(), EngineError> {
+impl Seen<'_> {
+    /// Whether the configuration is another one.
+    fn has_config_changed(self, found: &Config) -> bool {
+        self.config != found
+    }
+
+    /// Whether somebody has corrected a figure, or a period has begun.
+    fn has_usage_changed(self, found: &State) -> bool {
+        let terms = |account: &Account| (account.began, account.adjust);
+        // A period may end in the second in which it began.
+        let shrinks = |seen: Usage, found: Usage| {
+            found.incoming < seen.incoming || found.outgoing < seen.outgoing
+        };
+        let differs = |seen: &Account, found: Option<&Account>| {
+            found.is_some_and(|found| {
+                terms(found) != terms(seen) || shrinks(seen.usage, found.usage)
+            })
+        };
+        self.state.is_some_and(|seen| {
+            let mut services = seen.ledgers.iter();
+            let mut groups = seen.groups.iter();
+            services.any(|(ports, ledger)| {
+                let found = found.ledgers.get(ports);
+                differs(&ledger.account, found.map(|ledger| &ledger.account))
+            }) || groups.any(|(name, account)| differs(account, found.groups.get(name)))
+        })
+    }
+}
+
+fn require_same_usage(
+    seen: Option<Seen<'_>>,
+    request: &Request,
+    found: &State,
+) -> Result<(), EngineError> {
     match seen {
-        Some(seen) if seen != found => Err(EngineError::Changed),
+        Some(seen) if request.concerns_usage() && seen.has_usage_changed(found) => {
+            Err(EngineError::Changed)
+        }
         _ => Ok(()),
     }
 }
 
-/// Reads the kernel, judges the request and applies it in memory. `db` holds the periods of those
+fn require_same_config(seen: Option<Seen<'_>>, found: &Config) -> Result<(), EngineError> {
+    match seen {
+        Some(seen) if seen.has_config_changed(found) => Err(EngineError::Changed),
+        _ => Ok(()),
+    }
+}
+
+/// Judges the request on what was observed, and applies it in memory. `db` holds the periods of those
 /// who come back; `None`: nothing was ever saved.
 fn judge<N: Netfilter>(
     request: &Request,
@@ -197,7 +283,6 @@ fn judge<N: Netfilter>(
     shaper: &mut impl Shaper,
     db: Option<&StateDb>,
 ) -> Result<Executed, EngineError> {
-    session.observe(before)?;
     let reports_before = reports(before, &session.state);
     let spent = reports_before.iter().filter(|report| report.is_spent);
     let expired = reports_before.iter().filter(|report| report.is_expired);
@@ -237,5 +322,6 @@ fn judge<N: Netfilter>(
         leftover: Vec::new(),
         problems: Vec::new(),
         torn_down: session.state.torn_down,
+        stale_config: None,
     })
 }

@@ -100,7 +100,7 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
                 running: Vec::new(),
             });
         };
-        let (loaded, _) = self.config_or_last_good(&db)?;
+        let (loaded, _) = config_file::load_or_last_good(&self.paths, &db)?;
         let saved = self.saved_state(Some(&db), &loaded.config)?;
         let mut session = Session::new(&mut self.netfilter, saved)?;
         session.observe(&loaded.config)?;

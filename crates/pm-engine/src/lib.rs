@@ -19,7 +19,7 @@ mod tick;
 mod view;
 
 pub use error::EngineError;
-pub use execute::{Executed, Options};
+pub use execute::{Executed, Options, Seen};
 pub use history::{By, History, Whose};
 pub use lifecycle::Moved;
 pub use past::{Past, PastVersion};

@@ -3,6 +3,7 @@
 use pm_core::backend::{Netfilter, Shaper};
 use pm_core::event::Event;
 use pm_store::StoreError;
+use pm_store::config_file;
 use pm_store::locks::Lock;
 use pm_store::state_db::StateDb;
 
@@ -51,7 +52,7 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
     fn enter_or_leave(&mut self, leave: bool, anew: bool) -> Result<Moved, EngineError> {
         let _locks = Lock::write_then_tick(&self.paths, LOCK_WAIT)?;
         let mut db = StateDb::open(&self.paths)?;
-        let (loaded, stale_config) = self.config_or_last_good(&db)?;
+        let (loaded, stale_config) = config_file::load_or_last_good(&self.paths, &db)?;
         let saved = if anew {
             db.load()?
         } else {

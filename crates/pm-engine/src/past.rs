@@ -14,8 +14,10 @@ use crate::{EngineError, clock};
 /// The present configuration and the versions that are kept.
 #[derive(Debug)]
 pub struct Past {
-    /// The present one.
+    /// The present one, or the last good one where that cannot be used.
     pub config: Config,
+    /// Why the present one cannot be used.
+    pub stale_config: Option<StoreError>,
     /// The zone whose dates count.
     pub zone: Zone,
     /// What was replaced, the latest first.
@@ -44,11 +46,12 @@ impl Past {
     ///
     /// When the present configuration or the list of versions cannot be read.
     pub fn load(paths: &Paths) -> Result<Self, EngineError> {
-        let config = match StateDb::open_read_only(paths) {
-            Ok(Some(db)) => config_file::load_with(paths, &db)?.config,
+        let (loaded, stale_config) = match StateDb::open_read_only(paths) {
+            Ok(Some(db)) => config_file::load_or_last_good(paths, &db)?,
             // Usage that cannot be read says nothing about the file.
-            Ok(None) | Err(_) => config_file::load(paths)?.config,
+            Ok(None) | Err(_) => (config_file::load(paths)?, None),
         };
+        let config = loaded.config;
         let versions = config_file::versions(paths)?.into_iter();
         let versions = versions.map(|version| PastVersion {
             number: version.number,
@@ -60,8 +63,27 @@ impl Past {
             zone: clock::zone(&config),
             versions: versions.collect(),
             config,
+            stale_config,
             dir: paths.versions_dir(),
         })
+    }
+
+    /// Returns the request that takes the last change back; `None`: there is none.
+    ///
+    /// A present configuration that cannot be used is itself the change to take back.
+    ///
+    /// # Errors
+    ///
+    /// The version from before that change cannot be used: to go further back is not for an undo.
+    pub fn undo(mut self) -> Result<Option<Request>, EngineError> {
+        if self.stale_config.is_some() {
+            return Ok(Some(Request::Restore {
+                version: None,
+                config: Box::new(self.config),
+            }));
+        }
+        let last = self.last().map(|last| last.number);
+        last.map(|number| self.take(number)?.restore()).transpose()
     }
 
     /// Returns the latest version that is not as the present configuration; `None`: there is
@@ -121,7 +143,7 @@ impl PastVersion {
     /// Why it cannot be used.
     pub fn restore(self) -> Result<Request, EngineError> {
         Ok(Request::Restore {
-            version: self.number,
+            version: Some(self.number),
             config: Box::new(self.config?),
         })
     }

@@ -5,7 +5,7 @@ use pm_core::config::Config;
 use pm_core::event::Event;
 use pm_core::ledger::State;
 use pm_store::StoreError;
-use pm_store::config_file::{self, Loaded};
+use pm_store::config_file;
 use pm_store::locks::{Lock, LockKind};
 use pm_store::state_db::StateDb;
 
@@ -43,7 +43,7 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
             return Ok(Ticked::Busy);
         };
         let mut db = StateDb::open(&self.paths)?;
-        let (loaded, stale_config) = self.config_or_last_good(&db)?;
+        let (loaded, stale_config) = config_file::load_or_last_good(&self.paths, &db)?;
         let saved = self.saved_state(Some(&db), &loaded.config)?;
         let left = saved
             .as_ref()
@@ -80,23 +80,5 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
             return Err(StoreError::StateGone { path }.into());
         }
         Ok(saved)
-    }
-
-    /// Returns the configuration; where it cannot be used, the last one that could, and why.
-    pub(crate) fn config_or_last_good(
-        &self,
-        db: &StateDb,
-    ) -> Result<(Loaded, Option<StoreError>), EngineError> {
-        let error = match config_file::load_with(&self.paths, db) {
-            Ok(loaded) => return Ok((loaded, None)),
-            Err(error) => error,
-        };
-        let Some(text) = db.last_good_config()? else {
-            return Err(error.into());
-        };
-        match Config::parse(&text) {
-            Ok(config) => Ok((Loaded { config, text }, Some(error))),
-            Err(_) => Err(error.into()),
-        }
     }
 }

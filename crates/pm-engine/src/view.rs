@@ -47,7 +47,7 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
         let db = StateDb::open_read_only(&self.paths)?;
         let (config, stale_config) = match &db {
             Some(db) => {
-                let (loaded, stale_config) = self.config_or_last_good(db)?;
+                let (loaded, stale_config) = config_file::load_or_last_good(&self.paths, db)?;
                 (loaded.config, stale_config)
             }
             None => (config_file::load(&self.paths)?.config, None),

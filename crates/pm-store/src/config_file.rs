@@ -117,6 +117,29 @@ pub fn load_with(paths: &Paths, db: &StateDb) -> Result<Loaded, StoreError> {
     Ok(loaded)
 }
 
+/// Returns the configuration that belongs to the usage in `db`; where it cannot be used, the last
+/// one that could, and why.
+///
+/// # Errors
+///
+/// As [`load_with`] where there was no other; as [`StateDb::last_good_config`].
+pub fn load_or_last_good(
+    paths: &Paths,
+    db: &StateDb,
+) -> Result<(Loaded, Option<StoreError>), StoreError> {
+    let error = match load_with(paths, db) {
+        Ok(loaded) => return Ok((loaded, None)),
+        Err(error) => error,
+    };
+    let Some(text) = db.last_good_config()? else {
+        return Err(error);
+    };
+    match Config::parse(&text) {
+        Ok(config) => Ok((Loaded { config, text }, Some(error))),
+        Err(_) => Err(error),
+    }
+}
+
 /// Puts `config` in the place of the present one, which is kept as a version.
 ///
 /// The directory is made where it is missing. Returns the text that was written.
@@ -142,14 +165,19 @@ pub fn replace(paths: &Paths, loaded: &Loaded, config: &Config) -> Result<String
     save_if(paths, config, |present| present == loaded.text.as_bytes())
 }
 
-/// Puts back, byte for byte, the configuration that was loaded.
+/// Returns what is in the file, good or not; nothing where it cannot be read.
+pub fn content(paths: &Paths) -> Vec<u8> {
+    read(&paths.config_file()).unwrap_or_default()
+}
+
+/// Puts back, byte for byte, what the file contained; nothing: there was none.
 ///
 /// # Errors
 ///
 /// As the system says; the present one then stays.
-pub fn put_back(paths: &Paths, loaded: &Loaded) -> Result<(), StoreError> {
-    if !loaded.text.is_empty() {
-        return files::replace(&paths.config_dir, "config.json", loaded.text.as_bytes());
+pub fn put_back(paths: &Paths, content: &[u8]) -> Result<(), StoreError> {
+    if !content.is_empty() {
+        return files::replace(&paths.config_dir, "config.json", content);
     }
     let path = paths.config_file();
     fs::remove_file(&path).map_err(|error| StoreError::io(Action::Remove, &path, error))?;

@@ -78,9 +78,13 @@ pub(crate) enum Config {
         #[arg(
             value_name = tr!("N", "版本"),
             value_parser = values::version,
-            help = tr!("Its number, see `pm config history`", "版本号，见 `pm config history`")
+            help = tr!(
+                "Its number, see `pm config history` [default: the last good one, where the \
+                 present one cannot be used]",
+                "版本号，见 `pm config history` [默认：当前配置不能用时，上一份可用的]"
+            )
         )]
-        version: u64,
+        version: Option<u64>,
         #[command(flatten)]
         options: ChangeOptions,
     },

@@ -146,7 +146,7 @@ fn wrong_usage() -> String {
         "lits",
         "config get",
         "config diff latest",
-        "config restore",
+        "config restore latest",
         "config restore -1",
         "undo 3",
         "group add",

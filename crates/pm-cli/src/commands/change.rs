@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use pm_core::config::Config;
 use pm_core::request::Request;
-use pm_engine::{EngineError, Executed, Options};
+use pm_engine::{EngineError, Executed, Options, Seen};
 
 use crate::cli::{ChangeOptions, Places};
 use crate::language::tr;
@@ -24,11 +24,15 @@ pub(crate) fn run(places: &Places, request: &Request, options: ChangeOptions) ->
 /// The same, if the configuration is still the one that the request was made for.
 pub(crate) fn run_on(
     places: &Places,
-    seen: &Config,
+    config: &Config,
     request: &Request,
     options: ChangeOptions,
 ) -> Result<ExitCode> {
     let options = engine_options(options);
+    let seen = Seen {
+        config,
+        state: None,
+    };
     let executed = super::engine(places)?.execute_on(seen, request, options)?;
     tell(request, options, &executed)
 }
@@ -68,9 +72,10 @@ fn tell(request: &Request, options: Options, executed: &Executed) -> Result<Exit
     for line in words::changes(request, executed) {
         say!("{line}");
     }
+    let is_restored = executed.before != executed.after || executed.stale_config.is_some();
     if let Request::Restore { .. } = request
         && !options.dry_run
-        && executed.before != executed.after
+        && is_restored
     {
         say!("{}", words::way_back());
     }

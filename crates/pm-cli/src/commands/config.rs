@@ -72,7 +72,12 @@ pub(crate) fn run(places: &Places, command: Command) -> Result<ExitCode> {
             }
         }
         Command::Restore { version, options } => {
-            let request = past(places)?.take(version)?.restore()?;
+            let mut past = past(places)?;
+            let request = match version {
+                Some(version) => past.take(version)?.restore()?,
+                None if past.stale_config.is_some() => past.undo()?.ok_or_else(nothing_to_undo)?,
+                None => return Err(no_version()),
+            };
             return super::change::run(places, &request, options);
         }
         Command::Check { file, reading } => {
@@ -113,16 +118,24 @@ pub(crate) fn run(places: &Places, command: Command) -> Result<ExitCode> {
 
 /// Puts the latest version back that differs.
 pub(crate) fn undo(places: &Places, options: ChangeOptions) -> Result<ExitCode> {
-    let mut past = past(places)?;
-    let number = past.last().ok_or_else(nothing_to_undo)?.number;
-    let request = past.take(number)?.restore()?;
-    super::change::run_on(places, &past.config, &request, options)
+    let past = past(places)?;
+    let seen = past.config.clone();
+    let request = past.undo()?.ok_or_else(nothing_to_undo)?;
+    super::change::run_on(places, &seen, &request, options)
 }
 
 fn nothing_to_undo() -> anyhow::Error {
     anyhow!(tr!(
         "there is nothing to undo: no earlier configuration is kept that differs from the present one",
         "没有可撤销的改动：没有保存与当前配置不同的旧版本"
+    ))
+}
+
+fn no_version() -> anyhow::Error {
+    anyhow!(tr!(
+        "which version? The configuration can be used; `pm config history` lists what there was before, and `pm undo` \
+         takes the last change back",
+        "恢复哪个版本？当前配置可用；`pm config history` 列出旧版本，`pm undo` 撤销最近一次改动"
     ))
 }
 

@@ -58,7 +58,8 @@ fn local(time: Timestamp, zone: &Zone) -> String {
 pub(crate) fn what(version: &PastVersion, past: &Past) -> String {
     let lines = match changes(version, past) {
         Some(lines) => lines,
-        None => return tr!("(cannot be read)", "（无法读取）"),
+        None if version.config.is_err() => return tr!("(cannot be read)", "（无法读取）"),
+        None => return tr!("(what came next cannot be read)", "（之后的版本无法读取）"),
     };
     match lines.split_first() {
         None => tr!("nothing", "无改动"),

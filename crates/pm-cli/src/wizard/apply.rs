@@ -4,7 +4,7 @@ use pm_core::config::{Config, Service};
 use pm_core::port::PortRange;
 use pm_core::report::{BlockedBy, Report};
 use pm_core::request::{Refusal, Request};
-use pm_engine::{EngineError, Executed, Options};
+use pm_engine::{EngineError, Executed, Options, Seen};
 
 use super::Desk;
 use super::text::tidy;
@@ -69,7 +69,11 @@ pub(super) fn apply(desk: &mut Desk<'_>, request: &Request, confirm: Confirm) ->
 
 fn execute(desk: &Desk<'_>, request: &Request, options: Options) -> anyhow::Result<Executed> {
     let mut engine = commands::engine(desk.places)?;
-    Ok(engine.execute_on(&desk.view.config, request, options)?)
+    let seen = Seen {
+        config: &desk.view.config,
+        state: Some(&desk.view.state),
+    };
+    Ok(engine.execute_on(seen, request, options)?)
 }
 
 /// Says why it was not done; returns whether to try again.
@@ -83,8 +87,8 @@ fn resolve(
         Some(EngineError::Changed) => {
             desk.refresh()?;
             let text = tr!(
-                "Somebody else changed the configuration meanwhile. This is how it is now:",
-                "配置刚刚被其他人修改。以下是现在的状态："
+                "Somebody else changed the configuration or a figure meanwhile. This is how it is now:",
+                "配置或用量刚刚被其他人修改。以下是现在的状态："
             );
             desk.ui.note(&text, Paint::Warn)?;
             desk.show()?;

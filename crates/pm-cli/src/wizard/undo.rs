@@ -20,9 +20,10 @@ pub(super) fn open(desk: &mut Desk<'_>) -> Answer<()> {
         Err(error) => return desk.ui.note(&errors::text(&error), Paint::Bad),
     };
     let offered: Vec<&PastVersion> = past.restorable().take(OFFERED).collect();
-    let Some(last) = offered.first() else {
+    let last = Last::of(&past);
+    if offered.is_empty() && !matches!(last, Last::Good) {
         return desk.ui.say(&versions::none());
-    };
+    }
     let mut entries: Vec<Entry> = offered
         .iter()
         .map(|version| entry(version, &past))
@@ -34,21 +35,20 @@ pub(super) fn open(desk: &mut Desk<'_>) -> Answer<()> {
     );
     desk.ui.note(&scope, Paint::Dim)?;
     let title = tr!("Go back to before which change?", "回到哪次改动之前？");
-    let enter = tr!(
-        "the last; a second time does it again",
-        "最近一次；再撤销一次即重做"
-    );
-    let number = match desk.ui.choose(&title, &enter, &entries)? {
-        None => last.number,
-        Some(index) => match offered.get(index) {
-            Some(version) => version.number,
-            None => return Ok(()),
-        },
-    };
+    let chosen = desk.ui.choose(&title, &last.meaning_of_enter(), &entries)?;
+    let number = chosen
+        .and_then(|index| offered.get(index))
+        .map(|version| version.number);
+    let is_undo = chosen.is_none() && !matches!(last, Last::Unusable);
     let mut past = past;
-    let request = past.take(number).and_then(PastVersion::restore);
+    let request = match number {
+        Some(number) => past.take(number).and_then(PastVersion::restore).map(Some),
+        None if is_undo => past.undo(),
+        None => Ok(None),
+    };
     let request = match request {
-        Ok(request) => request,
+        Ok(Some(request)) => request,
+        Ok(None) => return Ok(()),
         Err(error) => return desk.ui.note(&errors::text(&error.into()), Paint::Bad),
     };
     let language = desk.view.config.language;
@@ -57,6 +57,43 @@ pub(super) fn open(desk: &mut Desk<'_>) -> Answer<()> {
         speak(choose(None, language, |name| std::env::var(name).ok()));
     }
     Ok(())
+}
+
+/// What there was before the last change.
+enum Last {
+    /// A version that can be used.
+    Version,
+    /// The last good configuration: the present one cannot be used.
+    Good,
+    /// A version that cannot be used.
+    Unusable,
+}
+
+impl Last {
+    fn of(past: &Past) -> Self {
+        match past.last() {
+            _ if past.stale_config.is_some() => Self::Good,
+            Some(last) if last.config.is_ok() => Self::Version,
+            _ => Self::Unusable,
+        }
+    }
+
+    fn meaning_of_enter(&self) -> String {
+        match self {
+            Self::Version => tr!(
+                "the last; a second time does it again",
+                "最近一次；再撤销一次即重做"
+            ),
+            Self::Good => tr!(
+                "the last good configuration, since the present one cannot be used",
+                "上一份可用的配置，因为当前配置不能用"
+            ),
+            Self::Unusable => tr!(
+                "back; what was before the last change cannot be used",
+                "返回；最近一次改动之前的版本不能用"
+            ),
+        }
+    }
 }
 
 /// Returns a version by its number, with when it was replaced and by what.

@@ -65,7 +65,11 @@ impl fmt::Display for Request {
             Self::SetClassifier(classifier) => {
                 write!(f, "pm config set classifier {classifier}")
             }
-            Self::Restore { version, .. } => write!(f, "pm config restore {version}"),
+            Self::Restore {
+                version: Some(version),
+                ..
+            } => write!(f, "pm config restore {version}"),
+            Self::Restore { version: None, .. } => f.write_str("pm config restore"),
         }
     }
 }

@@ -249,7 +249,7 @@ impl About {
                 change.apply(&config, &context).unwrap_or(config)
             });
             Request::Restore {
-                version: 1,
+                version: Some(1),
                 config: Box::new(config),
             }
         });

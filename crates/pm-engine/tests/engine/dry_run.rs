@@ -2,14 +2,15 @@
 
 use std::fs;
 
+use pm_core::config::Config;
 use pm_core::request::Request;
 use pm_core::ruleset::Direction;
-use pm_engine::Options;
+use pm_engine::{EngineError, Options, Seen};
 
 use crate::backend::{Fate, Script, TcCall};
-use crate::host::{End, Host};
+use crate::host::{End, Host, Pm};
 use crate::refusal::{busy, requests};
-use crate::requests::FORCE;
+use crate::requests::{FORCE, limit, reset, set, set_used};
 
 const DRY: Options = Options {
     dry_run: true,
@@ -97,7 +98,7 @@ fn what_somebody_changed_meanwhile_is_told_and_stays() {
         let config = seen.after.clone();
         let request = crate::requests::set("20003", crate::requests::limit("6M"));
         let end = host.run(Script::default(), move |engine| {
-            engine.execute_on(&config, &request, options)
+            engine.execute_on(shown(&config), &request, options)
         });
         let error = end.failed();
         assert!(matches!(error, pm_engine::EngineError::Changed), "{error}");
@@ -106,8 +107,48 @@ fn what_somebody_changed_meanwhile_is_told_and_stays() {
     let config = seen.before.clone();
     let request = crate::requests::set("20003", crate::requests::limit("6M"));
     host.run(Script::default(), move |engine| {
-        engine.execute_on(&config, &request, FORCE)
+        engine.execute_on(shown(&config), &request, FORCE)
     })
     .done();
     assert_ne!(everything(&host), before);
+}
+
+fn shown(config: &Config) -> Seen<'_> {
+    Seen {
+        config,
+        state: None,
+    }
+}
+
+/// The same of a figure: who corrects one knows which he was shown.
+#[test]
+fn a_figure_that_somebody_corrected_meanwhile_is_told_and_stays() {
+    for meanwhile in [set_used("20001", 7_000), reset("20001")] {
+        for (request, matters) in [
+            (set_used("20001", 3_000), true),
+            (reset("20000"), true),
+            (set("20001", limit("6M")), false),
+        ] {
+            let mut host = busy();
+            let view = host.run(Script::default(), Pm::view).done();
+            // What is counted is nobody's change.
+            host.send("20001", Direction::Out, 100);
+            let on_what_was_seen = |host: &mut Host| {
+                let (config, state) = (view.config.clone(), view.state.clone());
+                let request = request.clone();
+                host.run(Script::default(), move |engine| {
+                    let seen = Seen {
+                        config: &config,
+                        state: Some(&state),
+                    };
+                    engine.execute_on(seen, &request, FORCE)
+                })
+            };
+            on_what_was_seen(&mut host.copy()).done();
+            host.request(&meanwhile);
+            let end = on_what_was_seen(&mut host);
+            let is_told = matches!(end, End::Failed(EngineError::Changed));
+            assert_eq!(is_told, matters, "{meanwhile}, {request}");
+        }
+    }
 }

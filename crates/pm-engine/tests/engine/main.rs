@@ -15,6 +15,7 @@ mod history;
 mod host;
 mod kernel;
 mod lost_state;
+mod past;
 mod punishment;
 mod quota;
 mod refusal;

@@ -101,6 +101,10 @@ pub(crate) fn set_group_used(name: &str, bytes: u64) -> Request {
     }
 }
 
+pub(crate) fn reset(name: &str) -> Request {
+    Request::Reset { ports: some(name) }
+}
+
 pub(crate) fn reset_group(name: &str) -> Request {
     Request::ResetGroup { name: group(name) }
 }
@@ -166,7 +170,7 @@ pub(crate) fn is_open(service: &Service, ledger: &Ledger, state: &State) -> bool
 
 pub(crate) fn restore(config: Config) -> Request {
     Request::Restore {
-        version: 1,
+        version: Some(1),
         config: Box::new(config),
     }
 }

@@ -427,8 +427,10 @@ fn what_traffic_control_refuses_leaves_no_trace() {
                     assert!(is_told || wanted(&host).is_empty(), "{when}");
                 }
                 End::Failed(error) => {
-                    let is_known =
-                        matches!(error, EngineError::Refused(_) | EngineError::RolledBack(_));
+                    let is_known = matches!(
+                        error,
+                        EngineError::Refused(_) | EngineError::RolledBack { .. }
+                    );
                     assert!(is_known, "{when}: {error}");
                     assert_eq!(host.config(), config, "{when}");
                     assert_eq!(host.kernel(|kernel| kernel.installed()), rules, "{when}");

@@ -206,7 +206,7 @@ impl Choice {
             let versions: Vec<_> = self.versions.iter().collect();
             let &(&version, config) = self.rng.pick(&versions);
             return Request::Restore {
-                version,
+                version: Some(version),
                 config: Box::new(config.clone()),
             };
         }

@@ -37,7 +37,12 @@ pub(super) fn engine(error: &EngineError) -> Option<String> {
         EngineError::Kernel(error) => backend(error),
         EngineError::Shaping(error) => shaping(error),
         EngineError::Refused(refused) => Some(refusal(refused)),
-        EngineError::RolledBack(error) => engine(error),
+        EngineError::RolledBack { why, left: None } => engine(why),
+        EngineError::RolledBack { left: Some(_), .. } => Some(tr!(
+            "the rules before are not all back yet; the next tick puts them back, `pm monitor` does \
+             so now",
+            "原来的规则还没有全部恢复；下一次 tick 会恢复，`pm monitor` 立即恢复"
+        )),
         EngineError::OldKernel { .. } => Some(tr!(
             "install a newer kernel; Debian 11, Ubuntu 22.04 and Alpine 3.13 have one",
             "安装更新的内核；Debian 11、Ubuntu 22.04 和 Alpine 3.13 自带的就够新"
@@ -60,9 +65,9 @@ fn store(error: &StoreError) -> Option<String> {
                 "以 root 运行（加 `sudo`）"
             ))
         }
-        StoreError::ConfigInvalid { why, .. } | StoreError::ConfigRefused { why, .. } => {
-            config(why)
-        }
+        StoreError::ConfigInvalid { why, .. } => Some(config(why).unwrap_or_else(last_good)),
+        StoreError::ConfigNotUtf8 { .. } | StoreError::ConfigGone { .. } => Some(last_good()),
+        StoreError::ConfigRefused { why, .. } => config(why),
         StoreError::ConfigOfPmSh { .. } => Some(tr!(
             "move the file away to begin without it, or name another directory with --config-dir",
             "把这个文件移走再开始，或用 --config-dir 指定别的目录"
@@ -84,6 +89,14 @@ fn config(error: &ConfigError) -> Option<String> {
         )),
         _ => None,
     }
+}
+
+fn last_good() -> String {
+    tr!(
+        "`pm config restore` puts the last good configuration back; what is there is kept as a \
+         version",
+        "`pm config restore` 恢复上一份可用的配置；现有的内容存为一个版本"
+    )
 }
 
 fn ask_doctor() -> String {

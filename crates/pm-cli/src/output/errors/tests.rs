@@ -106,7 +106,16 @@ fn refusals_of_the_kernel() -> String {
         EngineError::Kernel(BackendError::ForeignTable).into(),
         EngineError::Kernel(BackendError::Raced).into(),
         EngineError::Kernel(kernel()).into(),
-        EngineError::RolledBack(Box::new(kernel().into())).into(),
+        EngineError::RolledBack {
+            why: Box::new(kernel().into()),
+            left: None,
+        }
+        .into(),
+        EngineError::RolledBack {
+            why: Box::new(kernel().into()),
+            left: Some(Box::new(kernel().into())),
+        }
+        .into(),
         EngineError::OldKernel {
             release: "4.19.0-26-amd64".into(),
         }

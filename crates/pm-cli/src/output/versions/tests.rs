@@ -26,6 +26,7 @@ pub(crate) fn past() -> Past {
     (damaged.revision, damaged.replaced) = (None, None);
     Past {
         config: config(r#"{"80": {"limit": "5Mbps"}, "81": {}, "82": {"quota": "5GB"}}"#),
+        stale_config: None,
         zone: Zone::named("Asia/Shanghai").unwrap(),
         versions: vec![
             version(

@@ -56,6 +56,12 @@ pub(crate) fn changes(request: &Request, executed: &Executed) -> Vec<String> {
             "周期已结束或更换了分组的，用量从零开始；此前的用量可用 `pm history` 查看。"
         ));
     }
+    if executed.stale_config.is_some() {
+        lines.push(tr!(
+            "The configuration file could not be used and is replaced; what it contained is kept as a version.",
+            "配置文件原先不能用，现予替换；原来的内容存为一个版本。"
+        ));
+    }
     if lines.is_empty() {
         lines.push(match request {
             Request::Reset { .. } | Request::ResetGroup { .. } => tr!(

@@ -194,7 +194,7 @@ fn a_limit_needs_a_host_that_can_shape() {
     let limited = set(these("80"), limits(limit("5M"), None));
     let limited = limited.apply(&config, &Context::default()).unwrap();
     let restore = |config: &Config| Request::Restore {
-        version: 7,
+        version: Some(7),
         config: Box::new(config.clone()),
     };
     let refused = restore(&limited).apply(&config, &context);

@@ -4,7 +4,7 @@ use super::*;
 
 fn restore(version: u64, config: &Config) -> Request {
     Request::Restore {
-        version,
+        version: Some(version),
         config: Box::new(config.clone()),
     }
 }

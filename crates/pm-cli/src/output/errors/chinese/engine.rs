@@ -13,11 +13,8 @@ pub(super) fn engine(error: &EngineError) -> String {
         EngineError::NoUplink => {
             "没有接口带默认路由：有了默认路由，服务的出站流量才会被限速".to_owned()
         }
-        EngineError::RolledBack(error) => {
-            format!(
-                "内核拒绝了新的规则或限速，配置已改回原样：{}",
-                engine(error)
-            )
+        EngineError::RolledBack { why, left: _ } => {
+            format!("改动没有生效，已恢复原样：{}", engine(why))
         }
         EngineError::OldKernel { release } => {
             format!("Linux {release} 太旧：pm 需要 5.10 或更新版本")
@@ -25,7 +22,7 @@ pub(super) fn engine(error: &EngineError) -> String {
         EngineError::Unsettled { rounds } => {
             format!("试了 {rounds} 轮，规则仍不稳定：有别的程序在不断改动表 inet port_monitor")
         }
-        EngineError::Changed => "配置刚刚被别人改过".to_owned(),
+        EngineError::Changed => "配置或用量刚刚被别人改过".to_owned(),
         EngineError::Random(why) => format!("系统没有给出随机数：{why}"),
     }
 }

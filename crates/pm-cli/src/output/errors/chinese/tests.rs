@@ -212,9 +212,10 @@ fn what_the_kernel_refuses_is_explained() {
             pm_netlink::Error::PermissionDenied,
         ))),
         Box::new(ShapingError::Kernel(Box::new(pm_tc::Error::Raced))),
-        Box::new(EngineError::RolledBack(Box::new(
-            BackendError::Raced.into(),
-        ))),
+        Box::new(EngineError::RolledBack {
+            why: Box::new(BackendError::Raced.into()),
+            left: None,
+        }),
         Box::new(EngineError::Changed),
         Box::new(pm_tc::ShapeError::Minor(0)),
         Box::new(pm_tc::ShapeError::MarkTooNarrow {

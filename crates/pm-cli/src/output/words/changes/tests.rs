@@ -62,7 +62,7 @@ struct After<'a> {
 fn restored(version: &str) -> String {
     let before = Config::parse(CONFIG).unwrap();
     let request = Request::Restore {
-        version: 12,
+        version: Some(12),
         config: Box::new(Config::parse(version).unwrap()),
     };
     let after = request.apply(&before, &Context::default()).unwrap();
@@ -73,6 +73,7 @@ fn restored(version: &str) -> String {
         groups_after: vec![],
         warnings: vec![],
         torn_down: false,
+        stale_config: None,
         leftover: vec![],
         problems: vec![],
         events: vec![],
@@ -104,7 +105,7 @@ fn who_comes_back_with_a_bill_is_told_it() {
         "80": {"quota": "10GiB"}, "81": {}, "20000": {"group": "vip"}, "443": {"quota": "1GB"}
     }}"#;
     let request = Request::Restore {
-        version: 7,
+        version: Some(7),
         config: Box::new(Config::parse(version).unwrap()),
     };
     let before = Config::default();
@@ -145,6 +146,7 @@ fn who_comes_back_with_a_bill_is_told_it() {
             }],
             warnings: vec![],
             torn_down: false,
+            stale_config: None,
             leftover: vec![],
             problems: vec![],
             events: vec![],
@@ -191,6 +193,7 @@ fn then(line: &str, change: impl FnOnce(After<'_>)) -> String {
         groups_after,
         warnings: vec![],
         torn_down: false,
+        stale_config: None,
         leftover: vec![],
         problems: vec![],
         events: vec![],
