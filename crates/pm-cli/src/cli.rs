@@ -90,6 +90,17 @@ impl Cli {
         Self::from_arg_matches(&matches).map_err(|error| error.format(&mut Self::command()))
     }
 
+    /// Returns commands with what describes them in the language that is spoken, for man pages and
+    /// shells.
+    pub(crate) fn described(mut command: clap::Command) -> clap::Command {
+        // So that commands know what comes before them, and which options they share.
+        command.build();
+        match language::current() {
+            Language::English => command,
+            Language::Chinese => help::own_words(command),
+        }
+    }
+
     /// Returns all commands, with their help in the language that is spoken.
     pub(crate) fn spoken() -> clap::Command {
         match language::current() {

@@ -25,11 +25,13 @@ const LINE: usize = 100;
 /// it.
 pub(super) fn in_chinese(mut command: Command, width: usize) -> Command {
     command.build();
-    translated(command, width)
+    written(own_words(command), width)
 }
 
-fn translated(command: Command, width: usize) -> Command {
-    let command = command
+/// Returns a command that has been built, and those below it, with Chinese for what clap itself
+/// says of them.
+pub(super) fn own_words(command: Command) -> Command {
+    command
         .mut_args(|argument| match argument.get_action() {
             ArgAction::Help => argument.help("显示帮助").long_help(None),
             ArgAction::Version => argument.help("显示版本"),
@@ -39,7 +41,11 @@ fn translated(command: Command, width: usize) -> Command {
             "help" => subcommand.about("显示本帮助，或某个命令的帮助"),
             _ => subcommand,
         })
-        .mut_subcommands(|subcommand| translated(subcommand, width));
+        .mut_subcommands(own_words)
+}
+
+fn written(command: Command, width: usize) -> Command {
+    let command = command.mut_subcommands(|subcommand| written(subcommand, width));
     let help = help(&command, width);
     command.override_help(help)
 }

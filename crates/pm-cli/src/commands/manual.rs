@@ -12,14 +12,19 @@ use clap_mangen::Man;
 use pm_core::language::Language;
 
 use crate::cli::Cli;
-use crate::language::{current, speak};
+use crate::language::{current, speak, tr};
 
 /// Prints what lets a shell complete pm's commands.
 pub(crate) fn completions(shell: Shell) -> Result<ExitCode> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "pm", &mut script);
+    clap_complete::generate(
+        shell,
+        &mut Cli::described(Cli::command()),
+        "pm",
+        &mut script,
+    );
     let written = io::stdout().lock().write_all(&script);
-    written.context("cannot write to stdout")?;
+    written.context(tr!("cannot write to stdout", "无法写到标准输出"))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -32,10 +37,20 @@ pub(crate) fn pages(dir: &Path) -> Result<ExitCode> {
             Language::English => dir.join("man1"),
             Language::Chinese => dir.join("zh_CN/man1"),
         };
-        fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-        for (name, page) in all(Cli::command())? {
+        fs::create_dir_all(&dir).with_context(|| {
+            tr!(
+                en: "cannot make {}", dir.display();
+                zh: "无法建立 {}", dir.display()
+            )
+        })?;
+        for (name, page) in all()? {
             let path = dir.join(format!("{name}.1"));
-            fs::write(&path, page).with_context(|| format!("cannot write {}", path.display()))?;
+            fs::write(&path, page).with_context(|| {
+                tr!(
+                    en: "cannot write {}", path.display();
+                    zh: "无法写入 {}", path.display()
+                )
+            })?;
         }
     }
     speak(spoken);
@@ -43,13 +58,11 @@ pub(crate) fn pages(dir: &Path) -> Result<ExitCode> {
 }
 
 /// Returns every page by its name: `pm`, `pm-add`, `pm-config-restore`.
-fn all(command: Command) -> Result<Vec<(String, Vec<u8>)>> {
-    // Nobody looks for `pm-help-config-get`.
-    let mut command = command.disable_help_subcommand(true);
-    // So that commands know what comes before them, and which options they share.
-    command.build();
+fn all() -> Result<Vec<(String, Vec<u8>)>> {
     let mut pages = Vec::new();
-    add(&command, "pm", &mut pages)?;
+    // Nobody looks for `pm-help-config-get`.
+    let command = Cli::command().disable_help_subcommand(true);
+    add(&Cli::described(command), "pm", &mut pages)?;
     Ok(pages)
 }
 
@@ -58,12 +71,29 @@ fn add(command: &Command, name: &str, pages: &mut Vec<(String, Vec<u8>)>) -> Res
     let named = command.clone().display_name(name.to_owned());
     let source = concat!("pm ", env!("CARGO_PKG_VERSION"));
     Man::new(named).source(source).render(&mut page)?;
-    pages.push((name.to_owned(), page));
+    pages.push((
+        name.to_owned(),
+        headed(&String::from_utf8(page)?).into_bytes(),
+    ));
     let shown = command.get_subcommands().filter(|one| !one.is_hide_set());
     for one in shown {
         add(one, &format!("{name}-{}", one.get_name()), pages)?;
     }
     Ok(())
+}
+
+/// Returns a page with the headings that are usual in the language.
+fn headed(page: &str) -> String {
+    let headed = page.lines().map(|line| match line {
+        ".SH NAME" => tr!(".SH NAME", ".SH 名称"),
+        ".SH SYNOPSIS" => tr!(".SH SYNOPSIS", ".SH 概要"),
+        ".SH DESCRIPTION" => tr!(".SH DESCRIPTION", ".SH 描述"),
+        ".SH OPTIONS" => tr!(".SH OPTIONS", ".SH 选项"),
+        ".SH SUBCOMMANDS" => tr!(".SH SUBCOMMANDS", ".SH 子命令"),
+        ".SH VERSION" => tr!(".SH VERSION", ".SH 版本"),
+        line => line.to_owned(),
+    });
+    headed.map(|line| line + "\n").collect()
 }
 
 #[cfg(test)]
@@ -75,7 +105,7 @@ mod tests {
     fn every_command_has_a_page_that_names_its_options() {
         for language in Language::ALL {
             speak(language);
-            let pages = all(Cli::command()).unwrap();
+            let pages = all().unwrap();
             let names: Vec<&str> = pages.iter().map(|(name, _)| &**name).collect();
             for name in [
                 "pm",
@@ -106,7 +136,12 @@ mod tests {
     fn every_shell_is_told_every_command() {
         for shell in Shell::value_variants() {
             let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut Cli::command(), "pm", &mut script);
+            clap_complete::generate(
+                *shell,
+                &mut Cli::described(Cli::command()),
+                "pm",
+                &mut script,
+            );
             let script = String::from_utf8(script).unwrap();
             for word in ["undo", "restore", "--dynqos", "completions"] {
                 assert!(
