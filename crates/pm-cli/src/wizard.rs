@@ -39,7 +39,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use pm_engine::View;
 use pm_store::StoreError;
-use pm_store::locks::{Lock, LockKind};
+use pm_store::locks::{Lock, LockKind, command_and_process};
 
 use crate::cli::Places;
 use crate::commands::{self, list};
@@ -131,13 +131,35 @@ fn edit_lock(places: &Places) -> (Option<Lock>, Option<String>) {
 
 fn converse(desk: &mut Desk<'_>, may_ask_language: bool, other: Option<String>) -> Answer<()> {
     if let Some(holder) = other {
-        let text = tr!(
-            "note: somebody else has this menu open: {holder}. You can both go on; what one changes, the other is shown.",
-            "提示：另有人打开了本菜单：{holder}。双方均可继续；一方的改动会告知另一方。"
-        );
-        desk.ui.note(&text, Paint::Warn)?;
+        desk.ui.note(&open_elsewhere(&holder), Paint::Warn)?;
         desk.ui.pause()?;
     }
     first_run::welcome(desk, may_ask_language)?;
     menu::run(desk)
+}
+
+/// Returns who has this menu open, and what to do about it.
+fn open_elsewhere(holder: &str) -> String {
+    let (who, or_end_it) = match command_and_process(holder) {
+        Some((command, process)) => (
+            tr!(
+                "by {command}, process {process}",
+                "{command}，进程 {process}"
+            ),
+            tr!(
+                " If nobody is there any more, end it: `kill {process}`; nothing gets lost.",
+                "如果那边已经没有人，可以结束它：`kill {process}`，不会丢失任何东西。"
+            ),
+        ),
+        None => (
+            tr!("by a process that is not known", "进程不明"),
+            String::new(),
+        ),
+    };
+    tr!(
+        "note: this menu is open in another terminal already, {who}. You can both go on: what one \
+         has changed, the other sees before he overwrites it.{or_end_it}",
+        "提示：本菜单已在另一个终端中打开（{who}）。双方均可继续：一方的改动会先告知另一方，不会被覆盖。\
+         {or_end_it}"
+    )
 }

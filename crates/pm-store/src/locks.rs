@@ -35,6 +35,22 @@ pub struct Lock {
 /// Who holds a lock where the file does not say.
 pub const UNKNOWN_HOLDER: &str = "another process";
 
+/// Returns the command and the process of a holder as [`StoreError::Held`] names him; `None`: they
+/// are not known.
+///
+/// # Examples
+///
+/// ```
+/// use pm_store::locks::{UNKNOWN_HOLDER, command_and_process};
+///
+/// assert_eq!(command_and_process("`pm add` (process 4711)"), Some(("`pm add`", 4711)));
+/// assert_eq!(command_and_process(UNKNOWN_HOLDER), None);
+/// ```
+pub fn command_and_process(holder: &str) -> Option<(&str, u32)> {
+    let (command, process) = holder.strip_suffix(')')?.rsplit_once(" (process ")?;
+    Some((command, process.parse().ok()?))
+}
+
 /// How long to wait before looking at a held lock again.
 const POLL: Duration = Duration::from_millis(20);
 

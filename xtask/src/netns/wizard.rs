@@ -370,18 +370,32 @@ fn a_second_wizard_is_told_of_the_first(lab: &mut Lab) -> Result<()> {
     let mut first = Terminal::pm(lab, &["--lang", "en"])?;
     first.see("What next?")?;
     let process = process_of_wizard(lab)?;
-    let mut second = Terminal::pm(lab, &["--lang", "en"])?;
-    second.see("somebody else has this menu open")?;
-    second.see(&process.to_string())?;
-    second.answer("back to the menu", ENTER)?;
-    second.answer("What next?", "0\r")?;
-    second.ends()?;
+    for (language, who, key, menu) in [
+        (
+            "en",
+            "open in another terminal already, by `pm`, process ",
+            "back to the menu",
+            "What next?",
+        ),
+        ("zh", "在另一个终端中打开（`pm`，进程 ", "任意键", "请选择"),
+    ] {
+        let mut second = Terminal::pm(lab, &["--lang", language])?;
+        second.see(&format!("{who}{process}"))?;
+        second.see(&format!("kill {process}"))?;
+        second.answer(key, ENTER)?;
+        second.answer(menu, "0\r")?;
+        second.ends()?;
+    }
     first.answer("", "0\r")?;
     first.ends()?;
     let mut third = Terminal::pm(lab, &["--lang", "en"])?;
     third.answer("What next?", "0\r")?;
     third.ends()?;
-    ensure!(!third.text().contains("somebody else"), "{}", third.text());
+    ensure!(
+        !third.text().contains("another terminal"),
+        "{}",
+        third.text()
+    );
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use pm_store::StoreError;
 use pm_store::action::{Action, Expected};
-use pm_store::locks::UNKNOWN_HOLDER;
+use pm_store::locks::{UNKNOWN_HOLDER, command_and_process};
 use pm_store::paths::LockKind;
 
 use super::config::config;
@@ -142,15 +142,12 @@ pub(super) fn store(error: &StoreError) -> String {
 
 const CATCHES_UP: &str = "内核照常计数和切断，下一次能保存的 tick 会补上";
 
-/// Returns who holds a lock; the library names the command and, behind it, `(process 4711)`.
+/// Returns who holds a lock.
 fn held_by(holder: &str) -> String {
     if holder == UNKNOWN_HOLDER {
         return "它被另一个进程占用".to_owned();
     }
-    let parts = holder
-        .strip_suffix(')')
-        .and_then(|holder| holder.rsplit_once(" (process "));
-    match parts {
+    match command_and_process(holder) {
         Some((command, id)) => format!("它被 {command}（进程 {id}）占用"),
         None => format!("它被 {holder} 占用"),
     }
