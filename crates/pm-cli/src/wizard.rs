@@ -107,8 +107,7 @@ impl Desk<'_> {
 
     /// Shows the table.
     fn show(&mut self) -> Answer<()> {
-        let (reports, groups) = (&self.view.reports, &self.view.groups);
-        let screen = screen::screen(reports, groups, ui::size().1, self.ui.look());
+        let screen = screen_of(&self.view, self.ui.look());
         self.ui.say(&screen)?;
         list::caveats(&self.view);
         Ok(())
@@ -117,6 +116,11 @@ impl Desk<'_> {
 
 fn look(places: &Places) -> Result<View> {
     Ok(commands::engine(places)?.view()?)
+/// Returns the table, for the size that the terminal has now.
+fn screen_of(view: &View, look: Look) -> String {
+    screen::screen(&view.reports, &view.groups, ui::size().1, look)
+}
+
 }
 
 /// Takes the wizard's lock, or returns who has it. Nobody waits for it.

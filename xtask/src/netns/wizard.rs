@@ -292,6 +292,28 @@ fn a_terminal_that_changes_its_size_is_painted_anew(lab: &mut Lab) -> Result<()>
         wizard.keys(INTERRUPT)?;
         wizard.see("已返回菜单")?;
     }
+    // At once, without a key, and with what was typed.
+    wizard.answer("请选择", "1")?;
+    for (columns, title) in [
+        (40, "已用流量 / 总配额"),
+        (80, "后台每分钟刷新"),
+        (120, "后台每分钟刷新"),
+    ] {
+        wizard.resize(columns, 24)?;
+        wizard.see(title)?;
+        wizard.see("请选择")?;
+        wizard.see("❯ 1")?;
+    }
+    wizard.keys("4\r")?;
+    wizard.answer("Language / 语言", "x")?;
+    wizard.resize(60, 24)?;
+    wizard.see("❯ x")?;
+    wizard.keys(INTERRUPT)?;
+    wizard.see("已返回菜单")?;
+    wizard.answer("请选择", "12\r")?;
+    wizard.see("按任意键")?;
+    wizard.resize(80, 24)?;
+    wizard.answer("按任意键", ENTER)?;
     wizard.answer("请选择", "0\r")?;
     ensure!(wizard.ends()? == 0, "it failed");
     Ok(())

@@ -1,8 +1,9 @@
 //! The menu: what there is to do, under the numbers that pm.sh gave it.
 
 use super::ui::look::Paint;
-use super::ui::{Answer, Entry, Stop};
+use super::ui::{self, Answer, Entry, Stop};
 use super::{Desk, add, block, configure, delete, groups, language, look_up, reset, undo};
+use crate::commands::list;
 use crate::language::tr;
 
 /// One thing to do: its number, its name, and what opens.
@@ -57,7 +58,13 @@ pub(super) fn run(desk: &mut Desk<'_>) -> Answer<()> {
             )
         };
         was_left = false;
-        let index = match desk.ui.menu(&title, &hint, &entries) {
+        let (view, look) = (&desk.view, desk.ui.look());
+        let screen = || {
+            ui::print(&super::screen_of(view, look))?;
+            list::caveats(view);
+            Ok(())
+        };
+        let index = match desk.ui.menu(&title, &hint, &entries, &screen) {
             Ok(Some(index)) => index,
             Ok(None) | Err(Stop::Back) => continue,
             Err(stop) => return Err(stop),

@@ -162,15 +162,7 @@ impl Ui {
     pub(super) fn say(&mut self, text: &str) -> Answer<()> {
         match &mut self.device {
             Device::Plain(plain) => plain.say(text),
-            Device::Rich(_) => {
-                let width = size().1;
-                let fits = |line: &str| console::measure_text_width(line) <= width;
-                let text = match text.lines().all(fits) {
-                    true => text.to_owned(),
-                    false => wrap(text, width).join("\n"),
-                };
-                crate::output::to_stdout(format_args!("{text}")).map_err(|_| Stop::Gone)
-            }
+            Device::Rich(_) => print(text),
         }
     }
 
@@ -238,20 +230,21 @@ impl Ui {
     }
 
     /// Asks for one of `entries`, as many of them in a line as there is room for; `None`: Enter
-    /// alone.
+    /// alone. Where the terminal changes its size, `screen` says again what stands above.
     pub(super) fn menu(
         &mut self,
         title: &str,
         hint: &str,
         entries: &[Entry],
+        screen: &dyn Fn() -> Answer<()>,
     ) -> Answer<Option<usize>> {
         let lines = lines(entries, self.look);
         let widest = lines.iter().map(|line| line.width()).max().unwrap_or(0);
         // Beside each stands the pointer, and a space between two.
-        let columns = (size().1 / (widest + 3)).clamp(1, 4);
+        let columns = || (size().1 / (widest + 3)).clamp(1, 4);
         match &mut self.device {
             Device::Plain(plain) => plain.choose(title, hint, entries, None),
-            Device::Rich(rich) => rich.choose(title, hint, entries, None, columns),
+            Device::Rich(rich) => rich.choose(title, hint, entries, None, columns, Some(screen)),
         }
     }
 
@@ -265,7 +258,7 @@ impl Ui {
         let hint = tr!("Enter: {enter}", "直接回车：{enter}");
         match &mut self.device {
             Device::Plain(plain) => plain.choose(title, &hint, entries, Some(enter)),
-            Device::Rich(rich) => rich.choose(title, &hint, entries, Some(enter), 1),
+            Device::Rich(rich) => rich.choose(title, &hint, entries, Some(enter), || 1, None),
         }
     }
 
@@ -316,6 +309,17 @@ impl Ui {
             Device::Rich(rich) => rich.pause(&tr!("Any key: back to the menu", "按任意键返回菜单")),
         }
     }
+}
+
+/// Prints something, no line wider than the terminal.
+pub(super) fn print(text: &str) -> Answer<()> {
+    let width = size().1;
+    let fits = |line: &str| console::measure_text_width(line) <= width;
+    let text = match text.lines().all(fits) {
+        true => text.to_owned(),
+        false => wrap(text, width).join("\n"),
+    };
+    crate::output::to_stdout(format_args!("{text}")).map_err(|_| Stop::Gone)
 }
 
 /// Returns the lines and columns of the terminal.

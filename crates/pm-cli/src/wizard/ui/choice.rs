@@ -37,6 +37,11 @@ impl Choice {
         }
     }
 
+    /// Puts so many entries in a line from now on.
+    pub(in crate::wizard) fn arrange(&mut self, columns: usize) {
+        self.columns = columns.max(1);
+    }
+
     /// Returns the entry that is pointed at.
     pub(in crate::wizard) fn at(&self) -> Option<usize> {
         self.at

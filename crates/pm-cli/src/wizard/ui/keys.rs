@@ -27,6 +27,8 @@ pub(in crate::wizard) enum Key {
     Interrupt,
     /// Ctrl-D.
     EndOfInput,
+    /// None was pressed: the terminal has changed its size.
+    Resized,
     /// One that means nothing here.
     Other,
 }

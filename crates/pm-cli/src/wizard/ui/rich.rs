@@ -40,7 +40,7 @@ const CLEAR: &str = "\x1b[H\x1b[2J";
 impl Rich {
     pub(super) fn new(look: Look, guard: Guard) -> Self {
         Self {
-            keys: Keys::default(),
+            keys: Keys::new(),
             look,
             theme: theme::rich(),
             painted: Painted::default(),
@@ -84,18 +84,23 @@ impl Rich {
         }
     }
 
-    /// Asks for one entry; `None`: Enter alone.
+    /// Asks for one entry, in as many columns as `columns` says there is room for; `None`: Enter
+    /// alone. `screen` paints all that stands above it on a screen of its own.
     pub(super) fn choose(
         &mut self,
         title: &str,
         hint: &str,
         entries: &[Entry],
         enter: Option<&str>,
-        columns: usize,
+        columns: impl Fn() -> usize,
+        screen: Option<&dyn Fn() -> Answer<()>>,
     ) -> Answer<Option<usize>> {
-        let mut choice = Choice::new(entries.iter().map(|entry| entry.number).collect(), columns);
+        let numbers = entries.iter().map(|entry| entry.number).collect();
+        let mut choice = Choice::new(numbers, columns());
         let mut wrong = None;
         loop {
+            let columns = columns();
+            choice.arrange(columns);
             let (above, below) = self.around(title, Some(hint), wrong.as_deref());
             let lines = self.grid(entries, columns, choice.at());
             let at = choice.at().map_or(0, |at| at / columns.max(1));
@@ -109,6 +114,13 @@ impl Rich {
             self.paint(&painted, cursor)?;
             match self.key(title)? {
                 Key::EndOfInput => return Err(self.stopped(title, Stop::Menu)),
+                Key::Resized => {
+                    if let Some(screen) = screen {
+                        self.painted = Painted::default();
+                        self.clear()?;
+                        screen()?;
+                    }
+                }
                 key => match choice.press(&key) {
                     Step::On => {}
                     Step::Empty => {
@@ -176,9 +188,12 @@ impl Rich {
     /// Waits for any key.
     pub(super) fn pause(&mut self, text: &str) -> Answer<()> {
         let painted = self.theme.hint_style.apply_to(text).to_string();
-        self.paint(&[painted], text.width())?;
-        self.keys.next()?;
-        self.erase()
+        loop {
+            self.paint(std::slice::from_ref(&painted), text.width())?;
+            if self.keys.next()? != Key::Resized {
+                return self.erase();
+            }
+        }
     }
 
     fn key(&mut self, title: &str) -> Answer<Key> {

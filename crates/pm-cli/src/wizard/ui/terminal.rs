@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::termios::{
     self, ControlFlags, InputFlags, LocalFlags, SetArg, SpecialCharacterIndices, Termios,
 };
@@ -76,7 +77,8 @@ impl Drop for Guard {
     }
 }
 
-/// Lets a signal that ends the process put the terminal back before.
+/// Lets a signal that ends the process put the terminal back before, and one that tells of another
+/// size wait until it is read: that no thread may receive it has to be so before there is a second.
 fn end_cleanly(before: Termios, setup: Setup) -> io::Result<()> {
     let signals = [
         Signal::SIGTERM,
@@ -86,6 +88,7 @@ fn end_cleanly(before: Termios, setup: Setup) -> io::Result<()> {
     ];
     let signals: SigSet = signals.into_iter().collect();
     signals.thread_block()?;
+    SigSet::from(Signal::SIGWINCH).thread_block()?;
     std::thread::Builder::new().spawn(move || {
         let Ok(signal) = signals.wait() else { return };
         put_back(&before, setup);
@@ -109,12 +112,23 @@ fn write(text: &str) -> io::Result<()> {
 }
 
 /// What is typed, key by key.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::wizard) struct Keys {
     decoder: Decoder,
+    /// Readable when the terminal has another size. Without it, the next key repaints.
+    resized: Option<SignalFd>,
 }
 
 impl Keys {
+    /// Listens to a terminal that a [`Guard`] has set up.
+    pub(in crate::wizard) fn new() -> Self {
+        let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
+        Self {
+            decoder: Decoder::default(),
+            resized: SignalFd::with_flags(&SigSet::from(Signal::SIGWINCH), flags).ok(),
+        }
+    }
+
     /// Waits for a key.
     ///
     /// # Errors
@@ -131,18 +145,36 @@ impl Keys {
             } else {
                 PollTimeout::NONE
             };
-            let stdin = io::stdin();
-            let mut wanted = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
-            match poll(&mut wanted, timeout) {
-                Ok(0) => is_all = true,
-                Ok(_) => {
+            match self.wait(timeout) {
+                Ok(Woken { resized: true, .. }) => return Ok(Key::Resized),
+                Ok(Woken { typed: true, .. }) => {
                     is_all = false;
                     self.read()?;
                 }
+                Ok(_) => is_all = true,
                 Err(nix::errno::Errno::EINTR) => {}
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    fn wait(&self, timeout: PollTimeout) -> nix::Result<Woken> {
+        let stdin = io::stdin();
+        let mut wanted = vec![PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+        let resized = self.resized.as_ref().map(AsFd::as_fd);
+        wanted.extend(resized.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+        poll(&mut wanted, timeout)?;
+        let is_woken = |fd: &PollFd<'_>| fd.revents().is_some_and(|events| !events.is_empty());
+        let mut woken = wanted.iter().map(is_woken);
+        let typed = woken.next().unwrap_or(false);
+        let mut resized = false;
+        if let (Some(true), Some(fd)) = (woken.next(), &self.resized) {
+            // However often it has changed since, there is one size now.
+            while let Ok(Some(_)) = fd.read_signal() {
+                resized = true;
+            }
+        }
+        Ok(Woken { typed, resized })
     }
 
     fn read(&mut self) -> io::Result<()> {
@@ -157,4 +189,11 @@ impl Keys {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// What ended a wait.
+#[derive(Clone, Copy, Debug)]
+struct Woken {
+    typed: bool,
+    resized: bool,
 }
