@@ -2,6 +2,7 @@
 
 mod change;
 pub(crate) mod config;
+mod delete_all;
 pub(crate) mod doctor;
 mod group;
 pub(crate) mod history;
@@ -40,6 +41,9 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
     match command {
         Command::Change(change) => {
             let (request, options) = change.request();
+            if delete_all::is_asked_about(&request, options) {
+                return delete_all::run(&places, &request, options);
+            }
             change::run(&places, &request, options)
         }
         Command::Group(command) => group::run(&places, command),

@@ -46,6 +46,8 @@ use crate::commands::{self, list};
 use crate::language::tr;
 use crate::output::errors;
 
+pub(crate) use text::yes_or_no;
+
 use ids::Ids;
 use ui::look::{Look, Paint};
 use ui::{Answer, Stop, Ui};
@@ -114,13 +116,13 @@ impl Desk<'_> {
     }
 }
 
-fn look(places: &Places) -> Result<View> {
-    Ok(commands::engine(places)?.view()?)
 /// Returns the table, for the size that the terminal has now.
 fn screen_of(view: &View, look: Look) -> String {
     screen::screen(&view.reports, &view.groups, ui::size().1, look)
 }
 
+fn look(places: &Places) -> Result<View> {
+    Ok(commands::engine(places)?.view()?)
 }
 
 /// Takes the wizard's lock, or returns who has it. Nobody waits for it.

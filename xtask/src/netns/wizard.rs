@@ -28,6 +28,7 @@ tests!["wizard":
     what_can_do_no_more_than_lines_gets_lines,
     what_somebody_else_changed_meanwhile_is_told_and_kept,
     a_second_wizard_is_told_of_the_first,
+    who_deletes_everything_at_a_terminal_is_asked,
     ssh_is_cut_off_only_by_who_insists,
     fault_2_an_open_menu_stops_no_tick,
     fault_6_a_note_or_a_group_of_any_kind_changes_nothing_else,
@@ -418,6 +419,44 @@ fn a_second_wizard_is_told_of_the_first(lab: &mut Lab) -> Result<()> {
         "{}",
         third.text()
     );
+    Ok(())
+}
+
+fn who_deletes_everything_at_a_terminal_is_asked(lab: &mut Lab) -> Result<()> {
+    for (language, count, question, nothing) in [
+        ("en", "3 services", "Do it?", "Nothing was changed."),
+        ("zh", "3 个服务", "确认执行", "未做任何改动"),
+    ] {
+        lab.ok(&["add", "20000,20001,30000-30100"])?;
+        let args = ["--lang", language, "del", "--all"];
+        for keys in [ENTER, "maybe\rn\r", END, "y\r"] {
+            let mut asked = Terminal::pm(lab, &args)?;
+            asked.see(count)?;
+            asked.see("`pm undo`")?;
+            asked.answer(question, keys)?;
+            let is_meant = keys == "y\r";
+            if keys.starts_with("maybe") {
+                asked.see("maybe")?;
+                asked.see(question)?;
+            }
+            if !is_meant {
+                asked.see(nothing)?;
+            }
+            ensure!(asked.ends()? == i32::from(!is_meant), "{}", asked.text());
+            ensure!(lab.list()?.is_empty() == is_meant, "{}", asked.text());
+        }
+        lab.ok(&["undo"])?;
+        let mut forced = Terminal::pm(lab, &[&args[..], &["--force"]].concat())?;
+        ensure!(forced.ends()? == 0, "{}", forced.text());
+        ensure!(!forced.text().contains(question), "{}", forced.text());
+        lab.ok(&["undo"])?;
+        let mut rehearsed = Terminal::pm(lab, &[&args[..], &["--dry-run"]].concat())?;
+        ensure!(rehearsed.ends()? == 0, "{}", rehearsed.text());
+        ensure!(lab.list()?.len() == 3, "a dry run has deleted something");
+        // A script goes on as ever.
+        lab.ok(&["del", "--all"])?;
+        ensure!(lab.list()?.is_empty(), "they are still there");
+    }
     Ok(())
 }
 

@@ -22,7 +22,10 @@ pub(crate) enum Change {
         "修改服务：`pm set 20000 --limit 50M`",
     ))]
     Set(Set),
-    #[command(about = tr!("Stop monitoring ports", "停止监控端口"))]
+    #[command(about = tr!(
+        "Stop monitoring ports; at a terminal, `--all` asks first, unless with `--force`",
+        "停止监控端口；在终端上用 `--all` 会先询问，加 `--force` 则不问",
+    ))]
     Del(Chosen),
     #[command(about = tr!(
         "Begin a new period now, at nothing used",

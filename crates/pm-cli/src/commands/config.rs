@@ -145,7 +145,7 @@ pub(crate) fn past(places: &Places) -> Result<Past> {
 }
 
 /// Returns the configuration in use. One that is gone, though its usage is there, is an error.
-fn current(places: &Places) -> Result<Config> {
+pub(super) fn current(places: &Places) -> Result<Config> {
     let paths = super::paths(places);
     let loaded = match StateDb::open_read_only(&paths) {
         Ok(Some(db)) => config_file::load_with(&paths, &db)?,

@@ -187,7 +187,7 @@ pub(super) fn name<T: FromStr<Err: Error + 'static>>(text: &str) -> Result<T, St
 }
 
 /// Reads yes or no; nothing is `default`.
-pub(super) fn yes_or_no(text: &str, default: bool) -> Result<bool, String> {
+pub(crate) fn yes_or_no(text: &str, default: bool) -> Result<bool, String> {
     match &*tidy(text).to_lowercase() {
         "" => Ok(default),
         "y" | "yes" | "是" | "好" | "1" => Ok(true),
