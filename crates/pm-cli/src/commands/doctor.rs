@@ -6,8 +6,8 @@ use anyhow::Result;
 use pm_engine::doctor::Severity;
 
 use crate::cli::{Places, Reading};
-use crate::output::say;
-use crate::output::{diagnosis, json};
+use crate::output::wrap::hanging;
+use crate::output::{diagnosis, json, say};
 
 /// Checks everything; fails when a check does.
 pub(crate) fn run(places: &Places, reading: Reading) -> Result<ExitCode> {
@@ -16,7 +16,10 @@ pub(crate) fn run(places: &Places, reading: Reading) -> Result<ExitCode> {
         say!("{}", json::checks(&findings)?);
     } else {
         for finding in &findings {
-            say!("{}", diagnosis::of(finding).to_string().trim_end());
+            let text = diagnosis::of(finding).to_string();
+            for line in text.lines() {
+                say!("{}", hanging(line, diagnosis::indent()));
+            }
         }
     }
     let failed = findings

@@ -4,6 +4,7 @@ mod words;
 
 use std::fmt;
 
+use pm_core::language::Language;
 use pm_engine::doctor::{Finding, Severity};
 use serde::Serialize;
 
@@ -44,6 +45,14 @@ pub(crate) fn of(finding: &Finding) -> Diagnosis {
         what,
         why,
         remedy,
+    }
+}
+
+/// Returns where what is said about a check begins in its line.
+pub(crate) fn indent() -> usize {
+    match crate::language::current() {
+        Language::English => 9,
+        Language::Chinese => 5,
     }
 }
 

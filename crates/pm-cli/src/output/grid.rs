@@ -30,6 +30,8 @@ pub(super) struct Column {
     kind: Kind,
     /// When it is left out of a table that is too wide: the lowest number first; `None`: never.
     rank: Option<u8>,
+    /// Whether names are cut as short as they can be before.
+    is_vital: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -71,12 +73,19 @@ impl Column {
             cells: cells.collect(),
             kind,
             rank: None,
+            is_vital: false,
         }
     }
 
     /// Lets the column be left out where the table is too wide, those of low rank first.
     pub(super) fn rank(mut self, rank: u8) -> Self {
         self.rank = Some(rank);
+        self
+    }
+
+    /// The same, but only where nothing else is left that could be.
+    pub(super) fn vital(mut self, rank: u8) -> Self {
+        (self.rank, self.is_vital) = (Some(rank), true);
         self
     }
 }
@@ -89,13 +98,14 @@ pub(super) fn render(mut columns: Vec<Column>, width: Option<u16>) -> String {
     let mut table = filled(&columns, width);
     let mut widths = table.column_max_content_widths();
     if let Some(available) = table.width() {
-        while needed(&columns, &widths) > available
-            && let Some(lowest) = columns.iter().filter_map(|column| column.rank).min()
-        {
+        while let Some(lowest) = next_to_go(&columns, &widths, available) {
             columns.retain(|column| column.rank != Some(lowest));
             table = filled(&columns, width);
             widths = table.column_max_content_widths();
         }
+        shorten_names(&mut columns, &widths, available);
+        table = filled(&columns, width);
+        widths = table.column_max_content_widths();
         constrain(&mut table, &columns, &widths, Some(available));
     } else {
         constrain(&mut table, &columns, &widths, None);
@@ -126,14 +136,31 @@ fn one_high(mut row: Row) -> Row {
     row
 }
 
-/// Returns how wide the table is at least.
+/// Returns the rank of those that are left out of a table that is too wide; `None`: none are.
+fn next_to_go(columns: &[Column], widths: &[u16], available: u16) -> Option<u8> {
+    let lowest = |is_vital: bool| {
+        let columns = columns.iter().filter(|column| column.is_vital == is_vital);
+        columns.filter_map(|column| column.rank).min()
+    };
+    let needed = |name: u16| needed_with(name, columns, widths);
+    match lowest(false) {
+        Some(lowest) => Some(lowest).filter(|_| needed(SHORT_NAME) > available),
+        None => lowest(true).filter(|_| needed(SHORTEST_NAME) > available),
+    }
+}
+
+/// Returns how wide the table is at least, before names are cut as short as they can be.
 fn needed(columns: &[Column], widths: &[u16]) -> u16 {
+    needed_with(SHORT_NAME, columns, widths)
+}
+
+fn needed_with(name: u16, columns: &[Column], widths: &[u16]) -> u16 {
     let shortest = columns
         .iter()
         .zip(widths)
         .map(|(column, &width)| match column.kind {
             Kind::Word | Kind::Number => width,
-            Kind::Name => width.min(SHORT_NAME),
+            Kind::Name => width.min(name),
             Kind::Prose => width.min(SHORTEST),
         });
     let gaps = GAP.saturating_mul(
@@ -144,16 +171,38 @@ fn needed(columns: &[Column], widths: &[u16]) -> u16 {
     shortest.fold(gaps, u16::saturating_add)
 }
 
+/// Cuts names short to what is left for them: comfy-table would do so at the last space, which may
+/// leave next to nothing of a name.
+fn shorten_names(columns: &mut [Column], widths: &[u16], available: u16) {
+    let needed = needed(columns, widths);
+    for (column, &width) in columns.iter_mut().zip(widths) {
+        if column.kind == Kind::Name {
+            let left = name_width(width, available, needed).into();
+            for cell in &mut column.cells {
+                if cell.width() > left {
+                    let begin = console::truncate_str(cell, left.saturating_sub(1), "");
+                    *cell = format!("{}…", begin.trim_end());
+                }
+            }
+        }
+    }
+}
+
+/// Returns how wide a column of names is to be whose longest takes `width`.
+fn name_width(width: u16, available: u16, needed: u16) -> u16 {
+    width
+        .min(SHORT_NAME)
+        .saturating_add(available)
+        .saturating_sub(needed)
+        .clamp(width.min(SHORTEST_NAME), width)
+}
+
 fn constrain(table: &mut Table, columns: &[Column], widths: &[u16], available: Option<u16>) {
     let last = columns.len().saturating_sub(1);
     let needed = needed(columns, widths);
-    let name_width = |width: u16| match available {
+    let wide = |width: u16| match available {
         None => width,
-        Some(available) => width
-            .min(SHORT_NAME)
-            .saturating_add(available)
-            .saturating_sub(needed)
-            .clamp(width.min(SHORTEST_NAME), width),
+        Some(available) => name_width(width, available, needed),
     };
     let columns = columns.iter().zip(widths).enumerate();
     for ((index, (column, &width)), shown) in columns.zip(table.column_iter_mut()) {
@@ -161,7 +210,7 @@ fn constrain(table: &mut Table, columns: &[Column], widths: &[u16], available: O
         shown.set_padding((0, gap));
         shown.set_constraint(match column.kind {
             Kind::Prose => ColumnConstraint::LowerBoundary(Width::Fixed(SHORTEST + gap)),
-            Kind::Name => ColumnConstraint::Absolute(Width::Fixed(name_width(width) + gap)),
+            Kind::Name => ColumnConstraint::Absolute(Width::Fixed(wide(width) + gap)),
             Kind::Word | Kind::Number => ColumnConstraint::ContentWidth,
         });
         if column.kind == Kind::Number {

@@ -23,6 +23,31 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// Returns a line in lines of stdout's terminal, those after the first further in: as far as it is
+/// itself, or `indent` columns.
+pub(crate) fn hanging(line: &str, indent: usize) -> String {
+    let terminal = console::Term::stdout();
+    let size = terminal.size_checked().filter(|_| terminal.is_term());
+    match size {
+        Some((_, columns)) => hung(line, columns.into(), indent),
+        None => line.to_owned(),
+    }
+}
+
+fn hung(line: &str, width: usize, indent: usize) -> String {
+    let text = line.trim_start_matches(' ');
+    let own = line.len() - text.len();
+    let indent = if own > 0 { own } else { indent };
+    // Where nothing is left for the text, the terminal may break it as it likes.
+    if line.width() <= width || width < 2 * indent {
+        return line.to_owned();
+    }
+    let lines = wrap(text, width - indent);
+    let spaces = " ".repeat(indent);
+    let first = " ".repeat(own);
+    first + &lines.join(&format!("\n{spaces}"))
+}
+
 /// Returns the parts of a text that stay together, each with the spaces behind it.
 fn pieces(text: &str) -> Vec<&str> {
     let mut pieces = Vec::new();
@@ -78,6 +103,16 @@ mod tests {
         assert_eq!(wrap("unbreakable", 4), ["unbreakable"]);
         assert_eq!(wrap("a\n\nb", 4), ["a", "", "b"]);
         assert_eq!(wrap("", 4), [""]);
+    }
+
+    #[test]
+    fn a_line_hangs_where_it_begins() {
+        assert_eq!(
+            hung("失败 限速：没有接口", 18, 5),
+            "失败 限速：没\n     有接口"
+        );
+        assert_eq!(hung("  why: one two", 9, 5), "  why:\n  one two");
+        assert_eq!(hung("ok", 9, 5), "ok");
     }
 
     proptest! {

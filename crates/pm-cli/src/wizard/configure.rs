@@ -84,11 +84,11 @@ pub(super) fn change(desk: &mut Desk<'_>, holder: &Holder) -> Answer<()> {
             .enumerate()
             .map(|(index, &setting)| subject.entry(index + 1, setting))
             .collect();
-        entries.push(Entry::new(0, tr!("enough", "完成")));
+        entries.push(Entry::new(0, tr!("done", "完成")));
         let name = pick::name(holder);
         let title = tr!("What to change of {name}?", "修改 {name} 的哪一项？");
-        let enough = tr!("enough", "完成");
-        let chosen = desk.ui.choose(&title, &enough, &entries)?;
+        let done = tr!("done", "完成");
+        let chosen = desk.ui.choose(&title, &done, &entries)?;
         let Some(&setting) = chosen.and_then(|index| listed.get(index)) else {
             return Ok(());
         };

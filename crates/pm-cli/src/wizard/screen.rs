@@ -17,7 +17,7 @@ use rows::{Row, rows};
 const NARROWEST: usize = 28;
 
 /// Below this, a service takes a second line for what does not fit its first.
-const NARROW: usize = 60;
+pub(super) const NARROW: usize = 60;
 
 /// From here on there is room for figures beside the usage.
 const WIDE: usize = 100;

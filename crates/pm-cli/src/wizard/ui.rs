@@ -317,7 +317,11 @@ pub(super) fn print(text: &str) -> Answer<()> {
     let fits = |line: &str| console::measure_text_width(line) <= width;
     let text = match text.lines().all(fits) {
         true => text.to_owned(),
-        false => wrap(text, width).join("\n"),
+        false => text
+            .lines()
+            .flat_map(|line| look::wrap_indented(line, width))
+            .collect::<Vec<_>>()
+            .join("\n"),
     };
     crate::output::to_stdout(format_args!("{text}")).map_err(|_| Stop::Gone)
 }

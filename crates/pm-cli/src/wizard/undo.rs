@@ -4,8 +4,9 @@ use pm_engine::{Past, PastVersion};
 
 use super::Desk;
 use super::apply::{Confirm, apply};
+use super::screen::NARROW;
 use super::ui::look::Paint;
-use super::ui::{Answer, Entry};
+use super::ui::{Answer, Entry, size};
 use crate::commands;
 use crate::language::{choose, speak, tr};
 use crate::output::{errors, versions};
@@ -30,8 +31,8 @@ pub(super) fn open(desk: &mut Desk<'_>) -> Answer<()> {
         .collect();
     entries.push(Entry::new(0, tr!("back", "返回")));
     let scope = tr!(
-        "Only settings are undone, not a reset or a correction of what was used.",
-        "只撤销配置；对已用流量的重置和更正不会撤销。"
+        "Only settings are undone, not a reset or a correction of what was used. To undo it a second time does it again.",
+        "只撤销配置；对已用流量的重置和更正不会撤销。再撤销一次即重做。"
     );
     desk.ui.note(&scope, Paint::Dim)?;
     let title = tr!("Go back to before which change?", "回到哪次改动之前？");
@@ -61,8 +62,8 @@ pub(super) fn open(desk: &mut Desk<'_>) -> Answer<()> {
 
 /// What there was before the last change.
 enum Last {
-    /// A version that can be used.
-    Version,
+    /// The version of this number, which can be used.
+    Version(u64),
     /// The last good configuration: the present one cannot be used.
     Good,
     /// A version that cannot be used.
@@ -73,17 +74,14 @@ impl Last {
     fn of(past: &Past) -> Self {
         match past.last() {
             _ if past.stale_config.is_some() => Self::Good,
-            Some(last) if last.config.is_ok() => Self::Version,
+            Some(last) if last.config.is_ok() => Self::Version(last.number),
             _ => Self::Unusable,
         }
     }
 
     fn meaning_of_enter(&self) -> String {
         match self {
-            Self::Version => tr!(
-                "the last; a second time does it again",
-                "最近一次；再撤销一次即重做"
-            ),
+            Self::Version(number) => tr!("{number}, the last", "{number}，最近一次"),
             Self::Good => tr!(
                 "the last good configuration, since the present one cannot be used",
                 "上一份可用的配置，因为当前配置不能用"
@@ -103,5 +101,10 @@ fn entry(version: &PastVersion, past: &Past) -> Entry {
         versions::when(version, &past.zone),
         versions::what(version, past),
     );
-    Entry::new(number, format!("{when}  {what}"))
+    // On a phone, what was changed matters more than the year.
+    let year = when
+        .find('-')
+        .filter(|_| size().1 < NARROW)
+        .map_or(0, |at| at + 1);
+    Entry::new(number, format!("{}  {what}", &when[year..]))
 }

@@ -108,17 +108,15 @@ pub(crate) fn table(rows: &[Row], config: &Config, zone: &Zone, width: Option<u1
         began,
         Column::words(tr!("ENDED", "结束"), cells(|line| &line.ended)),
         why,
-        Column::numbers(tr!("IN", "入站"), cells(|line| &line.incoming)),
-        Column::numbers(tr!("OUT", "出站"), cells(|line| &line.outgoing)),
+        Column::numbers(tr!("IN", "入站"), cells(|line| &line.incoming)).vital(3),
+        Column::numbers(tr!("OUT", "出站"), cells(|line| &line.outgoing)).vital(3),
     ];
     if has_tariffs {
-        columns.push(Column::words(tr!("MODE", "模式"), cells(|line| &line.mode)));
+        columns.push(Column::words(tr!("MODE", "模式"), cells(|line| &line.mode)).vital(2));
     }
     if has_corrections {
-        columns.push(Column::numbers(
-            tr!("CORRECTED", "更正"),
-            cells(|line| &line.corrected),
-        ));
+        let corrected = cells(|line| &line.corrected);
+        columns.push(Column::numbers(tr!("CORRECTED", "更正"), corrected).vital(4));
     }
     columns.push(Column::numbers(
         tr!("BILLED", "计费"),

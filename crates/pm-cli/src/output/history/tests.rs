@@ -210,6 +210,20 @@ fn what_made_in_and_out_what_was_billed_is_shown_where_it_is_special() {
 }
 
 #[test]
+fn periods_fit_a_phone() {
+    use unicode_width::UnicodeWidthStr;
+    for language in pm_core::language::Language::ALL {
+        crate::language::speak(language);
+        for width in 40..80 {
+            let shown = periods_in(&Whose::All, width);
+            for line in shown.lines() {
+                assert!(line.width() <= width.into(), "{width}: {line}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_groups_periods_are_its_own_and_the_shares_of_who_was_in_it() {
     insta::assert_snapshot!(periods_of(&Whose::Group(TENANT.parse().unwrap())));
 }

@@ -43,7 +43,8 @@ impl Look {
             Paint::Bold => style.bold(),
             Paint::Dim => style.dim(),
             Paint::Good => style.green(),
-            Paint::Warn => style.yellow(),
+            // Yellow is next to invisible on white.
+            Paint::Warn => style.magenta(),
             Paint::Bad => style.red(),
         };
         style.apply_to(text).to_string()
@@ -78,6 +79,17 @@ pub(in crate::wizard) fn wrap(text: &str, width: usize) -> Vec<String> {
         lines.push(line.trim_end().to_owned());
     }
     lines
+}
+
+/// The same of one line, whose first spaces all its lines begin with.
+pub(in crate::wizard) fn wrap_indented(line: &str, width: usize) -> Vec<String> {
+    let text = line.trim_start_matches(' ');
+    let indent = &line[..line.len() - text.len()];
+    let lines = wrap(text, width.saturating_sub(indent.len()));
+    match lines.is_empty() {
+        true => vec![String::new()],
+        false => lines.iter().map(|line| format!("{indent}{line}")).collect(),
+    }
 }
 
 /// What must not begin a line.
@@ -144,6 +156,11 @@ mod tests {
         );
         assert_eq!(wrap("aaaaaaaaaa", 4), ["aaaa", "aaaa", "aa"]);
         assert_eq!(wrap("", 4), [""; 0]);
+        assert_eq!(
+            wrap_indented("  one two three", 9),
+            ["  one two", "  three"]
+        );
+        assert_eq!(wrap_indented("", 9), [""]);
     }
 
     proptest! {

@@ -17,20 +17,21 @@ pub(super) fn rich() -> ColorfulTheme {
     let style = || Style::new().force_styling(true);
     let sign = |sign: &str, style: Style| -> StyledObject<String> { style.apply_to(sign.into()) };
     ColorfulTheme {
-        defaults_style: style().cyan(),
+        // Cyan and yellow, which dialoguer takes, are next to invisible on white.
+        defaults_style: style().bold(),
         prompt_style: style().bold(),
-        prompt_prefix: sign("?", style().yellow()),
-        prompt_suffix: sign("❯", style().cyan()),
+        prompt_prefix: sign("?", style().magenta()),
+        prompt_suffix: sign("❯", style().green()),
         success_prefix: sign("✔", style().green()),
         success_suffix: sign("·", style().dim()),
         error_prefix: sign("✘", style().red()),
         error_style: style().red(),
         // Bright black, which dialoguer takes, is the background of some terminals.
         hint_style: style().dim(),
-        values_style: style().cyan(),
-        active_item_style: style().cyan(),
+        values_style: style().bold(),
+        active_item_style: style().bold(),
         inactive_item_style: Style::new(),
-        active_item_prefix: sign("❯", style().cyan()),
+        active_item_prefix: sign("❯", style().green()),
         inactive_item_prefix: sign(" ", Style::new()),
         // Its own sign for what is not checked is in few fonts.
         checked_item_prefix: sign("[x]", style().green()),
