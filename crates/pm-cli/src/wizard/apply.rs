@@ -9,7 +9,7 @@ use pm_engine::{EngineError, Executed, Options, Seen};
 use super::Desk;
 use super::text::tidy;
 use super::ui::look::Paint;
-use super::ui::{Answer, Question};
+use super::ui::{Answer, Question, size};
 use crate::commands;
 use crate::language::tr;
 use crate::output::{errors, words};
@@ -205,17 +205,46 @@ fn tell(
         changes(desk, request, executed)?;
         tell_command(desk, request, force)?;
     }
-    desk.ui.note(&tr!("Done.", "已完成。"), Paint::Good)
+    desk.ui.note(&tr!("Done.", "已完成。"), Paint::Good)?;
+    if let Request::Delete { .. } | Request::DeleteGroup { .. } = request {
+        let back = tr!(
+            "Undo, 13 in the menu, brings it back.",
+            "可用菜单 13（撤销改动）恢复。"
+        );
+        desk.ui.note(&back, Paint::Dim)?;
+    }
+    Ok(())
 }
 
 fn changes(desk: &mut Desk<'_>, request: &Request, executed: &Executed) -> Answer<()> {
-    for line in words::changes(request, executed) {
+    let room = size().0.saturating_sub(ROOM_FOR_THE_REST).max(FEWEST);
+    for line in abridged(words::changes(request, executed), room) {
         desk.ui.say(&format!("  {line}"))?;
     }
-    for warning in &executed.warnings {
-        desk.ui.note(&words::warning(warning), Paint::Warn)?;
+    let warnings = executed.warnings.iter().map(words::warning).collect();
+    for warning in abridged(warnings, FEWEST) {
+        desk.ui.note(&warning, Paint::Warn)?;
     }
     Ok(())
+}
+
+/// The lines of the screen that something else stands on: the question, the command.
+const ROOM_FOR_THE_REST: usize = 10;
+
+/// How many lines, or warnings, are shown at least.
+const FEWEST: usize = 4;
+
+/// Returns the first of many lines, and the last one, which is about all of them.
+fn abridged(mut lines: Vec<String>, most: usize) -> Vec<String> {
+    if lines.len() > most {
+        let hidden = lines.len() - most + 1;
+        let more = tr!(
+            "({hidden} more; the command with --dry-run shows all)",
+            "（另有 {hidden} 条；在等效命令后加 --dry-run 可看全部）"
+        );
+        lines.splice(most - 2..lines.len() - 1, [more]);
+    }
+    lines
 }
 
 fn tell_command(desk: &mut Desk<'_>, request: &Request, force: bool) -> Answer<()> {
@@ -227,4 +256,20 @@ fn tell_command(desk: &mut Desk<'_>, request: &Request, force: bool) -> Answer<(
 fn command(request: &Request, force: bool) -> String {
     let flag = if force { " --force" } else { "" };
     format!("{request}{flag}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_is_counted() {
+        crate::language::speak(pm_core::language::Language::English);
+        let lines = |count: usize| (0..count).map(|line| line.to_string()).collect::<Vec<_>>();
+        assert_eq!(abridged(lines(4), 4), lines(4));
+        let shown = abridged(lines(25), 4);
+        assert_eq!(shown.len(), 4);
+        assert!(shown[2].starts_with("(22 more;"), "{shown:?}");
+        assert_eq!((&*shown[1], &*shown[3]), ("1", "24"));
+    }
 }
