@@ -1,6 +1,8 @@
 //! The wizard, as somebody uses it: real keys in a real terminal, and what pm's configuration is then.
 
 mod entries;
+mod leave;
+mod size;
 
 use std::fs;
 use std::process::Command;
@@ -15,6 +17,8 @@ use crate::traffic::{Udp, Way};
 use crate::truth::Place;
 
 use entries::{every_entry_works_in_chinese, every_entry_works_in_english};
+use leave::whoever_leaves_a_question_has_changed_nothing;
+use size::{a_new_size_is_painted_without_a_key, a_terminal_that_changes_its_size_is_painted_anew};
 
 tests!["wizard":
     every_entry_works_in_chinese,
@@ -25,6 +29,7 @@ tests!["wizard":
     the_terminal_is_as_before_whichever_way_it_ends,
     a_terminal_that_goes_leaves_nothing_half_done,
     a_terminal_that_changes_its_size_is_painted_anew,
+    a_new_size_is_painted_without_a_key,
     what_can_do_no_more_than_lines_gets_lines,
     what_somebody_else_changed_meanwhile_is_told_and_kept,
     a_second_wizard_is_told_of_the_first,
@@ -113,76 +118,6 @@ fn the_language_is_asked_only_where_nobody_has_said_it(lab: &mut Lab) -> Result<
     Ok(())
 }
 
-fn whoever_leaves_a_question_has_changed_nothing(lab: &mut Lab) -> Result<()> {
-    lab.ok(&["add", "20000", "--quota", "5GB"])?;
-    lab.ok(&["add", "20001", "--quota", "5GB"])?;
-    let before = fs::read(lab.config_dir().join("config.json"))?;
-    let mut wizard = Terminal::pm(lab, &["--lang", "en"])?;
-    for way_out in [INTERRUPT, END] {
-        for (entry, questions) in [
-            (
-                "1",
-                &[
-                    ("Which ports?", "8080\r"),
-                    ("Quota of a period", "5\r"),
-                    ("What counts", ENTER),
-                ][..],
-            ),
-            (
-                "2",
-                &[
-                    ("Configure which?", "20000\r"),
-                    ("What to change", "1\r"),
-                    ("Quota of a period", "7"),
-                ],
-            ),
-            ("3", &[("Stop monitoring which?", "all\r"), ("Do it?", "y")]),
-            ("8", &[("Begin a new period", " \r"), ("Do it?", "y")]),
-            (
-                "9",
-                &[
-                    ("Block or unblock?", "1\r"),
-                    ("Block which?", "1\r"),
-                    ("Do it?", "y"),
-                ],
-            ),
-            (
-                "10",
-                &[
-                    ("Groups:", "1\r"),
-                    ("Name of the group", "vip\r"),
-                    ("Quota of a period", "1\r"),
-                ],
-            ),
-            (
-                "13",
-                &[("Go back to before which change?", ENTER), ("Do it?", "y")],
-            ),
-            ("14", &[("Language", "2")]),
-        ] {
-            for count in 0..=questions.len() {
-                wizard.answer("What next?", &format!("{entry}\r"))?;
-                for (question, keys) in &questions[..count] {
-                    wizard.answer(question, keys)?;
-                }
-                // Whatever is typed and not confirmed yet is left, too; a Ctrl-D needs an empty line.
-                if way_out == END {
-                    wizard.keys("\x15")?;
-                }
-                wizard.keys(way_out)?;
-                wizard
-                    .see("Back in the menu.")
-                    .with_context(|| format!("{entry}, {count}, {way_out:?}"))?;
-                let now = fs::read(lab.config_dir().join("config.json"))?;
-                ensure!(now == before, "{entry}, {count}, {way_out:?}");
-            }
-        }
-    }
-    wizard.answer("What next?", "0\r")?;
-    ensure!(wizard.ends()? == 0, "it failed");
-    Ok(())
-}
-
 /// Runs the wizard in a shell that shows what it leaves of the terminal.
 fn in_shell(lab: &Lab, environment: &[(&str, &str)]) -> Result<Terminal> {
     let pm = lab.pm_path().display().to_string();
@@ -250,19 +185,26 @@ fn the_terminal_is_as_before_whichever_way_it_ends(lab: &mut Lab) -> Result<()> 
 fn a_terminal_that_goes_leaves_nothing_half_done(lab: &mut Lab) -> Result<()> {
     lab.ok(&["add", "20000"])?;
     let before = fs::read(lab.config_dir().join("config.json"))?;
-    for term in ["xterm", "dumb"] {
+    const ENGLISH: [&str; 4] = ["en", "What next?", "Stop monitoring which?", "Do it?"];
+    const CHINESE: [&str; 4] = ["zh", "请选择", "删除哪些端口", "确认执行"];
+    for (term, [language, menu, which, confirm]) in [
+        ("xterm", ENGLISH),
+        ("dumb", CHINESE),
+        ("xterm", CHINESE),
+        ("dumb", ENGLISH),
+    ] {
         for is_in_question in [false, true] {
             // The terminal that goes is the inner one, with the process that holds its other end.
-            let pm = format!("{} --lang en", lab.pm_path().display());
+            let pm = format!("{} --lang {language}", lab.pm_path().display());
             let script = format!("exec script -qec '{pm}' /dev/null");
             let mut command = lab.pm_command_under(&["sh", "-c", &script], &[]);
             command.env("TERM", term);
             let mut outer = Terminal::open(command)?;
-            outer.see("What next?")?;
+            outer.see(menu)?;
             if is_in_question {
                 outer.keys("3\r")?;
-                outer.answer("Stop monitoring which?", "all\r")?;
-                outer.see("Do it?")?;
+                outer.answer(which, "all\r")?;
+                outer.see(confirm)?;
                 outer.keys("y")?;
             }
             let wizard = process_of_wizard(lab)?;
@@ -274,49 +216,6 @@ fn a_terminal_that_goes_leaves_nothing_half_done(lab: &mut Lab) -> Result<()> {
             lab.service("20000")?;
         }
     }
-    Ok(())
-}
-
-fn a_terminal_that_changes_its_size_is_painted_anew(lab: &mut Lab) -> Result<()> {
-    lab.ok(&["add", "20000", "--quota", "5GB", "--note", "alice"])?;
-    let mut wizard = Terminal::pm(lab, &["--lang", "zh"])?;
-    for (columns, rows) in [(80, 24), (40, 20), (120, 40), (30, 9), (80, 24)] {
-        wizard.see("请选择")?;
-        wizard.resize(columns, rows)?;
-        wizard.keys("2\r")?;
-        wizard.answer("修改哪一个", "1")?;
-        wizard.resize(40, 12)?;
-        wizard.keys("\r")?;
-        wizard.see("的哪一项")?;
-        wizard.keys("\x1b[B\x1b[B")?;
-        wizard.resize(columns, rows)?;
-        wizard.keys(INTERRUPT)?;
-        wizard.see("已返回菜单")?;
-    }
-    // At once, without a key, and with what was typed.
-    wizard.answer("请选择", "1")?;
-    for (columns, title) in [
-        (40, "已用流量 / 总配额"),
-        (80, "后台每分钟刷新"),
-        (120, "后台每分钟刷新"),
-    ] {
-        wizard.resize(columns, 24)?;
-        wizard.see(title)?;
-        wizard.see("请选择")?;
-        wizard.see("❯ 1")?;
-    }
-    wizard.keys("4\r")?;
-    wizard.answer("Language / 语言", "x")?;
-    wizard.resize(60, 24)?;
-    wizard.see("❯ x")?;
-    wizard.keys(INTERRUPT)?;
-    wizard.see("已返回菜单")?;
-    wizard.answer("请选择", "12\r")?;
-    wizard.see("按任意键")?;
-    wizard.resize(80, 24)?;
-    wizard.answer("按任意键", ENTER)?;
-    wizard.answer("请选择", "0\r")?;
-    ensure!(wizard.ends()? == 0, "it failed");
     Ok(())
 }
 
