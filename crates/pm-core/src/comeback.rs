@@ -3,7 +3,8 @@
 //! - The period in which it was deleted may be running still: no reset of its policy was due
 //!   since, by the dates of the configured zone. Then it comes back with the bill that it had,
 //!   as a correction, so that a deletion by mistake is no way to a fresh quota.
-//! - Its bytes are in the period that its deletion closed, and in no other.
+//! - Its bytes are in the period that its deletion closed, and in no other. What it uses from then
+//!   on is in one that began when that did: by this it shows that its correction is that bill.
 //! - A member brings no bill: what it used is its group's, which stands or comes back itself.
 //! - Where something else than its deletion closed its last period, such as a reset, or where it
 //!   was a share of a group's, there is no bill to go on with.
@@ -99,20 +100,23 @@ pub(crate) fn readmit(config: &Config, state: &mut State, past: &[ClosedPeriod],
             Holder::Service(ports) => state.ledgers.get_mut(ports),
             Holder::Group(_) => None,
         };
-        let billed = match &left_behind {
-            Some(ledger) => bill_so_far(ledger, contract, now),
+        let goes_on = match &left_behind {
+            Some(ledger) => {
+                bill_so_far(ledger, contract, now).map(|billed| (billed, ledger.account.began))
+            }
             None => {
                 let unsaved = state.closed.iter().rev();
                 let mut latest = unsaved.chain(past.iter().rev());
                 let last = latest.find(|period| period.holder == holder);
-                last.and_then(|last| bill(last, contract, now))
+                last.and_then(|last| Some((bill(last, contract, now)?, last.began)))
             }
         };
-        let Some(billed) = billed.filter(|billed| *billed > 0) else {
+        let Some((billed, began)) = goes_on.filter(|(billed, _)| *billed > 0) else {
             continue;
         };
         let mut account = open(contract, now);
         account.set_billed(contract.tariff, billed);
+        account.began = began;
         match (holder, left_behind) {
             (Holder::Group(name), _) => drop(state.groups.insert(name, account)),
             (Holder::Service(ports), None) => {

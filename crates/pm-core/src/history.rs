@@ -22,7 +22,8 @@ pub struct ClosedPeriod {
     pub holder: Holder,
     /// The group that a service was in throughout; `None`: in none, or this is a group's own.
     pub group: Option<GroupName>,
-    /// When it began; `None`: before anybody noted it.
+    /// When it began; `None`: before anybody noted it. Of one who was deleted and came back while
+    /// his period was running, the next begins at the same time: its correction is this one's bill.
     pub began: Option<Timestamp>,
     /// When it was closed.
     pub ended: Timestamp,

@@ -66,6 +66,7 @@ fn a_service_comes_back_with_its_bill_and_is_cut_at_the_byte() {
     do_now(&mut pm, &mut kernel, &restore(&before));
     let account = pm.account(ports("80"));
     assert_eq!((account.usage, account.adjust), (Usage::default(), 6_000));
+    assert_eq!(account.began, pm.history.last().unwrap().began);
     assert!(kernel.packet(ports("80"), Direction::Out, 4_000));
     assert!(!kernel.packet(ports("80"), Direction::Out, 1));
     assert_eq!(pm.tick(&mut kernel, &mut Quiet, usize::MAX).ok(), Some(()));

@@ -178,19 +178,38 @@ fn corrected(adjust: i64, family: SizeFamily) -> String {
     }
 }
 
+/// Whether a service or group was deleted and came back with what it had been billed: the next
+/// period, which began when this one did, is corrected by that.
+fn is_continued(row: &Row, next: Option<&Row>) -> bool {
+    let is_deleted = row.end.is_some_and(|end| end.why == Why::Deleted);
+    is_deleted && row.began.is_some() && next.is_some_and(|next| next.began == row.began)
+}
+
+/// Returns the sum of one's periods. A bill that went on is in it once.
 fn total(rows: &[Row], config: &Config) -> Line {
     let family = family(&rows[0].holder, config);
     let sum = |of: fn(&Row) -> u64| {
         let sum = rows.iter().map(of).fold(0, u64::saturating_add);
         approximate(sum, family)
     };
-    let adjusts = rows.iter().map(|row| row.adjust);
+    let next = rows.iter().skip(1).map(Some).chain([None]);
+    let continued: u64 = rows
+        .iter()
+        .zip(next)
+        .filter(|(row, next)| is_continued(row, *next))
+        .fold(0, |sum, (row, _)| sum.saturating_add(row.billed));
+    let adjusts = rows.iter().map(|row| i128::from(row.adjust));
+    let adjust = adjusts.sum::<i128>() - i128::from(continued);
+    let billed = rows.iter().map(|row| row.billed);
+    let billed = billed
+        .fold(0, u64::saturating_add)
+        .saturating_sub(continued);
     Line {
         name: tr!("total", "合计"),
         incoming: sum(|row| row.usage.incoming),
         outgoing: sum(|row| row.usage.outgoing),
-        corrected: corrected(adjusts.fold(0, i64::saturating_add), family),
-        billed: sum(|row| row.billed),
+        corrected: corrected(i64::try_from(adjust).unwrap_or(i64::MAX), family),
+        billed: approximate(billed, family),
         ..Line::default()
     }
 }
