@@ -845,7 +845,8 @@ fn who_comes_back_before_his_rooms_are_gone_has_his_bill() {
 
 #[test]
 fn a_return_that_fails_leaves_no_trace() {
-    for refused in 1..6 {
+    let mut failures = 0;
+    for refused in 0..6 {
         let mut host = busy();
         let seen = host.config();
         host.request(&Request::Delete {
@@ -860,10 +861,12 @@ fn a_return_that_fails_leaves_no_trace() {
         if matches!(end, End::Done(_)) {
             continue;
         }
+        failures += 1;
         host.tick();
         assert!(host.config().asks_the_same(&gone), "batch {refused}");
         assert_eq!(host.closed(), closed, "batch {refused}");
         host.request(&restore(seen));
         assert_eq!(host.report("20001").billed, 4_321, "batch {refused}");
     }
+    assert!(failures > 0);
 }
