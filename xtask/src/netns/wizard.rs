@@ -274,7 +274,7 @@ fn what_somebody_else_changed_meanwhile_is_told_and_kept(lab: &mut Lab) -> Resul
             &format!("{still} by somebody else"),
         ])?;
         wizard.keys("9\r")?;
-        wizard.see("Somebody else changed the configuration meanwhile")?;
+        wizard.see("Somebody else changed the configuration or a figure")?;
         wizard.see("6 GB")?;
         wizard.see("pm set 20000 --quota 9GB")?;
         wizard.answer("Still do it?", &format!("{still}\r"))?;
@@ -456,7 +456,7 @@ fn fault_2_an_open_menu_stops_no_tick(lab: &mut Lab) -> Result<()> {
     ensure!(reset.billed_bytes == 0, "{reset:?}");
     // Other commands change what they like, and the wizard goes on from there.
     wizard.keys("te\r")?;
-    wizard.see("Somebody else changed the configuration meanwhile")?;
+    wizard.see("Somebody else changed the configuration or a figure")?;
     wizard.answer("Still do it?", "y\r")?;
     wizard.answer("What to change", "0\r")?;
     wizard.answer("back to the menu", ENTER)?;
