@@ -35,6 +35,7 @@ tests!["wizard":
     a_second_wizard_is_told_of_the_first,
     who_deletes_everything_at_a_terminal_is_asked,
     ssh_is_cut_off_only_by_who_insists,
+    a_paste_is_text_however_long_it_is,
     fault_2_an_open_menu_stops_no_tick,
     fault_6_a_note_or_a_group_of_any_kind_changes_nothing_else,
 ];
@@ -400,6 +401,24 @@ fn ssh_is_cut_off_only_by_who_insists(lab: &mut Lab) -> Result<()> {
         now.quota_bytes == Some(5_000_000_000) && now.state == "ok",
         "{now:?}"
     );
+    Ok(())
+}
+
+fn a_paste_is_text_however_long_it_is(lab: &mut Lab) -> Result<()> {
+    lab.ok(&["add", "20000,20001"])?;
+    let mut wizard = Terminal::pm(lab, &["--lang", "en"])?;
+    let paste = "x".repeat(70_000) + "\r3\rall\ry\r";
+    wizard.answer("What next?", &format!("\x1b[200~{paste}\x1b[201~3\r"))?;
+    wizard.answer(
+        "Stop monitoring which?",
+        &format!("\x1b[200~{paste}\x1b[201~\r"),
+    )?;
+    wizard.see("✘")?;
+    wizard.keys(INTERRUPT)?;
+    wizard.answer("What next?", "0\r")?;
+    ensure!(wizard.ends()? == 0, "it failed");
+    ensure!(!wizard.text().contains("Do it?"), "it was asked for");
+    ensure!(lab.list()?.len() == 2, "something was deleted");
     Ok(())
 }
 

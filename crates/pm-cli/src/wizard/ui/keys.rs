@@ -2,7 +2,8 @@
 //!
 //! - A return and the line feed behind it are one Enter, whichever of the two a paste ends its lines with.
 //! - A character that arrives in pieces waits for the rest of it; a lone escape is a key once nothing follows.
-//! - What is pasted between its brackets (xterm's "bracketed paste") is one piece of text.
+//! - What is pasted between its brackets (xterm's "bracketed paste") is one piece of text, however long and in
+//!   however many pieces: nothing between them is ever a key, but a Ctrl-C that nothing follows.
 
 /// A key.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -38,6 +39,17 @@ pub(in crate::wizard) enum Key {
 pub(in crate::wizard) struct Decoder {
     bytes: Vec<u8>,
     after_return: bool,
+    /// Between the two brackets of a paste.
+    paste: Option<Paste>,
+}
+
+/// What came of a paste so far.
+#[derive(Debug)]
+enum Paste {
+    /// This much, which may be all that is kept of it.
+    Kept(Vec<u8>),
+    /// Nothing of it is wanted any more.
+    Dropped,
 }
 
 const ESCAPE: u8 = 0x1b;
@@ -45,7 +57,7 @@ const INTERRUPT: u8 = 0x03;
 const PASTE_BEGINS: &[u8] = b"\x1b[200~";
 const PASTE_ENDS: &[u8] = b"\x1b[201~";
 
-/// The most of a paste that is looked at: no answer is as long.
+/// The most that is kept of a paste: no answer is as long.
 const MOST_PASTED: usize = 64 << 10;
 
 impl Decoder {
@@ -54,14 +66,30 @@ impl Decoder {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Whether something waits for more to come.
+    /// Whether something becomes a key when nothing more comes.
     pub(in crate::wizard) fn is_waiting(&self) -> bool {
-        !self.bytes.is_empty()
+        match self.paste {
+            Some(_) => self.bytes.last() == Some(&INTERRUPT),
+            None => !self.bytes.is_empty() && !begins_paste(&self.bytes),
+        }
     }
 
     /// Returns the next key; `None`: more must come. With `is_all`, nothing more comes for now.
     pub(in crate::wizard) fn next(&mut self, is_all: bool) -> Option<Key> {
         loop {
+            if self.paste.is_some() {
+                match self.pasted(is_all) {
+                    Some(key) => return Some(key),
+                    None if self.paste.is_some() => return None,
+                    None => {}
+                }
+            }
+            if self.bytes.starts_with(PASTE_BEGINS) {
+                self.bytes.drain(..PASTE_BEGINS.len());
+                self.paste = Some(Paste::Kept(Vec::new()));
+                self.after_return = false;
+                continue;
+            }
             let (key, length) = first(&self.bytes, is_all)?;
             let byte = self.bytes.first().copied();
             self.bytes.drain(..length);
@@ -72,6 +100,64 @@ impl Decoder {
             }
         }
     }
+
+    /// Goes on inside a paste; returns it, or the Ctrl-C in it that nothing follows.
+    ///
+    /// A Ctrl-C that somebody types must lead out where the end of a paste was lost. What comes after
+    /// it may be the rest of the paste all the same, so it ends with its bracket only.
+    fn pasted(&mut self, is_all: bool) -> Option<Key> {
+        let end = self
+            .bytes
+            .windows(PASTE_ENDS.len())
+            .position(|window| window == PASTE_ENDS);
+        if let Some(end) = end {
+            self.keep(end);
+            self.bytes.drain(..PASTE_ENDS.len());
+            return match self.paste.take()? {
+                Paste::Kept(bytes) => Some(Key::Paste(text(&bytes))),
+                Paste::Dropped => None,
+            };
+        }
+        if is_all && self.bytes.last() == Some(&INTERRUPT) {
+            self.bytes.clear();
+            self.paste = Some(Paste::Dropped);
+            return Some(Key::Interrupt);
+        }
+        // What may be the beginning of the end, or a key, stays.
+        let is_open = |at: &usize| {
+            let rest = &self.bytes[*at..];
+            PASTE_ENDS.starts_with(rest) || rest == [INTERRUPT]
+        };
+        let length = self.bytes.len();
+        let open = (length.saturating_sub(PASTE_ENDS.len())..length).find(is_open);
+        self.keep(open.unwrap_or(length));
+        None
+    }
+
+    /// Takes so many bytes into the paste, one more than fit at most.
+    fn keep(&mut self, length: usize) {
+        let taken = self.bytes.drain(..length);
+        if let Some(Paste::Kept(kept)) = &mut self.paste {
+            let room = (MOST_PASTED + 1).saturating_sub(kept.len());
+            kept.extend(taken.take(room));
+        }
+    }
+}
+
+/// Returns what was pasted. Where it was too long, that is to be seen: the beginning of a list of
+/// ports must not pass for the list.
+fn text(bytes: &[u8]) -> String {
+    match bytes.get(..MOST_PASTED) {
+        Some(first) if bytes.len() > MOST_PASTED => {
+            format!("{}...", String::from_utf8_lossy(first))
+        }
+        _ => String::from_utf8_lossy(bytes).into_owned(),
+    }
+}
+
+/// Whether it is the first part of what begins a paste, and of no key that could end here.
+fn begins_paste(bytes: &[u8]) -> bool {
+    bytes.len() > 2 && PASTE_BEGINS.starts_with(bytes)
 }
 
 /// Returns the first key of `bytes` and how many of them it takes.
@@ -116,19 +202,20 @@ fn character(bytes: &[u8], is_all: bool) -> Option<(Key, usize)> {
 
 /// Source: ECMA-48, 5.4, "Control sequences"; xterm's ctlseqs, "PC-Style Function Keys".
 fn escape(bytes: &[u8], is_all: bool) -> Option<(Key, usize)> {
-    if bytes.starts_with(PASTE_BEGINS) {
-        return paste(bytes);
+    if begins_paste(bytes) {
+        return None;
     }
     let (key, length) = match bytes.get(1) {
         None if is_all => (Key::Escape, 1),
         None => return None,
         Some(b'[') => {
-            let end = bytes
-                .iter()
-                .skip(2)
-                .position(|byte| (0x40..=0x7e).contains(byte));
-            match end {
-                Some(end) => (control_sequence(&bytes[2..=2 + end]), end + 3),
+            let is_over = |byte: &u8| !(0x20..=0x3f).contains(byte);
+            match bytes.iter().skip(2).position(is_over) {
+                Some(end) if (0x40..=0x7e).contains(&bytes[2 + end]) => {
+                    (control_sequence(&bytes[2..=2 + end]), end + 3)
+                }
+                // It breaks off: what comes instead is a key of its own.
+                Some(end) => (Key::Other, end + 2),
                 None if is_all => (Key::Other, bytes.len()),
                 None => return None,
             }
@@ -159,26 +246,6 @@ fn control_sequence(sequence: &[u8]) -> Key {
         b"M" => Key::Enter,
         _ => Key::Other,
     }
-}
-
-fn paste(bytes: &[u8]) -> Option<(Key, usize)> {
-    let text = &bytes[PASTE_BEGINS.len()..];
-    let end = text
-        .windows(PASTE_ENDS.len())
-        .position(|window| window == PASTE_ENDS);
-    // Where its end was lost, it must not swallow the way out.
-    if let (None, Some(at)) = (end, text.iter().position(|byte| *byte == INTERRUPT)) {
-        return Some((Key::Interrupt, PASTE_BEGINS.len() + at + 1));
-    }
-    let (text, length) = match end {
-        Some(end) => (&text[..end], PASTE_BEGINS.len() + end + PASTE_ENDS.len()),
-        None if text.len() > MOST_PASTED => (text, bytes.len()),
-        None => return None,
-    };
-    Some((
-        Key::Paste(String::from_utf8_lossy(text).into_owned()),
-        length,
-    ))
 }
 
 #[cfg(test)]
@@ -237,10 +304,49 @@ mod tests {
         let pasted = keys(&[b"\x1b[200~80\r\n4", b"43\x1b[20", b"1~x"]);
         assert_eq!(pasted, [Key::Paste("80\r\n443".to_owned()), Key::Char('x')]);
         assert_eq!(keys(&[b"\x1b[200~80"]), []);
-        assert_eq!(
-            keys(&[b"\x1b[200~80", b"\x03x"]),
-            [Key::Interrupt, Key::Char('x')]
-        );
+    }
+
+    #[test]
+    fn nothing_in_a_paste_is_a_key_however_long_it_is() {
+        for length in [10, MOST_PASTED - 5, MOST_PASTED, MOST_PASTED + 1, 200_000] {
+            let text = "x".repeat(length) + "\r3\rall\ry\r\x03\x1b[A\x1b[200~";
+            let pasted = format!("\x1b[200~{text}\x1b[201~\x1b[B");
+            let kept = match text.get(..MOST_PASTED) {
+                Some(first) => format!("{first}..."),
+                None => text,
+            };
+            for size in (1..=13).chain([4095, 4096, 4097, MOST_PASTED, 300_000]) {
+                let pieces: Vec<&[u8]> = pasted.as_bytes().chunks(size).collect();
+                let expected = [Key::Paste(kept.clone()), Key::Down];
+                assert!(keys(&pieces) == expected, "{length} in pieces of {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn where_the_end_of_a_paste_is_lost_there_is_a_way_out() {
+        let mut decoder = Decoder::default();
+        decoder.feed(b"\x1b[200~80\r3\r");
+        assert_eq!(decoder.next(true), None);
+        assert!(!decoder.is_waiting());
+        for _ in 0..2 {
+            decoder.feed(b"all\r\x03");
+            assert_eq!(decoder.next(false), None);
+            assert!(decoder.is_waiting());
+            assert_eq!(decoder.next(true), Some(Key::Interrupt));
+        }
+        decoder.feed(b"y\r\x1b[20");
+        assert_eq!(decoder.next(true), None);
+        decoder.feed(b"1~x");
+        assert_eq!(decoder.next(false), Some(Key::Char('x')));
+        // Nor is it lost where it only comes late.
+        decoder.feed(b"\x1b[20");
+        assert_eq!(decoder.next(true), None);
+        decoder.feed(b"0~3\r\x1b[201~");
+        assert_eq!(decoder.next(false), Some(Key::Paste("3\r".to_owned())));
+        decoder.feed(b"\x1b[2\x03");
+        assert_eq!(decoder.next(true), Some(Key::Other));
+        assert_eq!(decoder.next(true), Some(Key::Interrupt));
     }
 
     proptest! {
