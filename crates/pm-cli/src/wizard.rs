@@ -21,6 +21,7 @@ mod language;
 mod look_up;
 mod members;
 mod menu;
+mod patience;
 mod pick;
 mod reset;
 mod screen;
@@ -95,7 +96,8 @@ impl Desk<'_> {
     ///
     /// [`Stop::Menu`] when it cannot, which was told.
     fn refresh(&mut self) -> Answer<()> {
-        match look(self.places) {
+        let places = self.places;
+        match self.patiently(|| look(places)) {
             Ok(view) => {
                 self.view = view;
                 Ok(())
@@ -105,6 +107,15 @@ impl Desk<'_> {
                 Err(Stop::Menu)
             }
         }
+    }
+
+    /// Does `work`, and says what it waits for where that takes long. What was typed meanwhile is dropped.
+    fn patiently<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let (done, was_slow) = patience::patiently(&commands::paths(self.places), work);
+        if was_slow {
+            self.ui.forget_typed();
+        }
+        done
     }
 
     /// Shows the table.

@@ -51,6 +51,12 @@ pub fn command_and_process(holder: &str) -> Option<(&str, u32)> {
     Some((command, process.parse().ok()?))
 }
 
+/// Returns who has a lock, as [`StoreError::Held`] names him, without waiting for it. Whether he has it
+/// still is not known.
+pub fn holder(paths: &Paths, kind: LockKind) -> String {
+    read_holder(&paths.lock_file(kind))
+}
+
 /// How long to wait before looking at a held lock again.
 const POLL: Duration = Duration::from_millis(20);
 

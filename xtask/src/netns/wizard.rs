@@ -5,7 +5,8 @@ mod leave;
 mod size;
 
 use std::fs;
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use pm_core::config::Config;
@@ -36,6 +37,7 @@ tests!["wizard":
     who_deletes_everything_at_a_terminal_is_asked,
     ssh_is_cut_off_only_by_who_insists,
     a_paste_is_text_however_long_it_is,
+    what_waits_for_a_lock_says_so_and_takes_no_keys,
     fault_2_an_open_menu_stops_no_tick,
     fault_6_a_note_or_a_group_of_any_kind_changes_nothing_else,
 ];
@@ -418,6 +420,38 @@ fn a_paste_is_text_however_long_it_is(lab: &mut Lab) -> Result<()> {
     wizard.answer("What next?", "0\r")?;
     ensure!(wizard.ends()? == 0, "it failed");
     ensure!(!wizard.text().contains("Do it?"), "it was asked for");
+    ensure!(lab.list()?.len() == 2, "something was deleted");
+    Ok(())
+}
+
+fn what_waits_for_a_lock_says_so_and_takes_no_keys(lab: &mut Lab) -> Result<()> {
+    lab.ok(&["add", "20000,20001"])?;
+    let mut wizard = Terminal::pm(lab, &["--lang", "en"])?;
+    wizard.answer("What next?", "3\r")?;
+    wizard.see("Stop monitoring which?")?;
+    let mut holder = Command::new("flock")
+        .arg(lab.run_dir().join("write.lock"))
+        .args(["sh", "-c", "echo locked; read line"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut line = String::new();
+    let said = holder.stdout.take().context("no stdout")?;
+    BufReader::new(said).read_line(&mut line)?;
+    wizard.keys("all\r")?;
+    wizard.see("Waiting")?;
+    wizard.keys("y\r\x1b[200~y\r")?;
+    drop(holder.stdin.take());
+    holder.wait()?;
+    wizard.answer("Do it?", "\x1b[201~\r")?;
+    wizard.see("Nothing was changed.")?;
+    wizard.answer("back to the menu", ENTER)?;
+    // What is typed before something is to be read does not take it away.
+    wizard.answer("What next?", "12\rx")?;
+    wizard.answer("back to the menu", "0")?;
+    wizard.answer("What next?", ENTER)?;
+    wizard.answer("What next?", "0\r")?;
+    ensure!(wizard.ends()? == 0, "it failed");
     ensure!(lab.list()?.len() == 2, "something was deleted");
     Ok(())
 }

@@ -7,6 +7,7 @@ use pm_core::request::{Refusal, Request};
 use pm_engine::{EngineError, Executed, Options, Seen};
 
 use super::Desk;
+use super::patience::patiently;
 use super::text::tidy;
 use super::ui::look::Paint;
 use super::ui::{Answer, Question, size};
@@ -67,13 +68,18 @@ pub(super) fn apply(desk: &mut Desk<'_>, request: &Request, confirm: Confirm) ->
     }
 }
 
-fn execute(desk: &Desk<'_>, request: &Request, options: Options) -> anyhow::Result<Executed> {
+fn execute(desk: &mut Desk<'_>, request: &Request, options: Options) -> anyhow::Result<Executed> {
     let mut engine = commands::engine(desk.places)?;
     let seen = Seen {
         config: &desk.view.config,
         state: Some(&desk.view.state),
     };
-    Ok(engine.execute_on(seen, request, options)?)
+    let work = || engine.execute_on(seen, request, options);
+    let (done, was_slow) = patiently(&commands::paths(desk.places), work);
+    if was_slow {
+        desk.ui.forget_typed();
+    }
+    Ok(done?)
 }
 
 /// Says why it was not done; returns whether to try again.

@@ -302,6 +302,14 @@ impl Ui {
         matches!(self.device, Device::Rich(_))
     }
 
+    /// Drops what was typed and not read yet.
+    pub(super) fn forget_typed(&mut self) {
+        match &mut self.device {
+            Device::Plain(_) => {}
+            Device::Rich(rich) => rich.forget_typed(),
+        }
+    }
+
     /// Leaves what was said on the screen until it was read.
     pub(super) fn pause(&mut self) -> Answer<()> {
         match &mut self.device {

@@ -66,6 +66,14 @@ impl Decoder {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// Forgets what it has. What is still to come of a paste remains part of one.
+    pub(in crate::wizard) fn forget(&mut self) {
+        while self.next(true).is_some() {}
+        if self.paste.is_some() {
+            self.paste = Some(Paste::Dropped);
+        }
+    }
+
     /// Whether something becomes a key when nothing more comes.
     pub(in crate::wizard) fn is_waiting(&self) -> bool {
         match self.paste {
@@ -339,6 +347,10 @@ mod tests {
         assert_eq!(decoder.next(true), None);
         decoder.feed(b"1~x");
         assert_eq!(decoder.next(false), Some(Key::Char('x')));
+        decoder.feed(b"x\x1b[200~80\r");
+        decoder.forget();
+        decoder.feed(b"3\r\x1b[201~y");
+        assert_eq!(decoder.next(false), Some(Key::Char('y')));
         // Nor is it lost where it only comes late.
         decoder.feed(b"\x1b[20");
         assert_eq!(decoder.next(true), None);

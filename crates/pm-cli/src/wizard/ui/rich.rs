@@ -185,8 +185,14 @@ impl Rich {
         }
     }
 
-    /// Waits for any key.
+    /// Drops what was typed and not read yet.
+    pub(super) fn forget_typed(&mut self) {
+        self.keys.forget();
+    }
+
+    /// Waits for any key. One that was typed before says nothing of what is to be read now.
     pub(super) fn pause(&mut self, text: &str) -> Answer<()> {
+        self.keys.forget();
         let painted = self.theme.hint_style.apply_to(text).to_string();
         loop {
             self.paint(std::slice::from_ref(&painted), text.width())?;

@@ -158,6 +158,19 @@ impl Keys {
         }
     }
 
+    /// Drops what was typed so far. It is read, not flushed: the beginning of a paste must not get
+    /// lost, else the rest of it were keys.
+    pub(in crate::wizard) fn forget(&mut self) {
+        self.decoder.forget();
+        while matches!(self.wait(PollTimeout::ZERO), Ok(Woken { typed: true, .. })) {
+            // A terminal that has gone, the next key finds out.
+            if self.read().is_err() {
+                return;
+            }
+            self.decoder.forget();
+        }
+    }
+
     fn wait(&self, timeout: PollTimeout) -> nix::Result<Woken> {
         let stdin = io::stdin();
         let mut wanted = vec![PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
