@@ -50,8 +50,8 @@ use crate::output::errors;
 pub(crate) use text::yes_or_no;
 
 use ids::Ids;
-use ui::look::{Look, Paint};
-use ui::{Answer, Stop, Ui};
+use ui::look::{Look, Paint, wrap};
+use ui::{Answer, Size, Stop, Ui};
 
 /// Whether there is somebody to talk to.
 pub(crate) fn is_possible() -> bool {
@@ -118,18 +118,26 @@ impl Desk<'_> {
         done
     }
 
-    /// Shows the table.
-    fn show(&mut self) -> Answer<()> {
-        let screen = screen_of(&self.view, self.ui.look());
-        self.ui.say(&screen)?;
-        list::caveats(&self.view);
-        Ok(())
+    /// Shows the table, and leaves room for `below` lines.
+    fn show(&mut self, below: usize) -> Answer<()> {
+        let screen = screen_of(&self.view, below, self.ui.look());
+        self.ui.say(&screen)
     }
 }
 
-/// Returns the table, for the size that the terminal has now.
-fn screen_of(view: &View, look: Look) -> String {
-    screen::screen(&view.reports, &view.groups, ui::size().1, look)
+/// Returns the table, for the size that the terminal has now, and what makes it less than it seems.
+fn screen_of(view: &View, below: usize, look: Look) -> String {
+    let Size { rows, columns } = ui::size();
+    let caveats = list::all_caveats(view);
+    let lines = caveats.iter().flat_map(|caveat| caveat.lines());
+    let taken: usize = lines.map(|line| wrap(line, columns).len()).sum();
+    let rows = rows.saturating_sub(below + taken);
+    let mut screen = screen::screen(&view.reports, &view.groups, Size { rows, columns }, look);
+    for caveat in caveats {
+        screen.push('\n');
+        screen.push_str(&caveat);
+    }
+    screen
 }
 
 fn look(places: &Places) -> Result<View> {

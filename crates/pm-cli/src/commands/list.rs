@@ -70,14 +70,16 @@ pub(crate) fn some(places: &Places, services: &Selection, reading: Reading) -> R
 }
 
 /// Says, beside what is shown, what makes it less than it seems.
-pub(crate) fn caveats(view: &View) {
-    if let Some(error) = &view.stale_config {
-        errors::warn_stale_config(error);
+fn caveats(view: &View) {
+    for caveat in all_caveats(view) {
+        tell!("{caveat}");
     }
-    if view.state.torn_down {
-        tell!("{}", words::torn_down());
-    }
-    if !view.lost.is_empty() {
-        tell!("{}", words::lost(&view.lost));
-    }
+}
+
+/// Returns what makes what is shown less than it seems.
+pub(crate) fn all_caveats(view: &View) -> Vec<String> {
+    let stale = view.stale_config.as_ref().map(errors::stale_config);
+    let torn_down = view.state.torn_down.then(|| words::torn_down().to_owned());
+    let lost = (!view.lost.is_empty()).then(|| words::lost(&view.lost));
+    [stale, torn_down, lost].into_iter().flatten().collect()
 }

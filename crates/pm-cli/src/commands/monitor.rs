@@ -66,7 +66,7 @@ fn report(
         tell!("{}", errors::problem(error));
     }
     if let Some(error) = stale_config {
-        errors::warn_stale_config(error);
+        tell!("{}", errors::stale_config(error));
     }
     // Before the network is up there is no route, and nothing to mend.
     let is_failure = |problem: &EngineError| !matches!(problem, EngineError::NoUplink);

@@ -24,11 +24,6 @@ pub(crate) fn print(error: &anyhow::Error) {
     tell!("{}", text(error));
 }
 
-/// Says that the configuration on disk is not in force.
-pub(crate) fn warn_stale_config(error: &StoreError) {
-    tell!("{}", stale_config(error));
-}
-
 /// Returns a warning of what traffic control refused, while the rest was done.
 pub(crate) fn problem(error: &EngineError) -> String {
     let causes = with_causes(error);
@@ -92,7 +87,7 @@ fn with_causes(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-fn stale_config(error: &StoreError) -> String {
+pub(crate) fn stale_config(error: &StoreError) -> String {
     caution(
         &sentence(error),
         &tr!(

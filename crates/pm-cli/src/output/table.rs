@@ -238,9 +238,7 @@ fn quota(quota: Option<QuotaSize>) -> String {
 /// Returns a limit in as few characters as possible: three digits, rounded down.
 fn rate(limit: Option<Limit>) -> String {
     limit.map_or("-".to_owned(), |limit| {
-        // The prefixes of bits are those of bytes, in the decimal family.
-        let bits = approximate(limit.rate().bits_per_second(), SizeFamily::Decimal);
-        bits.replace([' ', 'B'], "")
+        words::rate(limit).replace("bps", "").replace(' ', "")
     })
 }
 

@@ -5,11 +5,12 @@ mod events;
 mod warnings;
 
 use pm_core::calendar::ResetPolicy;
-use pm_core::config::{GroupName, Mode, Tariff};
+use pm_core::config::{GroupName, Limit, Mode, Tariff};
 use pm_core::dynqos::DynQos;
 use pm_core::holder::Holder;
 use pm_core::port::PortRange;
 use pm_core::request::{ContractSettings, Request};
+use pm_core::units::{SizeFamily, approximate};
 
 use crate::language::tr;
 
@@ -36,6 +37,13 @@ pub(crate) fn holder(holder: &Holder) -> String {
 /// Returns a group, as it is shown.
 pub(crate) fn group(name: &GroupName) -> String {
     tr!("group {name}", "组 {name}")
+}
+
+/// Returns a limit in three digits, rounded down.
+pub(crate) fn rate(limit: Limit) -> String {
+    // The prefixes of bits are those of bytes, in the decimal family.
+    let bits = approximate(limit.rate().bits_per_second(), SizeFamily::Decimal);
+    bits.replace('B', "bps")
 }
 
 /// Returns when a policy resets.

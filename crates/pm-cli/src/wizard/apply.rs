@@ -97,7 +97,7 @@ fn resolve(
                 "配置或用量刚刚被其他人修改。以下是现在的状态："
             );
             desk.ui.note(&text, Paint::Warn)?;
-            desk.show()?;
+            desk.show(ROOM_FOR_THE_REST)?;
             let line = command(request, *force);
             desk.ui.say(&tr!(
                 "What you were about to do: {line}",
@@ -223,7 +223,7 @@ fn tell(
 }
 
 fn changes(desk: &mut Desk<'_>, request: &Request, executed: &Executed) -> Answer<()> {
-    let room = size().0.saturating_sub(ROOM_FOR_THE_REST).max(FEWEST);
+    let room = size().rows.saturating_sub(ROOM_FOR_THE_REST).max(FEWEST);
     for line in abridged(words::changes(request, executed), room) {
         desk.ui.say(&format!("  {line}"))?;
     }

@@ -16,7 +16,7 @@ pub(super) fn welcome(desk: &mut Desk<'_>, may_ask_language: bool) -> Answer<()>
             Err(stop) => return Err(stop),
         }
     }
-    desk.show()?;
+    desk.show(0)?;
     match add::open(desk) {
         Ok(()) => desk.ui.pause(),
         // Not now, then: the menu is next.

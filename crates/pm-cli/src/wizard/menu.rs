@@ -3,7 +3,6 @@
 use super::ui::look::Paint;
 use super::ui::{self, Answer, Entry, Stop};
 use super::{Desk, add, block, configure, delete, groups, language, look_up, reset, undo};
-use crate::commands::list;
 use crate::language::tr;
 
 /// One thing to do: its number, its name, and what opens.
@@ -28,19 +27,6 @@ const ITEMS: &[Item] = &[
 pub(super) fn run(desk: &mut Desk<'_>) -> Answer<()> {
     let mut was_left = false;
     loop {
-        match desk.refresh() {
-            Ok(()) => {
-                desk.ui.clear()?;
-                desk.show()?;
-                if was_left {
-                    let text = tr!("Back in the menu.", "已返回菜单。");
-                    desk.ui.note(&text, Paint::Dim)?;
-                }
-            }
-            // It was told; what was shown before is of no use any more.
-            Err(Stop::Back | Stop::Menu) => {}
-            Err(stop) => return Err(stop),
-        }
         let entries: Vec<Entry> = ITEMS
             .iter()
             .map(|&(number, text, _)| Entry::new(number, text()))
@@ -57,13 +43,24 @@ pub(super) fn run(desk: &mut Desk<'_>) -> Answer<()> {
                 "请输入编号；直接回车：刷新"
             )
         };
+        // One line more for what may be said between the two.
+        let below = desk.ui.menu_rows(&title, &hint, &entries) + 1;
+        match desk.refresh() {
+            Ok(()) => {
+                desk.ui.clear()?;
+                desk.show(below)?;
+                if was_left {
+                    let text = tr!("Back in the menu.", "已返回菜单。");
+                    desk.ui.note(&text, Paint::Dim)?;
+                }
+            }
+            // It was told; what was shown before is of no use any more.
+            Err(Stop::Back | Stop::Menu) => {}
+            Err(stop) => return Err(stop),
+        }
         was_left = false;
         let (view, look) = (&desk.view, desk.ui.look());
-        let screen = || {
-            ui::print(&super::screen_of(view, look))?;
-            list::caveats(view);
-            Ok(())
-        };
+        let screen = |below: usize| ui::print(&super::screen_of(view, below, look));
         let index = match desk.ui.menu(&title, &hint, &entries, &screen) {
             Ok(Some(index)) => index,
             Ok(None) | Err(Stop::Back) => continue,

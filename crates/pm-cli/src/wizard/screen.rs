@@ -7,17 +7,15 @@ use pm_core::report::{GroupReport, Report};
 
 use unicode_width::UnicodeWidthStr;
 
+use super::ui::Size;
 use super::ui::look::{Look, Paint, fit};
 use crate::language::tr;
-use layout::{Column, render};
+use layout::{Column, SHORTEST_NAME, fits, render};
 pub(super) use rows::spaced;
 use rows::{Row, rows};
 
 /// A terminal that is narrower breaks the lines itself.
 const NARROWEST: usize = 28;
-
-/// Below this, a service takes a second line for what does not fit its first.
-pub(super) const NARROW: usize = 60;
 
 /// From here on there is room for figures beside the usage.
 const WIDE: usize = 100;
@@ -25,26 +23,57 @@ const WIDE: usize = 100;
 /// The widest table: beyond, eyes lose the line.
 const WIDEST: usize = 132;
 
-/// Returns the screen, `width` columns wide.
-pub(super) fn screen(
-    reports: &[Report],
-    groups: &[GroupReport],
-    width: usize,
-    look: Look,
-) -> String {
-    let width = width.clamp(NARROWEST, WIDEST);
+/// The lines that are left to services and groups, however low the terminal is.
+const LOWEST: usize = 4;
+
+/// Returns the screen. Where not all of it fits, what comes last is only counted.
+pub(super) fn screen(reports: &[Report], groups: &[GroupReport], room: Size, look: Look) -> String {
+    let width = room.columns.clamp(NARROWEST, WIDEST);
     let rule = |line: &str| look.paint(&line.repeat(width), Paint::Dim);
     let mut lines = vec![rule("="), title(width, look), rule("=")];
     let rows = rows(reports, groups, look);
     if rows.is_empty() {
         lines.push(tr!(" No port is monitored yet.", " 还没有监控任何端口。"));
-    } else if width < NARROW {
-        lines.extend(narrow(&rows, width, look));
     } else {
-        lines.extend(wide(&rows, width, look));
+        // Three lines stand above the header, a rule below it, and one below all.
+        let most = room.rows.saturating_sub(6).max(LOWEST);
+        let columns = columns(&rows, width);
+        if fits(&columns, width) {
+            let mut table = render(columns, width, look).into_iter();
+            lines.extend(table.next());
+            lines.push(rule("-"));
+            lines.extend(cut(table.map(|line| vec![line]).collect(), most, look));
+        } else {
+            let (header, table) = narrow(&rows, width, look);
+            lines.extend([header, rule("-")]);
+            lines.extend(cut(table, most, look));
+        }
     }
     lines.push(rule("="));
     lines.join("\n")
+}
+
+/// Returns at most so many lines. Where those of each entry do not fit, each gets its first; those
+/// for which there is no room then, are counted.
+fn cut(entries: Vec<Vec<String>>, most: usize, look: Look) -> Vec<String> {
+    if entries.iter().map(Vec::len).sum::<usize>() <= most {
+        return entries.concat();
+    }
+    let count = entries.len();
+    let mut firsts = entries
+        .into_iter()
+        .filter_map(|lines| lines.into_iter().next());
+    if count <= most {
+        return firsts.collect();
+    }
+    let mut lines: Vec<String> = firsts.by_ref().take(most - 1).collect();
+    let (sign, more) = (look.sign("…", "..."), count - lines.len());
+    let text = tr!(
+        " {sign} {more} more, see `pm list`",
+        " {sign} 另有 {more} 项，见 `pm list`"
+    );
+    lines.push(look.paint(&text, Paint::Dim));
+    lines
 }
 
 fn title(width: usize, look: Look) -> String {
@@ -72,13 +101,13 @@ fn title(width: usize, look: Look) -> String {
     )
 }
 
-fn wide(rows: &[Row], width: usize, look: Look) -> Vec<String> {
+fn columns(rows: &[Row], width: usize) -> Vec<Column> {
     // What is seen at a glance goes last where there is little room, figures where there is much.
     let (bar, figures) = if width < WIDE { (2, 3) } else { (3, 2) };
     let has = |cell: fn(&Row) -> bool| rows.iter().any(cell);
     let mut columns = vec![
         Column::new("ID".to_owned(), rows, |row| &row.id),
-        Column::new(tr!("Port", "端口"), rows, |row| &row.name),
+        Column::new(tr!("Port", "端口"), rows, |row| &row.name).name(),
         Column::new(tr!("Mode", "模式"), rows, |row| &row.mode),
         Column::new(
             tr!("Used / Quota", "已用流量 / 总配额"),
@@ -98,21 +127,19 @@ fn wide(rows: &[Row], width: usize, look: Look) -> Vec<String> {
         columns.push(Column::new(tr!("Limit in", "入站限速"), rows, |row| &row.limit_in).rank(1));
     }
     columns.push(Column::new(tr!("Note", "备注"), rows, |row| &row.note).prose());
-    let mut lines = render(columns, width, look);
-    let rule = look.paint(&"-".repeat(width), Paint::Dim);
-    lines.insert(1, rule);
-    lines
+    columns
 }
 
-fn narrow(rows: &[Row], width: usize, look: Look) -> Vec<String> {
+/// Returns the header, and for each row a line and what is worth a second one.
+fn narrow(rows: &[Row], width: usize, look: Look) -> (String, Vec<Vec<String>>) {
     let longest = |cell: fn(&Row) -> &str| rows.iter().map(|row| cell(row).width()).max();
-    let names =
-        longest(|row| &row.id.text).unwrap_or(0) + longest(|row| &row.name.text).unwrap_or(0);
+    let name = longest(|row| &row.name.text).unwrap_or(0);
+    let names = longest(|row| &row.id.text).unwrap_or(0) + name.min(SHORTEST_NAME);
     let room = width.saturating_sub(names + 3);
     let rows: Vec<Row> = rows.iter().map(|row| row.clone().within(room)).collect();
     let columns = vec![
         Column::new("ID".to_owned(), &rows, |row| &row.id),
-        Column::new(tr!("Port", "端口"), &rows, |row| &row.name),
+        Column::new(tr!("Port", "端口"), &rows, |row| &row.name).name(),
         Column::new(
             tr!("Used / Quota", "已用流量 / 总配额"),
             &rows,
@@ -120,17 +147,17 @@ fn narrow(rows: &[Row], width: usize, look: Look) -> Vec<String> {
         ),
     ];
     let mut table = render(columns, width, look).into_iter();
-    let mut lines: Vec<String> = table.next().into_iter().collect();
-    lines.push(look.paint(&"-".repeat(width), Paint::Dim));
-    for (line, row) in table.zip(&rows) {
-        lines.push(line);
+    let header = table.next().unwrap_or_default();
+    let entry = |(line, row): (String, &Row)| {
         let details = row.details();
+        let mut lines = vec![line];
         if !details.is_empty() {
             let text = fit(&format!("    {details}"), width, look);
             lines.push(look.paint(text.trim_end(), Paint::Dim));
         }
-    }
-    lines
+        lines
+    };
+    (header, table.zip(&rows).map(entry).collect())
 }
 
 #[cfg(test)]
@@ -175,18 +202,23 @@ mod tests {
         ]
     }
 
+    fn high(columns: usize) -> Size {
+        Size { columns, rows: 99 }
+    }
+
     fn shown(language: Language, width: usize, look: Look) -> String {
         crate::language::speak(language);
-        let old = screen(&picture(), &[], width, look);
-        let all = screen(&samples::reports(), &samples::groups(), width, look);
-        let none = screen(&[], &[], width, look);
+        let room = high(width);
+        let old = screen(&picture(), &[], room, look);
+        let all = screen(&samples::reports(), &samples::groups(), room, look);
+        let none = screen(&[], &[], room, look);
         format!("{old}\n\n{all}\n\n{none}")
     }
 
     #[test]
     fn the_screen_at_every_width_in_every_language() {
         for language in Language::ALL {
-            for width in [40, 80, 120] {
+            for width in [40, 60, 72, 80, 120] {
                 let shown = shown(language, width, PLAIN);
                 insta::assert_snapshot!(format!("screen-{language}-{width}"), shown);
             }
@@ -197,7 +229,7 @@ mod tests {
     fn the_picture_has_the_words_of_the_script() {
         crate::language::speak(Language::Chinese);
         for width in [80, 120] {
-            let shown = screen(&picture(), &[], width, PLAIN);
+            let shown = screen(&picture(), &[], high(width), PLAIN);
             for words in [
                 concat!(
                     "Linux 端口流量管理 (v",
@@ -230,6 +262,60 @@ mod tests {
             for width in NARROWEST..140 {
                 for line in shown(language, width, PLAIN).lines() {
                     assert!(line.width() <= width, "{width}: {line}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_counted() {
+        let many = |count: u16| -> Vec<Report> {
+            let report = |port: u16| Report {
+                note: "a note".parse().unwrap(),
+                ..samples::metered(&port.to_string(), "5GB", 0, 1_000_000_000)
+            };
+            (1..=count).map(report).collect()
+        };
+        for (language, more) in [(Language::English, " more, "), (Language::Chinese, " 项，")] {
+            crate::language::speak(language);
+            for (columns, rows, count, shown, hidden) in [
+                (40, 11, 6, 4, 2),
+                (40, 12, 6, 6, 0),
+                (40, 18, 6, 6, 0),
+                (80, 17, 12, 10, 2),
+                (80, 17, 500, 10, 490),
+                (80, 5, 12, 3, 9),
+            ] {
+                let room = Size { columns, rows };
+                let text = screen(&many(count), &[], room, PLAIN);
+                let lines = text.lines().count();
+                assert!(lines <= rows.max(10), "{columns}x{rows}: {lines}\n{text}");
+                let ports = text.matches(" / 5 GB").count();
+                assert_eq!(ports, shown, "{columns}x{rows}:\n{text}");
+                let counted = text.contains(&format!(" {hidden}{more}"));
+                assert_eq!(counted, hidden > 0, "{columns}x{rows}:\n{text}");
+            }
+            let all = screen(
+                &many(6),
+                &[],
+                Size {
+                    columns: 40,
+                    rows: 18,
+                },
+                PLAIN,
+            );
+            assert_eq!(all.matches("a note").count(), 6, "{all}");
+        }
+    }
+
+    /// A column of which nothing can be read was shown at 60 to 75 columns, under `出站限…`.
+    #[test]
+    fn no_header_is_cut_short() {
+        for language in Language::ALL {
+            for width in 40..140 {
+                for line in shown(language, width, PLAIN).lines() {
+                    let is_header = line.trim_start().starts_with("ID ");
+                    assert!(!is_header || !line.contains('~'), "{width}: {line}");
                 }
             }
         }

@@ -68,6 +68,13 @@ pub(super) struct Entry {
     pub(super) value: String,
 }
 
+/// How much room there is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Size {
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+}
+
 /// The terminal, as something to talk through.
 pub(super) struct Ui {
     device: Device,
@@ -170,7 +177,7 @@ impl Ui {
     pub(super) fn note(&mut self, text: &str, paint: Paint) -> Answer<()> {
         let lines = match &self.device {
             Device::Plain(_) => vec![text.to_owned()],
-            Device::Rich(_) => wrap(text, size().1),
+            Device::Rich(_) => wrap(text, size().columns),
         };
         for line in lines {
             let line = self.look.paint(&line, paint);
@@ -236,15 +243,22 @@ impl Ui {
         title: &str,
         hint: &str,
         entries: &[Entry],
-        screen: &dyn Fn() -> Answer<()>,
+        screen: &dyn Fn(usize) -> Answer<()>,
     ) -> Answer<Option<usize>> {
-        let lines = lines(entries, self.look);
-        let widest = lines.iter().map(|line| line.width()).max().unwrap_or(0);
-        // Beside each stands the pointer, and a space between two.
-        let columns = || (size().1 / (widest + 3)).clamp(1, 4);
+        let look = self.look;
+        let columns = || menu_columns(entries, look);
+        let screen = || screen(menu_rows(title, hint, entries, look));
         match &mut self.device {
             Device::Plain(plain) => plain.choose(title, hint, entries, None),
-            Device::Rich(rich) => rich.choose(title, hint, entries, None, columns, Some(screen)),
+            Device::Rich(rich) => rich.choose(title, hint, entries, None, columns, Some(&screen)),
+        }
+    }
+
+    /// Returns how many lines [`menu`](Self::menu) takes of a screen; none, where lines go by.
+    pub(super) fn menu_rows(&self, title: &str, hint: &str, entries: &[Entry]) -> usize {
+        match self.device {
+            Device::Plain(_) => 0,
+            Device::Rich(_) => menu_rows(title, hint, entries, self.look),
         }
     }
 
@@ -319,25 +333,37 @@ impl Ui {
     }
 }
 
+/// Returns how many entries of a menu stand in a line.
+fn menu_columns(entries: &[Entry], look: Look) -> usize {
+    let lines = lines(entries, look);
+    let widest = lines.iter().map(|line| line.width()).max().unwrap_or(0);
+    // Beside each stands the pointer, and a space between two.
+    (size().columns / (widest + 3)).clamp(1, 4)
+}
+
+fn menu_rows(title: &str, hint: &str, entries: &[Entry], look: Look) -> usize {
+    let width = size().columns.saturating_sub(3);
+    let words = wrap(title, width).len() + wrap(hint, width).len();
+    // The last one is that which is typed in.
+    words + entries.len().div_ceil(menu_columns(entries, look)) + 1
+}
+
 /// Prints something, no line wider than the terminal.
 pub(super) fn print(text: &str) -> Answer<()> {
-    let width = size().1;
-    let fits = |line: &str| console::measure_text_width(line) <= width;
-    let text = match text.lines().all(fits) {
-        true => text.to_owned(),
-        false => text
-            .lines()
-            .flat_map(|line| look::wrap_indented(line, width))
-            .collect::<Vec<_>>()
-            .join("\n"),
+    let width = size().columns;
+    let lines = |line: &str| match console::measure_text_width(line) <= width {
+        true => vec![line.to_owned()],
+        false => look::wrap_indented(line, width),
     };
+    let text = text.lines().flat_map(lines).collect::<Vec<_>>().join("\n");
     crate::output::to_stdout(format_args!("{text}")).map_err(|_| Stop::Gone)
 }
 
-/// Returns the lines and columns of the terminal.
-pub(super) fn size() -> (usize, usize) {
+/// Returns the size of the terminal.
+pub(super) fn size() -> Size {
     let (rows, columns) = console::Term::stdout().size_checked().unwrap_or((24, 80));
-    (rows.into(), columns.into())
+    let (rows, columns) = (rows.into(), columns.into());
+    Size { rows, columns }
 }
 
 fn no_entry(typed: &str) -> String {

@@ -4,12 +4,14 @@ use pm_engine::{Past, PastVersion};
 
 use super::Desk;
 use super::apply::{Confirm, apply};
-use super::screen::NARROW;
 use super::ui::look::Paint;
 use super::ui::{Answer, Entry, size};
 use crate::commands;
 use crate::language::{choose, speak, tr};
 use crate::output::{errors, versions};
+
+/// Below this, what was changed matters more than in which year.
+const NARROW: usize = 60;
 
 /// How many versions are offered; `pm config history` has them all.
 const OFFERED: usize = 8;
@@ -104,7 +106,7 @@ fn entry(version: &PastVersion, past: &Past) -> Entry {
     // On a phone, what was changed matters more than the year.
     let year = when
         .find('-')
-        .filter(|_| size().1 < NARROW)
+        .filter(|_| size().columns < NARROW)
         .map_or(0, |at| at + 1);
     Entry::new(number, format!("{}  {what}", &when[year..]))
 }

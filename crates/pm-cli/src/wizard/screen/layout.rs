@@ -14,14 +14,26 @@ const NARROW_GAP: usize = 1;
 /// What is left at least of a column that takes what is left.
 const SHORTEST: usize = 10;
 
+/// What is left at least of a column of names: the longest range, and that it is in a group.
+pub(super) const SHORTEST_NAME: usize = 12;
+
 /// One column.
 pub(super) struct Column {
     header: String,
     cells: Vec<Cell>,
     /// Goes when there is no room, the highest first.
     rank: Option<u8>,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Kind {
+    /// Whole.
+    Word,
+    /// Cut short where there is no room.
+    Name,
     /// Takes what the others leave.
-    is_prose: bool,
+    Prose,
 }
 
 impl Column {
@@ -30,7 +42,7 @@ impl Column {
             header,
             cells: rows.iter().map(|row| cell(row).clone()).collect(),
             rank: None,
-            is_prose: false,
+            kind: Kind::Word,
         }
     }
 
@@ -39,8 +51,13 @@ impl Column {
         self
     }
 
+    pub(super) fn name(mut self) -> Self {
+        self.kind = Kind::Name;
+        self
+    }
+
     pub(super) fn prose(mut self) -> Self {
-        self.is_prose = true;
+        self.kind = Kind::Prose;
         self
     }
 
@@ -51,20 +68,31 @@ impl Column {
 
     fn least(&self) -> usize {
         let natural = self.natural();
-        if self.is_prose {
-            natural.min(SHORTEST)
-        } else {
-            natural
+        match self.kind {
+            Kind::Word => natural,
+            Kind::Name => natural.min(SHORTEST_NAME),
+            Kind::Prose => natural.min(SHORTEST),
         }
     }
 }
 
+/// Returns how many columns of the terminal they take at least.
+fn needed<'a>(columns: impl Iterator<Item = &'a Column>, gap: usize) -> usize {
+    let (count, cells) = columns.fold((0, 0), |(count, cells), column| {
+        (count + 1, cells + column.least())
+    });
+    1 + cells + gap * usize::saturating_sub(count, 1)
+}
+
+/// Whether those that cannot go fit `width`, none of them cut too short to be read.
+pub(super) fn fits(columns: &[Column], width: usize) -> bool {
+    let staying = columns.iter().filter(|column| column.rank.is_none());
+    needed(staying, NARROW_GAP) <= width
+}
+
 /// Returns a line of headers and a line each row, none wider than `width`.
 pub(super) fn render(mut columns: Vec<Column>, width: usize, look: Look) -> Vec<String> {
-    let needed = |columns: &[Column], gap: usize| {
-        let cells: usize = columns.iter().map(Column::least).sum();
-        1 + cells + gap * columns.len().saturating_sub(1)
-    };
+    let needed = |columns: &[Column], gap| needed(columns.iter(), gap);
     while needed(&columns, GAP) > width
         && let Some(highest) = columns.iter().filter_map(|column| column.rank).max()
     {
@@ -75,12 +103,20 @@ pub(super) fn render(mut columns: Vec<Column>, width: usize, look: Look) -> Vec<
     } else {
         GAP
     };
-    let spare = width.saturating_sub(needed(&columns, gap));
+    let mut spare = width.saturating_sub(needed(&columns, gap));
     let widths: Vec<usize> = columns
         .iter()
         .map(|column| {
-            let grows = if column.is_prose { spare } else { 0 };
-            (column.least() + grows).min(column.natural())
+            let grows = match column.kind {
+                Kind::Word => 0,
+                // Names come before the prose, and leave half of what there is.
+                Kind::Name => spare / 2,
+                Kind::Prose => spare,
+            };
+            let least = column.least();
+            let given = (least + grows).min(column.natural());
+            spare -= given - least;
+            given
         })
         .collect();
     let count = columns.first().map_or(0, |column| column.cells.len());

@@ -4,13 +4,16 @@ use pm_core::calendar::ResetPolicy;
 use pm_core::config::{Limit, Mode, QuotaSize, Tariff};
 use pm_core::holder::Holder;
 use pm_core::report::{BlockedBy, GroupReport, Report};
-use pm_core::units::{SizeFamily, approximate};
+use pm_core::units::approximate;
 use unicode_width::UnicodeWidthStr;
 
 use crate::language::tr;
 use crate::output::table::{family, one_line};
+use crate::output::words;
 use crate::wizard::ids::Ids;
 use crate::wizard::ui::look::{Look, Paint};
+
+use super::layout::SHORTEST_NAME;
 
 /// What stands in one place.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -137,7 +140,7 @@ fn service(
         details.push(limit.clone());
     }
     if let Some(limit_in) = report.limit_in {
-        let rate = rate(limit_in);
+        let rate = words::rate(limit_in);
         details.push(tr!("in {rate}", "入站 {rate}"));
     }
     details.extend((!note.is_empty()).then(|| note.clone()));
@@ -168,25 +171,15 @@ fn group(report: &GroupReport, ids: &Ids, look: Look) -> Row {
     };
     let (quota, tag) = (quota(report.quota), reset_tag(report.reset));
     let name = &report.name;
-    let label = tr!("group {name}", "组 {name}");
-    let count = report.members.len();
-    let members = match count {
-        0 => tr!("(no services)", "（没有服务）"),
-        1 => tr!("1 service", "1 个服务"),
-        _ => tr!("{count} services", "{count} 个服务"),
-    };
-    // A name may be long: what does not fit its column stands in the last.
-    let short: String = console::truncate_str(&label, 12, look.sign("…", "~")).into_owned();
-    let note = if short == label {
-        members.clone()
-    } else {
-        format!("{name} - {members}")
-    };
+    let label = words::group(name);
+    let members = words::services(report.members.len());
     let mut details = Vec::new();
     if report.tariff != Tariff::default() {
         details.push(mode(report.tariff));
     }
-    details.push(note.clone());
+    details.push(members.clone());
+    // A name may be long: on a second line there is room for it.
+    details.extend((label.width() > SHORTEST_NAME).then(|| name.to_string()));
     let paint = if report.is_spent {
         Paint::Bad
     } else {
@@ -194,13 +187,13 @@ fn group(report: &GroupReport, ids: &Ids, look: Look) -> Row {
     };
     Row {
         id: Cell::new(ids.of(&Holder::Group(name.clone())), Paint::Bold),
-        name: Cell::new(short, Paint::Bold),
+        name: Cell::new(label, Paint::Bold),
         mode: Cell::new(mode(report.tariff), Paint::Plain),
         usage: Cell::new(format!("{used} / {quota}{tag}"), paint),
         bar: bar(share(report.billed, report.quota), look),
         incoming: size(report.usage.incoming),
         outgoing: size(report.usage.outgoing),
-        note: Cell::new(note, Paint::Dim),
+        note: Cell::new(members, Paint::Dim),
         tag,
         details,
         ..Row::default()
@@ -247,22 +240,15 @@ fn out_limit(report: &Report) -> String {
     }
     let punish = report.dynqos.map(|rule| rule.punish);
     let lower = [report.limit, punish].into_iter().flatten().min();
-    let rate = lower.map_or(String::new(), |limit| rate(limit).replace(' ', ""));
+    let rate = lower.map_or(String::new(), |limit| words::rate(limit).replace(' ', ""));
     tr!("{rate}(slowed)", "{rate}(惩罚中)")
 }
 
 fn limit_text(limit: Option<Limit>) -> String {
     match limit {
-        Some(limit) => rate(limit),
+        Some(limit) => words::rate(limit),
         None => tr!("unlimited", "无限制"),
     }
-}
-
-/// Returns a limit in three digits, rounded down.
-fn rate(limit: Limit) -> String {
-    // The prefixes of bits are those of bytes, in the decimal family.
-    let bits = approximate(limit.rate().bits_per_second(), SizeFamily::Decimal);
-    bits.replace('B', "bps")
 }
 
 /// Returns a quantity with a space before its unit.

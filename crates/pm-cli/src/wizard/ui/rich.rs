@@ -237,7 +237,7 @@ impl Rich {
         hint: Option<&str>,
         wrong: Option<&str>,
     ) -> (Vec<String>, Vec<String>) {
-        let width = size().1.saturating_sub(3);
+        let width = size().columns.saturating_sub(3);
         let painted = |text: &str, style: &Style| {
             let lines = wrap(text, width).into_iter();
             let lines = lines.map(|line| style.apply_to(line).to_string());
@@ -274,12 +274,12 @@ impl Rich {
 
     /// Returns how many lines are left beside `taken`.
     fn room(&self, taken: usize) -> usize {
-        size().0.saturating_sub(taken).max(3)
+        size().rows.saturating_sub(taken).max(3)
     }
 
     fn paint_with_line(&mut self, mut above: Vec<String>, line: &Line) -> Answer<()> {
         let mark = theme::line(&self.theme);
-        let (text, cursor) = line.window(size().1.saturating_sub(4));
+        let (text, cursor) = line.window(size().columns.saturating_sub(4));
         let begin = console::measure_text_width(&mark);
         above.push(mark + &text);
         self.paint(&above, begin + cursor)
@@ -287,7 +287,7 @@ impl Rich {
 
     /// Paints `lines` over those of before; the cursor is in the last one.
     fn paint(&mut self, lines: &[String], cursor: usize) -> Answer<()> {
-        let width = size().1.saturating_sub(1).max(1);
+        let width = size().columns.saturating_sub(1).max(1);
         let mut text = self.erasure();
         let mut widths = Vec::new();
         for (index, line) in lines.iter().enumerate() {
@@ -329,7 +329,7 @@ impl Rich {
     /// Returns what takes the cursor to the first line of what was painted, and clears from there.
     fn erasure(&self) -> String {
         // A terminal that has become narrower shows a line as several.
-        let width = size().1.max(1);
+        let width = size().columns.max(1);
         let above = self.painted.widths.iter().take(self.painted.row);
         let rows: usize = above.map(|of| of.div_ceil(width).max(1)).sum();
         match rows {
