@@ -1,7 +1,7 @@
 //! Letting nothing through, and undoing that.
 
 use pm_core::holder::Holder;
-use pm_core::request::{Request, Selection};
+use pm_core::request::Request;
 
 use super::apply::{Confirm, apply};
 use super::ui::{Answer, Entry};
@@ -52,8 +52,7 @@ pub(super) fn open(desk: &mut Desk<'_>) -> Answer<()> {
         tr!("Unblock which?", "解除哪些？")
     };
     let chosen = pick::several(desk, &title, &candidates)?;
-    if let Some(ports) = pick::services(&chosen) {
-        let ports = Selection::Ports(ports);
+    if let Some(ports) = pick::services(desk, &chosen) {
         let request = if blocks {
             Request::Block { ports }
         } else {

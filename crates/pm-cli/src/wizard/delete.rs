@@ -1,6 +1,6 @@
 //! Deleting services.
 
-use pm_core::request::{Request, Selection};
+use pm_core::request::Request;
 
 use super::apply::{Confirm, apply};
 use super::ui::Answer;
@@ -15,8 +15,7 @@ pub(super) fn open(desk: &mut Desk<'_>) -> Answer<()> {
     }
     let title = tr!("Stop monitoring which?", "删除哪些端口？");
     let chosen = pick::several(desk, &title, &candidates)?;
-    if let Some(ports) = pick::services(&chosen) {
-        let ports = Selection::Ports(ports);
+    if let Some(ports) = pick::services(desk, &chosen) {
         apply(desk, &Request::Delete { ports }, Confirm::Always)?;
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use pm_core::config::GroupName;
 use pm_core::holder::Holder;
-use pm_core::request::{Request, Selection, Settings};
+use pm_core::request::{Request, Settings};
 
 use super::apply::{Confirm, apply};
 use super::ui::Answer;
@@ -52,9 +52,9 @@ fn regroup(
         return Ok(());
     }
     let chosen = pick::several(desk, title, &candidates)?;
-    if let Some(ports) = pick::services(&chosen) {
+    if let Some(ports) = pick::services(desk, &chosen) {
         let request = Request::Set {
-            ports: Selection::Ports(ports),
+            ports,
             settings: Settings {
                 group: Some(group),
                 ..Settings::default()

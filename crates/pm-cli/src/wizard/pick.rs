@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use pm_core::holder::Holder;
 use pm_core::port::{PortList, PortRange};
+use pm_core::request::Selection;
 
 use super::ui::Answer;
 use super::{Desk, ids::Ids};
@@ -119,8 +120,24 @@ fn names(holders: &[Holder]) -> String {
     }
 }
 
-/// Returns the services among `holders`; `None`: none is one.
-pub(super) fn services(holders: &[Holder]) -> Option<PortList> {
+/// Returns the services among `holders`; `None`: none is one. All there are, are called so, that a command
+/// may be short.
+pub(super) fn services(desk: &Desk<'_>, holders: &[Holder]) -> Option<Selection> {
+    selection(desk.ids().services().len(), holders)
+}
+
+fn selection(there_are: usize, holders: &[Holder]) -> Option<Selection> {
+    let ports = ports(holders)?;
+    let count = ports.iter().count();
+    Some(if count == there_are && count > 1 {
+        Selection::All
+    } else {
+        Selection::Ports(ports)
+    })
+}
+
+/// Returns the ports of the services among `holders`; `None`: none is one.
+pub(super) fn ports(holders: &[Holder]) -> Option<PortList> {
     let ports: Vec<PortRange> = holders
         .iter()
         .filter_map(|holder| match holder {
@@ -160,4 +177,25 @@ pub(super) fn is_empty(desk: &mut Desk<'_>, candidates: &[Holder]) -> Answer<boo
         ))?;
     }
     Ok(candidates.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_services_are_called_all() {
+        let chosen = |count: u16| -> Vec<Holder> {
+            let services =
+                (1..=count).map(|port| Holder::Service(PortRange::new(port, port).unwrap()));
+            services.chain(["group vip".parse().unwrap()]).collect()
+        };
+        let shown = |there_are: usize, count: u16| {
+            selection(there_are, &chosen(count)).map(|ports| ports.to_string())
+        };
+        assert_eq!(shown(500, 500).as_deref(), Some("--all"));
+        assert_eq!(shown(500, 2).as_deref(), Some("1,2"));
+        assert_eq!(shown(1, 1).as_deref(), Some("1"));
+        assert_eq!(shown(500, 0), None);
+    }
 }
