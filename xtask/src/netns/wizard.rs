@@ -38,6 +38,8 @@ tests!["wizard":
     ssh_is_cut_off_only_by_who_insists,
     a_paste_is_text_however_long_it_is,
     what_waits_for_a_lock_says_so_and_takes_no_keys,
+    a_terminal_that_stops_reading_hinders_no_end,
+    a_terminal_that_was_given_away_is_set_up_again,
     fault_2_an_open_menu_stops_no_tick,
     fault_6_a_note_or_a_group_of_any_kind_changes_nothing_else,
 ];
@@ -453,6 +455,51 @@ fn what_waits_for_a_lock_says_so_and_takes_no_keys(lab: &mut Lab) -> Result<()> 
     wizard.answer("What next?", "0\r")?;
     ensure!(wizard.ends()? == 0, "it failed");
     ensure!(lab.list()?.len() == 2, "something was deleted");
+    Ok(())
+}
+
+fn signal(process: u32, signal: &str) -> Result<()> {
+    let process = process.to_string();
+    let killed = Command::new("kill").args([signal, &process]).status()?;
+    ensure!(killed.success(), "kill {signal} {process}");
+    Ok(())
+}
+
+fn a_terminal_that_stops_reading_hinders_no_end(lab: &mut Lab) -> Result<()> {
+    lab.ok(&["add", "20000"])?;
+    for name in ["-TERM", "-HUP"] {
+        let mut wizard = Terminal::pm(lab, &["--lang", "en"])?;
+        wizard.see("What next?")?;
+        let process = process_of_wizard(lab)?;
+        // More than the terminal holds, of which nothing is read.
+        wizard.keys(&ENTER.repeat(200))?;
+        let place = format!("/proc/{process}/wchan");
+        wait_until("the wizard waits for its terminal", || {
+            // Where n_tty_write waits for room.
+            Ok(fs::read_to_string(&place)?.contains("wait_woken"))
+        })?;
+        signal(process, name)?;
+        wait_until("the wizard ends", || Ok(is_gone(process)))?;
+    }
+    Ok(())
+}
+
+fn a_terminal_that_was_given_away_is_set_up_again(lab: &mut Lab) -> Result<()> {
+    lab.ok(&["add", "20000"])?;
+    let mut wizard = Terminal::pm(lab, &["--lang", "en"])?;
+    wizard.see("What next?")?;
+    let process = process_of_wizard(lab)?;
+    signal(process, "-STOP")?;
+    // As a shell does whose job it is.
+    let terminal = format!("/proc/{process}/fd/0");
+    let stty = |what: &str| Command::new("stty").args(["-F", &terminal, what]).output();
+    ensure!(stty("sane")?.status.success(), "stty sane");
+    signal(process, "-CONT")?;
+    wizard.see("What next?")?;
+    let modes = String::from_utf8(stty("-a")?.stdout)?;
+    ensure!(modes.contains("-icanon"), "{modes}");
+    wizard.keys("0\r")?;
+    ensure!(wizard.ends()? == 0, "it failed");
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::termios::{
     self, ControlFlags, InputFlags, LocalFlags, SetArg, SpecialCharacterIndices, Termios,
 };
+use nix::unistd::Pid;
 
 use super::keys::{Decoder, Key};
 
@@ -61,7 +62,7 @@ impl Guard {
             // A second character that ends a line, so that it is read at once.
             Setup::Lines => during.control_chars[SpecialCharacterIndices::VEOL as usize] = 0x03,
         }
-        end_cleanly(before.clone(), setup)?;
+        watch_signals(before.clone(), during.clone(), setup)?;
         termios::tcsetattr(io::stdin(), SetArg::TCSADRAIN, &during)?;
         let guard = Self { before, setup };
         if setup == Setup::Keys {
@@ -77,31 +78,48 @@ impl Drop for Guard {
     }
 }
 
-/// Lets a signal that ends the process put the terminal back before, and one that tells of another
-/// size wait until it is read: that no thread may receive it has to be so before there is a second.
-fn end_cleanly(before: Termios, setup: Setup) -> io::Result<()> {
+/// Lets a signal that ends the process put the terminal back before, and one after which it goes on, set
+/// it up again: a shell in between has put it back. One that tells of another size waits until it is
+/// read: that no thread may receive it has to be so before there is a second.
+fn watch_signals(before: Termios, during: Termios, setup: Setup) -> io::Result<()> {
     let signals = [
         Signal::SIGTERM,
         Signal::SIGHUP,
         Signal::SIGINT,
         Signal::SIGQUIT,
+        Signal::SIGCONT,
     ];
     let signals: SigSet = signals.into_iter().collect();
     signals.thread_block()?;
     SigSet::from(Signal::SIGWINCH).thread_block()?;
     std::thread::Builder::new().spawn(move || {
-        let Ok(signal) = signals.wait() else { return };
-        put_back(&before, setup);
-        std::process::exit(128 + signal as i32);
+        while let Ok(signal) = signals.wait() {
+            if signal == Signal::SIGCONT {
+                set(&during, setup, PASTE_ON);
+                // What was painted is gone, as if there were another terminal.
+                let _ = nix::sys::signal::kill(Pid::this(), Signal::SIGWINCH);
+                continue;
+            }
+            put_back(&before, setup);
+            std::process::exit(128 + signal as i32);
+        }
     })?;
     Ok(())
 }
 
-/// A terminal that has gone cannot be put back, and need not.
 fn put_back(before: &Termios, setup: Setup) {
-    let _ = termios::tcsetattr(io::stdin(), SetArg::TCSANOW, before);
-    if setup == Setup::Keys {
-        let _ = write(PASTE_OFF);
+    set(before, setup, PASTE_OFF);
+}
+
+/// Sets a terminal up, without waiting for one that does not read any more, or for whoever waits for that and
+/// holds stdout. One that has gone cannot be set up, and need not.
+fn set(termios: &Termios, setup: Setup, paste: &str) {
+    let _ = termios::tcsetattr(io::stdin(), SetArg::TCSANOW, termios);
+    let stdout = io::stdout();
+    let mut wanted = [PollFd::new(stdout.as_fd(), PollFlags::POLLOUT)];
+    let has_room = matches!(poll(&mut wanted, PollTimeout::ZERO), Ok(1));
+    if setup == Setup::Keys && has_room {
+        let _ = nix::unistd::write(&stdout, paste.as_bytes());
     }
 }
 
