@@ -1,6 +1,7 @@
 //! Questions and answers, on whichever terminal there is.
 //!
-//! - Escape leaves a question without an answer, Ctrl-C and Ctrl-D all of them: [`Stop::Back`], [`Stop::Menu`].
+//! - Escape leaves a question without an answer, Ctrl-C all of them, and so does Ctrl-D where nothing is typed:
+//!   [`Stop::Back`], [`Stop::Menu`].
 //! - A terminal that has gone ends everything: [`Stop::Gone`].
 //! - Nothing else is known here: what an answer means, its question's `read` says.
 

@@ -65,8 +65,9 @@ impl Choice {
             Key::Erase => self.point(None),
             Key::Up => self.point(Some(match self.at {
                 Some(at) if at >= columns => at - columns,
-                Some(0) | None => last,
-                Some(at) => at,
+                // To the last line that reaches as far.
+                Some(at) => at + last.saturating_sub(at) / columns * columns,
+                None => last,
             })),
             Key::Down => self.point(Some(match self.at {
                 Some(at) if at == last => 0,
@@ -173,6 +174,8 @@ mod tests {
             (&[Key::Down, Key::Right, Key::Down], 3),
             (&[Key::Up], 5),
             (&[Key::Up, Key::Up], 3),
+            (&[Key::Down, Key::Up], 4),
+            (&[Key::Right, Key::Right, Key::Up], 5),
             (&[Key::Up, Key::Down], 0),
             (&[Key::End, Key::Right], 0),
             (&[Key::Home, Key::Left], 5),

@@ -9,11 +9,16 @@ use super::keys::Key;
 pub(in crate::wizard) struct Line {
     chars: Vec<char>,
     at: usize,
+    /// Was not taken as it is: the next character begins anew, any other key edits it.
+    is_refused: bool,
 }
 
 impl Line {
     /// Does what a key asks for; returns whether it is one that edits.
     pub(in crate::wizard) fn press(&mut self, key: &Key) -> bool {
+        if std::mem::take(&mut self.is_refused) && matches!(key, Key::Char(_) | Key::Paste(_)) {
+            self.clear();
+        }
         match key {
             Key::Char(c) => self.insert(*c),
             // A list that was copied from somewhere stands on several lines.
@@ -44,6 +49,16 @@ impl Line {
     fn insert(&mut self, c: char) {
         self.chars.insert(self.at, c);
         self.at += 1;
+    }
+
+    /// Keeps what was typed, for whoever wants to edit it.
+    pub(in crate::wizard) fn refuse(&mut self) {
+        self.is_refused = true;
+        self.at = self.chars.len();
+    }
+
+    pub(in crate::wizard) fn is_refused(&self) -> bool {
+        self.is_refused
     }
 
     pub(in crate::wizard) fn clear(&mut self) {
@@ -113,6 +128,23 @@ mod tests {
         assert!(!line.press(&Key::Enter));
         line.press(&Key::Erase);
         assert!(line.is_empty());
+    }
+
+    #[test]
+    fn what_was_refused_is_edited_or_typed_anew() {
+        let after = |keys: &[Key]| {
+            let mut line = typed("80x");
+            line.refuse();
+            for key in keys {
+                line.press(key);
+            }
+            line.text()
+        };
+        assert_eq!(after(&[]), "80x");
+        assert_eq!(after(&[Key::Backspace]), "80");
+        assert_eq!(after(&[Key::Left, Key::Char('0')]), "800x");
+        assert_eq!(after(&[Key::Char('4'), Key::Char('3')]), "43");
+        assert_eq!(after(&[Key::Paste("443".to_owned())]), "443");
     }
 
     #[test]

@@ -74,7 +74,7 @@ impl Rich {
                     }
                     Err(why) => {
                         wrong = Some(why);
-                        line.clear();
+                        line.refuse();
                     }
                 },
                 key => {
@@ -113,6 +113,7 @@ impl Rich {
             painted.push(prompt);
             self.paint(&painted, cursor)?;
             match self.key(title)? {
+                Key::EndOfInput if !choice.typed().is_empty() => {}
                 Key::EndOfInput => return Err(self.stopped(title, Stop::Menu)),
                 Key::Resized => {
                     if let Some(screen) = screen {
@@ -166,6 +167,7 @@ impl Rich {
             painted.extend(below);
             self.paint_with_line(painted, several.line())?;
             match self.key(title)? {
+                Key::EndOfInput if !several.line().is_empty() => {}
                 Key::EndOfInput => return Err(self.stopped(title, Stop::Menu)),
                 key => {
                     if let several::Step::Done(ticked, typed) = several.press(&key) {
@@ -281,6 +283,15 @@ impl Rich {
         let mark = theme::line(&self.theme);
         let (text, cursor) = line.window(size().columns.saturating_sub(4));
         let begin = console::measure_text_width(&mark);
+        let text = if line.is_refused() {
+            Style::new()
+                .force_styling(true)
+                .reverse()
+                .apply_to(text)
+                .to_string()
+        } else {
+            text
+        };
         above.push(mark + &text);
         self.paint(&above, begin + cursor)
     }
