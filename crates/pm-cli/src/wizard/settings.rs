@@ -344,3 +344,57 @@ fn or_text<T>(
         read(typed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wizard::when::show_day_of_year;
+    use pm_core::calendar::DayOfYear;
+    use pm_core::language::Language;
+    use pm_core::strategies;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_shown_is_understood(
+            quota in prop::option::of(strategies::quota_size()),
+            limit in prop::option::of(strategies::limit()),
+            factor in strategies::factor(),
+            date in strategies::date(),
+            dynqos in strategies::dynqos(),
+        ) {
+            prop_assume!((1..=9999).contains(&date.year()));
+            for language in Language::ALL {
+                crate::language::speak(language);
+                prop_assert_eq!(text::quota(&show_quota(&quota)), Ok(quota));
+                prop_assert_eq!(text::limit(&show_limit(&limit)), Ok(limit));
+                prop_assert_eq!(text::factor(&factor.to_string()), Ok(factor));
+                for date in [None, Some(date)] {
+                    prop_assert_eq!(text::last_day(&show_expires(&date)), Ok(date));
+                }
+                let after = dynqos.trigger_minutes;
+                prop_assert_eq!(text::minutes(&minutes(after)), Ok(after));
+                prop_assert_eq!(speed(&trimmed(dynqos.trigger.rate())), Ok(dynqos.trigger));
+                let day = DayOfYear::of(date);
+                prop_assert_eq!(text::day_of_year(&show_day_of_year(&day)), Ok(day));
+                prop_assert!(text::is_none(&show_dynqos(&None)));
+                prop_assert_eq!(text::yes_or_no(&show_yes(true), false), Ok(true));
+                prop_assert_eq!(text::yes_or_no(&show_yes(false), true), Ok(false));
+            }
+        }
+    }
+
+    #[test]
+    fn what_people_write_is_understood() {
+        let date = |text: &str| text::last_day(text).unwrap().map(|date| date.to_string());
+        for text in ["2027-1-31", "2027年1月31日", "２０２７／１／３１"] {
+            assert_eq!(date(text).as_deref(), Some("2027-01-31"), "{text}");
+        }
+        for text in ["x2", "2x", "2倍", "2 倍", "×2"] {
+            assert_eq!(text::factor(text).unwrap().to_string(), "2", "{text}");
+        }
+        for text in ["off", "关闭", "未开启", "永不到期"] {
+            assert!(text::is_none(text), "{text}");
+        }
+    }
+}

@@ -87,7 +87,8 @@ pub(super) fn rate(text: &str) -> Result<BitRate, String> {
 /// Reads a day of the month.
 pub(super) fn day(text: &str) -> Result<DayOfMonth, String> {
     let text = tidy(text);
-    let day = digits(text.trim_end_matches(['日', '号']));
+    let number = text.strip_prefix("day ").unwrap_or(&text);
+    let day = digits(number.trim_end_matches(['日', '号']));
     let day = day.and_then(|day| DayOfMonth::new(day).ok());
     day.ok_or_else(|| why(&ResetPolicyError::NoSuchDay(text)))
 }
@@ -109,7 +110,13 @@ pub(super) fn day_of_year(text: &str) -> Result<DayOfYear, String> {
     let text = tidy(text);
     let wrong = || why(&ResetPolicyError::NoSuchDayOfYear(text.clone()));
     let dashed = dashed(&text);
-    let (month, day) = dashed.split_once('-').ok_or_else(wrong)?;
+    let (month, day) = dashed.split_once(['-', ' ']).ok_or_else(wrong)?;
+    // As it is shown in English: `June 18`.
+    let month = month
+        .parse()
+        .map_or(month.to_owned(), |month: time::Month| {
+            u8::from(month).to_string()
+        });
     // A leap year has every day there is.
     let date = iso_date::parse(&format!("2000-{month:0>2}-{day:0>2}"));
     date.map(DayOfYear::of).ok_or_else(wrong)
@@ -152,14 +159,18 @@ fn digits<T: FromStr>(text: &str) -> Option<T> {
 
 /// Reads a number of minutes.
 pub(super) fn minutes(text: &str) -> Result<Minutes, String> {
-    let text = tidy(text);
-    digits(&text).and_then(Minutes::new).ok_or_else(|| {
-        let most = Minutes::MOST;
-        tr!(
-            "`{text}` is not a number of minutes: write one from 1 to {most}",
-            "“{text}”不是分钟数：请输入 1 到 {most} 之间的整数"
-        )
-    })
+    let text = tidy(text).to_lowercase();
+    let units = ["minutes", "minute", "min", "分钟", "分"];
+    let number = units.iter().find_map(|unit| text.strip_suffix(unit));
+    digits(number.unwrap_or(&text))
+        .and_then(Minutes::new)
+        .ok_or_else(|| {
+            let most = Minutes::MOST;
+            tr!(
+                "`{text}` is not a number of minutes: write one from 1 to {most}",
+                "“{text}”不是分钟数：请输入 1 到 {most} 之间的整数"
+            )
+        })
 }
 
 /// Reads the last day on which something is open; `None`: it stays so.
@@ -173,7 +184,8 @@ pub(super) fn last_day(text: &str) -> Result<Option<Date>, String> {
 
 /// Reads how often each byte counts.
 pub(super) fn factor(text: &str) -> Result<Factor, String> {
-    read(tidy(text).trim_start_matches(['x', 'X', '×']))
+    let signs = ['x', 'X', '×', '倍', ' '];
+    read(tidy(text).trim_matches(signs))
 }
 
 /// Reads a note, which is only text.
@@ -207,13 +219,19 @@ pub(super) fn is_none(text: &str) -> bool {
         "never",
         "unlimited",
         "no",
+        "no quota",
+        "no limit",
+        "off",
         "无",
         "不限",
         "无限",
         "无限制",
         "没有",
         "永不",
+        "永不到期",
         "不重置",
+        "关闭",
+        "未开启",
     ];
     words.contains(&&*text.to_lowercase())
 }

@@ -120,7 +120,10 @@ fn every_days(ui: &mut Ui, present: ResetPolicy) -> Answer<ResetChoice> {
             "例如 2027-01-31；直接回车：{enter}"
         ),
     );
-    let read = |typed: &str| or(typed, kept, |typed| text::date(typed).map(Some));
+    let read = |typed: &str| match &*text::tidy(typed).to_lowercase() {
+        "today" | "今天" => Ok(None),
+        typed => or(typed, kept, |typed| text::date(typed).map(Some)),
+    };
     let show = |from: &Option<_>| from.map_or(enter.clone(), |from: Date| from.to_string());
     Ok(match ui.ask(&question, read, show)? {
         Some(from) => ResetPolicy::EveryDays { every, from }.into(),
@@ -147,7 +150,10 @@ fn every_months(ui: &mut Ui, present: ResetPolicy) -> Answer<ResetChoice> {
             "例如 2027-01；直接回车：{enter}"
         ),
     );
-    let read = |typed: &str| or(typed, kept, |typed| text::month(typed).map(Some));
+    let read = |typed: &str| match &*text::tidy(typed).to_lowercase() {
+        "this month" | "本月" => Ok(None),
+        typed => or(typed, kept, |typed| text::month(typed).map(Some)),
+    };
     let show = |from: &Option<_>| from.map_or(enter.clone(), |from: YearMonth| from.to_string());
     Ok(match ui.ask(&question, read, show)? {
         Some(from) => ResetPolicy::EveryMonths { every, day, from }.into(),
@@ -226,7 +232,7 @@ fn value<T: Copy>(
     ui.ask(&Question::new(title, hint), read, show)
 }
 
-fn show_day_of_year(day: &DayOfYear) -> String {
+pub(super) fn show_day_of_year(day: &DayOfYear) -> String {
     let (month, number) = (day.month(), u8::from(day.month()));
     let day = day.day();
     tr!("{month} {day}", "{number} 月 {day} 日")
