@@ -389,6 +389,7 @@ fn ssh_is_cut_off_only_by_who_insists(lab: &mut Lab) -> Result<()> {
     }
     wizard.see("it could lock you out")?;
     wizard.answer("To go on, type the SSH port", "y\r")?;
+    ensure!(!wizard.text().contains("hint:"), "{}", wizard.text());
     wizard.answer("that is not 2222", "2222\r")?;
     wizard.see("pm add 2222 --quota 5GB --force")?;
     wizard.answer("Do it?", ENTER)?;

@@ -55,8 +55,7 @@ pub(crate) fn leftover(error: &EngineError) -> String {
 
 /// Returns an error, and what to do where that is known.
 pub(crate) fn text(error: &anyhow::Error) -> String {
-    let causes = with_causes(error.as_ref());
-    let mut text = tr!("error: {causes}", "错误：{causes}");
+    let mut text = without_hint(error.as_ref());
     if let Some(hint) = hints::of(error) {
         text.push_str(&tr!("\nhint: {hint}", "\n提示：{hint}"));
     }
@@ -69,6 +68,12 @@ pub(crate) fn sentence(error: &(dyn Error + 'static)) -> String {
         Language::English => error.to_string(),
         Language::Chinese => chinese::of(error).unwrap_or_else(|| error.to_string()),
     }
+}
+
+/// Returns an error for people, without what to do.
+pub(crate) fn without_hint(error: &(dyn Error + 'static)) -> String {
+    let causes = with_causes(error);
+    tr!("error: {causes}", "错误：{causes}")
 }
 
 /// Returns an error and what caused it.

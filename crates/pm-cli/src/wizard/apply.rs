@@ -105,8 +105,9 @@ fn resolve(
             ))?;
             desk.ui.confirm(tr!("Still do it?", "仍要执行吗？"), false)
         }
-        Some(EngineError::Refused(Refusal::Ssh { ssh_port, .. })) if !*force => {
-            desk.ui.note(&errors::text(error), Paint::Bad)?;
+        Some(refused @ EngineError::Refused(Refusal::Ssh { ssh_port, .. })) if !*force => {
+            // What its hint says is asked at once.
+            desk.ui.note(&errors::without_hint(refused), Paint::Bad)?;
             *force = insists(desk, *ssh_port)?;
             Ok(*force)
         }

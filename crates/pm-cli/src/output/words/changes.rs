@@ -8,11 +8,11 @@ use pm_core::language::Language;
 use pm_core::ledger::Usage;
 use pm_core::port::PortRange;
 use pm_core::report::{BlockedBy, GroupReport, Report};
-use pm_core::request::{Difference, Request, differences, group_differences};
+use pm_core::request::{Difference, Request, Selection, differences, group_differences};
 use pm_core::units::{SizeFamily, approximate};
 use pm_engine::Executed;
 
-use super::{counts, group, slowed_down, when};
+use super::{counts, group, list, slowed_down, when};
 use crate::language::tr;
 use crate::output::table::family;
 
@@ -64,10 +64,19 @@ pub(crate) fn changes(request: &Request, executed: &Executed) -> Vec<String> {
     }
     if lines.is_empty() {
         lines.push(match request {
-            Request::Reset { .. } | Request::ResetGroup { .. } => tr!(
-                "A new period begins; nothing was billed in the one before.",
-                "新周期开始；上一个周期没有计费流量。"
-            ),
+            Request::Reset { .. } | Request::ResetGroup { .. } => {
+                let text = tr!(
+                    "a new period begins; nothing was billed in the one before",
+                    "新周期开始；上一个周期没有计费流量"
+                );
+                match request {
+                    Request::ResetGroup { name } => about(group(name), &text),
+                    Request::Reset {
+                        ports: Selection::Ports(ports),
+                    } => about(list(&ports.iter().collect::<Vec<_>>()), &text),
+                    _ => about(tr!("all", "全部"), &text),
+                }
+            }
             _ => tr!(
                 "Nothing to change: it is so already.",
                 "没有要改的：本来就是这样。"
