@@ -152,6 +152,26 @@ pub(crate) struct Places {
     pub(crate) run_dir: Option<PathBuf>,
 }
 
+impl Places {
+    /// Returns what a command needs to find the same files, with a space before each flag.
+    pub(crate) fn as_flags(&self) -> String {
+        let flags = [
+            ("--config-dir", &self.config_dir),
+            ("--state-dir", &self.state_dir),
+            ("--run-dir", &self.run_dir),
+        ];
+        let flag = |(name, dir): (&str, &Option<PathBuf>)| {
+            let dir = dir.as_ref()?.to_string_lossy().replace('\'', r"'\''");
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+            Some(match dir.chars().all(is_plain) {
+                true => format!(" {name}={dir}"),
+                false => format!(" {name}='{dir}'"),
+            })
+        };
+        flags.into_iter().filter_map(flag).collect()
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     #[command(flatten)]

@@ -274,3 +274,20 @@ fn help_is_in_the_language_that_is_spoken() {
         assert_eq!(in_chinese(|| help(line)), help(line));
     }
 }
+
+#[test]
+fn a_command_that_is_shown_finds_the_same_files() {
+    for line in [
+        "pm",
+        "pm --config-dir=/a/b --state-dir=/c_d --run-dir=/e.f",
+        "pm --run-dir='/a b'",
+    ] {
+        let words = line.replace('\'', "").replace("a b", "a\u{a0}b");
+        let words: Vec<String> = words
+            .split(' ')
+            .map(|word| word.replace('\u{a0}', " "))
+            .collect();
+        let places = Cli::parse_from(&words).places;
+        assert_eq!(format!("pm{}", places.as_flags()), line);
+    }
+}

@@ -98,7 +98,7 @@ fn resolve(
             );
             desk.ui.note(&text, Paint::Warn)?;
             desk.show(ROOM_FOR_THE_REST)?;
-            let line = command(request, *force);
+            let line = command(desk, request, *force);
             desk.ui.say(&tr!(
                 "What you were about to do: {line}",
                 "你正要执行：{line}"
@@ -255,14 +255,14 @@ fn abridged(mut lines: Vec<String>, most: usize) -> Vec<String> {
 }
 
 fn tell_command(desk: &mut Desk<'_>, request: &Request, force: bool) -> Answer<()> {
-    let line = command(request, force);
+    let line = command(desk, request, force);
     desk.ui
         .quote(&tr!("The same as a command: {line}", "等效命令：{line}"))
 }
 
-fn command(request: &Request, force: bool) -> String {
+fn command(desk: &Desk<'_>, request: &Request, force: bool) -> String {
     let flag = if force { " --force" } else { "" };
-    format!("{request}{flag}")
+    format!("{request}{flag}{}", desk.places.as_flags())
 }
 
 #[cfg(test)]

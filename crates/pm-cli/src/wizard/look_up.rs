@@ -45,6 +45,8 @@ fn told(desk: &mut Desk<'_>, shown: Result<ExitCode>, line: &str) -> Answer<()> 
     if let Err(error) = shown {
         desk.ui.note(&errors::text(&error), Paint::Bad)?;
     }
+    let flags = desk.places.as_flags();
+    let line = format!("{line}{flags}");
     desk.ui
         .quote(&tr!("The same as a command: {line}", "等效命令：{line}"))
 }
