@@ -75,6 +75,14 @@ pub(crate) fn choose(
         .unwrap_or_default()
 }
 
+/// Whether a terminal in this environment shows more than ASCII; `environment` looks a variable up.
+pub(crate) fn is_utf8(environment: impl Fn(&str) -> Option<String>) -> bool {
+    let set = |name: &str| environment(name).filter(|value| !value.is_empty());
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set);
+    let locale = locale.unwrap_or_default().to_ascii_lowercase();
+    locale.contains("utf-8") || locale.contains("utf8")
+}
+
 /// Returns the value of `--lang`, before the command line is parsed: what is wrong about it is to
 /// be said in that language, too.
 pub(crate) fn asked(arguments: impl IntoIterator<Item = String>) -> Option<Language> {

@@ -16,6 +16,7 @@ fn main() -> ExitCode {
     speak(None);
     let cli = cli::Cli::read();
     speak(Some(&cli));
+    output::grid::use_ascii(!language::is_utf8(|name| std::env::var(name).ok()));
     let filter = EnvFilter::try_from_env("PM_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)

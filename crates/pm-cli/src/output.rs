@@ -2,7 +2,7 @@
 
 pub(crate) mod diagnosis;
 pub(crate) mod errors;
-mod grid;
+pub(crate) mod grid;
 pub(crate) mod history;
 pub(crate) mod json;
 pub(crate) mod page;

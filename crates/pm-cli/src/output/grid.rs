@@ -1,5 +1,7 @@
 //! Tables that fit a terminal: what is least needed is left out, what is longest is cut short.
 
+use std::cell::Cell;
+
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Row, Table, Width};
 use unicode_width::UnicodeWidthStr;
@@ -20,6 +22,20 @@ const SHORTEST_NAME: u16 = 13;
 pub(super) fn padded(text: &str, width: usize) -> String {
     let missing = width.saturating_sub(text.width());
     format!("{text}{}", " ".repeat(missing))
+}
+
+thread_local! {
+    static IS_ASCII: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Uses no sign beyond ASCII from now on, on this thread, or does.
+pub(crate) fn use_ascii(only: bool) {
+    IS_ASCII.set(only);
+}
+
+/// Returns what stands where something was cut short.
+fn sign_of_cut() -> &'static str {
+    if IS_ASCII.get() { "..." } else { "…" }
 }
 
 /// One column.
@@ -118,7 +134,7 @@ fn filled(columns: &[Column], width: Option<u16>) -> Table {
     table
         .load_style(NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_truncation_indicator("…")
+        .set_truncation_indicator(sign_of_cut())
         .set_header(one_high(columns.iter().map(|column| &column.header).into()));
     if let Some(width) = width {
         table.set_width(width);
@@ -180,8 +196,9 @@ fn shorten_names(columns: &mut [Column], widths: &[u16], available: u16) {
             let left = name_width(width, available, needed).into();
             for cell in &mut column.cells {
                 if cell.width() > left {
-                    let begin = console::truncate_str(cell, left.saturating_sub(1), "");
-                    *cell = format!("{}…", begin.trim_end());
+                    let sign = sign_of_cut();
+                    let begin = console::truncate_str(cell, left.saturating_sub(sign.width()), "");
+                    *cell = format!("{}{sign}", begin.trim_end());
                 }
             }
         }

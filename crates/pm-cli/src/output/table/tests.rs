@@ -16,6 +16,19 @@ fn width_of(table: &str) -> usize {
 }
 
 #[test]
+fn without_utf8_what_is_cut_is_marked_in_ascii() {
+    crate::output::grid::use_ascii(true);
+    let mut report = samples::metered("20000", "5GB", 0, 0);
+    report.note = "a note of many words, more than there is room for"
+        .parse()
+        .unwrap();
+    for width in [40, 60] {
+        let shown = services(&[report.clone()], &[], Some(width));
+        assert!(shown.is_ascii() && shown.contains("..."), "{shown}");
+    }
+}
+
+#[test]
 fn without_a_service_the_first_step_is_named() {
     insta::assert_snapshot!(services(&[], &[], Some(80)));
 }
