@@ -13,6 +13,7 @@ use super::ui::{Answer, Entry, Stop};
 use super::{Desk, pick, settings, when};
 use crate::language::tr;
 use crate::output::table::{family, one_line};
+use crate::output::words;
 
 /// What there is to change. Their order is that of the list.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -70,7 +71,7 @@ pub(super) fn open(desk: &mut Desk<'_>) -> Answer<()> {
 pub(super) fn change(desk: &mut Desk<'_>, holder: &Holder) -> Answer<()> {
     loop {
         let Some(subject) = Subject::of(desk, holder) else {
-            let name = pick::name(holder);
+            let name = words::holder(holder);
             return desk
                 .ui
                 .say(&tr!("{name} is not there any more.", "{name} 已不存在。"));
@@ -85,7 +86,7 @@ pub(super) fn change(desk: &mut Desk<'_>, holder: &Holder) -> Answer<()> {
             .map(|(index, &setting)| subject.entry(index + 1, setting))
             .collect();
         entries.push(Entry::new(0, tr!("done", "完成")));
-        let name = pick::name(holder);
+        let name = words::holder(holder);
         let title = tr!("What to change of {name}?", "修改 {name} 的哪一项？");
         let done = tr!("done", "完成");
         let chosen = desk.ui.choose(&title, &done, &entries)?;

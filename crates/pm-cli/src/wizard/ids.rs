@@ -7,7 +7,7 @@ use pm_core::holder::Holder;
 use pm_core::port::PortRange;
 use pm_core::report::{GroupReport, Report};
 
-use super::text::separated;
+use super::text::{separated, tidy};
 use crate::language::tr;
 
 /// Services and groups in the order in which they are shown: services that are in no group, then
@@ -81,7 +81,7 @@ impl Ids {
     }
 
     fn part(&self, part: &str) -> Result<Vec<Holder>, String> {
-        if ["all", "全部", "所有"].contains(&&*part.to_lowercase()) {
+        if is_all(part) {
             return Ok(self.services.iter().copied().map(Holder::Service).collect());
         }
         if let Some(name) = self.groups.iter().find(|name| name.as_str() == part) {
@@ -132,6 +132,11 @@ impl Ids {
         let found = self.services.get(first..last)?;
         (!found.is_empty()).then(|| found.to_vec())
     }
+}
+
+/// Whether it says all of them.
+pub(super) fn is_all(text: &str) -> bool {
+    ["all", "全部", "所有"].contains(&&*tidy(text).to_lowercase())
 }
 
 #[cfg(test)]

@@ -6,10 +6,12 @@ use pm_core::holder::Holder;
 use pm_core::port::{PortList, PortRange};
 use pm_core::request::Selection;
 
+use super::Desk;
+use super::ids::{Ids, is_all};
 use super::ui::Answer;
-use super::{Desk, ids::Ids};
 use crate::language::tr;
 use crate::output::table::one_line;
+use crate::output::words::holder as name;
 
 /// Asks for any number of `candidates`.
 pub(super) fn several(
@@ -59,8 +61,7 @@ fn read(
     ticked: &BTreeSet<usize>,
     typed: &str,
 ) -> Result<Vec<Holder>, String> {
-    let is_all = ["all", "全部", "所有"].contains(&&*super::text::tidy(typed).to_lowercase());
-    let mut chosen: BTreeSet<Holder> = if is_all {
+    let mut chosen: BTreeSet<Holder> = if is_all(typed) {
         candidates.iter().cloned().collect()
     } else {
         ids.read(typed)?.into_iter().collect()
@@ -99,14 +100,6 @@ fn labels(desk: &Desk<'_>, candidates: &[Holder]) -> (Ids, Vec<String>) {
     };
     let items = candidates.iter().map(label).collect();
     (ids, items)
-}
-
-/// Returns what a service or group is called.
-pub(super) fn name(holder: &Holder) -> String {
-    match holder {
-        Holder::Service(ports) => ports.to_string(),
-        Holder::Group(name) => tr!("group {name}", "组 {name}"),
-    }
 }
 
 /// Returns what they are called, the first few by name.

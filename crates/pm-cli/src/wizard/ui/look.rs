@@ -1,7 +1,9 @@
 //! How things look: in colour or not, with signs beyond ASCII or not.
 
 use console::Style;
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use crate::output::wrap;
 
 /// What the terminal can show.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -26,9 +28,7 @@ impl Look {
     /// Returns how to show things to this environment; `environment` looks a variable up.
     pub(in crate::wizard) fn of(environment: impl Fn(&str) -> Option<String>) -> Self {
         let set = |name: &str| environment(name).filter(|value| !value.is_empty());
-        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set);
-        let locale = locale.unwrap_or_default().to_ascii_lowercase();
-        let utf8 = locale.contains("utf-8") || locale.contains("utf8");
+        let utf8 = crate::language::is_utf8(&environment);
         let moves = set("TERM").is_some_and(|term| term != "dumb");
         // An empty NO_COLOR counts as none (no-color.org).
         Self {
@@ -56,27 +56,28 @@ impl Look {
     }
 }
 
-/// Returns a text as lines of at most `width` columns. What has no spaces, such as Chinese, may end
-/// anywhere.
+/// Returns a text as lines of at most `width` columns, whatever that breaks.
 pub(in crate::wizard) fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(2);
-    let mut lines = Vec::new();
-    for paragraph in text.lines() {
-        let mut line = String::new();
-        for piece in pieces(paragraph) {
-            let is_over = line.width() + piece.trim_end().width() > width;
-            if is_over && !line.is_empty() {
-                lines.push(line.trim_end().to_owned());
-                line.clear();
-            }
-            for c in piece.chars() {
-                if line.width() + c.to_string().width() > width && c != ' ' {
-                    lines.push(std::mem::take(&mut line).trim_end().to_owned());
-                }
-                line.push(c);
-            }
+    let lines = text.lines().flat_map(|line| wrap::wrap(line, width));
+    lines.flat_map(|line| broken(line, width)).collect()
+}
+
+/// Returns a line that cannot end anywhere else in as many as it takes.
+fn broken(line: String, width: usize) -> Vec<String> {
+    if line.width() <= width {
+        return vec![line];
+    }
+    let mut lines = vec![String::new()];
+    let mut room = width;
+    for c in line.chars() {
+        let taken = c.width().unwrap_or(0);
+        if taken > room {
+            lines.push(String::new());
+            room = width;
         }
-        lines.push(line.trim_end().to_owned());
+        room -= taken;
+        lines.last_mut().into_iter().for_each(|line| line.push(c));
     }
     lines
 }
@@ -90,29 +91,6 @@ pub(in crate::wizard) fn wrap_indented(line: &str, width: usize) -> Vec<String> 
         true => vec![String::new()],
         false => lines.iter().map(|line| format!("{indent}{line}")).collect(),
     }
-}
-
-/// What must not begin a line.
-const CLOSING: &str = "，。、；：？！）】》”’";
-
-/// Returns the pieces of a text between which a line may end.
-fn pieces(text: &str) -> Vec<String> {
-    let mut pieces: Vec<String> = Vec::new();
-    let mut last = ' ';
-    for c in text.chars() {
-        let is_wide = |c: char| c.to_string().width() > 1;
-        let begins = match c {
-            ' ' => false,
-            _ if CLOSING.contains(c) || "（《“‘".contains(last) => false,
-            _ => last == ' ' || is_wide(c) || is_wide(last),
-        };
-        match pieces.last_mut() {
-            Some(piece) if !begins => piece.push(c),
-            _ => pieces.push(c.to_string()),
-        }
-        last = c;
-    }
-    pieces
 }
 
 /// Returns a text that takes exactly `width` columns, cut short or filled up.
@@ -154,6 +132,8 @@ mod tests {
             wrap("配额用尽，立即阻断。", 8),
             ["配额用", "尽，立即", "阻断。"]
         );
+        assert_eq!(wrap("(用 `pm list`)", 12), ["(用 `pm", "list`)"]);
+        assert_eq!(wrap("看`pm列表`的(说明)", 10), ["看`pm列表`", "的(说明)"]);
         assert_eq!(wrap("aaaaaaaaaa", 4), ["aaaa", "aaaa", "aa"]);
         assert_eq!(wrap("", 4), [""; 0]);
         assert_eq!(
