@@ -6,7 +6,11 @@ use pm_engine::{Past, PastVersion};
 
 use super::grid::{Column, render};
 use super::words;
+use super::wrap::{terminal, wrap};
 use crate::language::tr;
+
+/// Below this, a date goes without its year.
+const NARROW: u16 = 60;
 
 /// Returns the table of all versions, the latest first.
 ///
@@ -16,15 +20,24 @@ pub(crate) fn table(past: &Past, width: Option<u16>) -> String {
         return none();
     }
     let versions = || past.versions.iter();
-    let columns = vec![
-        Column::numbers(
-            tr!("VERSION", "版本"),
-            versions().map(|version| version.number.to_string()),
-        ),
-        Column::words(
-            tr!("REPLACED", "被替换的时间"),
-            versions().map(|version| when(version, &past.zone)),
-        ),
+    let columns = width.or_else(|| terminal().map(|(_, columns)| columns));
+    let is_narrow = columns.is_some_and(|columns| columns < NARROW);
+    // Where there is no room for the year, what was changed matters more.
+    let when = |version| {
+        let when = when(version, &past.zone);
+        match when.split_once('-') {
+            Some((_, rest)) if is_narrow && !rest.is_empty() => rest.to_owned(),
+            _ => when,
+        }
+    };
+    let (number, replaced) = if is_narrow {
+        ("#".to_owned(), tr!("REPLACED", "替换时间"))
+    } else {
+        (tr!("VERSION", "版本"), tr!("REPLACED", "被替换的时间"))
+    };
+    let mut shown = vec![
+        Column::numbers(number, versions().map(|version| version.number.to_string())),
+        Column::words(replaced, versions().map(when)),
         Column::numbers(
             tr!("REVISION", "修订号"),
             versions().map(|version| version.revision.map_or("-".to_owned(), |it| it.to_string())),
@@ -35,11 +48,18 @@ pub(crate) fn table(past: &Past, width: Option<u16>) -> String {
             versions().map(|version| what(version, past)),
         ),
     ];
+    if is_narrow {
+        shown.remove(2);
+    }
     let explained = tr!(
         "`pm config restore N` goes back to how it was before that change; `pm undo`: before the last.",
         "`pm config restore 版本` 恢复到该次改动之前；`pm undo` 撤销最近一次改动。"
     );
-    format!("{}\n{explained}", render(columns, width))
+    let explained = match columns {
+        Some(columns) => wrap(&explained, columns.into()).join("\n"),
+        None => explained,
+    };
+    format!("{}\n{explained}", render(shown, width))
 }
 
 /// Returns when a version was replaced, in the zone whose dates count.

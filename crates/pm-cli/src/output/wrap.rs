@@ -23,12 +23,16 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// Returns the rows and columns of stdout's terminal; `None`: it is none.
+pub(crate) fn terminal() -> Option<(u16, u16)> {
+    let terminal = console::Term::stdout();
+    terminal.size_checked().filter(|_| terminal.is_term())
+}
+
 /// Returns a line in lines of stdout's terminal, those after the first further in: as far as it is
 /// itself, or `indent` columns.
 pub(crate) fn hanging(line: &str, indent: usize) -> String {
-    let terminal = console::Term::stdout();
-    let size = terminal.size_checked().filter(|_| terminal.is_term());
-    match size {
+    match terminal() {
         Some((_, columns)) => hung(line, columns.into(), indent),
         None => line.to_owned(),
     }

@@ -115,3 +115,16 @@ fn programs_get_what_was_before_and_what_is_now() {
     ];
     insta::assert_snapshot!(texts.join("\n").replace("},{", "},\n{"));
 }
+
+#[test]
+fn versions_fit_a_phone() {
+    use unicode_width::UnicodeWidthStr;
+    for language in Language::ALL {
+        speak(language);
+        let shown = table(&past(), Some(40));
+        for line in shown.lines() {
+            assert!(line.width() <= 40, "{line}");
+        }
+        insta::assert_snapshot!(format!("phone-{language}"), shown);
+    }
+}
