@@ -53,7 +53,7 @@ impl Line {
 
     /// Keeps what was typed, for whoever wants to edit it.
     pub(in crate::wizard) fn refuse(&mut self) {
-        self.is_refused = true;
+        self.is_refused = !self.is_empty();
         self.at = self.chars.len();
     }
 
@@ -64,6 +64,7 @@ impl Line {
     pub(in crate::wizard) fn clear(&mut self) {
         self.chars.clear();
         self.at = 0;
+        self.is_refused = false;
     }
 
     pub(in crate::wizard) fn is_empty(&self) -> bool {

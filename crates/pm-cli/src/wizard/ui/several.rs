@@ -51,10 +51,10 @@ impl Several {
         self.is_single
     }
 
-    /// Goes on where it was, with what was typed gone.
+    /// Goes on where it was, with what was typed refused.
     pub(in crate::wizard) fn resume(&mut self, ticked: BTreeSet<usize>) {
         self.ticked = ticked;
-        self.line.clear();
+        self.line.refuse();
     }
 
     pub(in crate::wizard) fn at(&self) -> usize {
@@ -71,6 +71,10 @@ impl Several {
 
     pub(in crate::wizard) fn press(&mut self, key: &Key) -> Step {
         let last = self.count.saturating_sub(1);
+        // Whoever goes on among the things has given up what he typed.
+        if self.line.is_refused() && is_of_things(key) {
+            self.line.clear();
+        }
         match key {
             Key::Up => self.at = self.at.checked_sub(1).unwrap_or(last),
             Key::Down if self.at < last => self.at += 1,
@@ -101,6 +105,12 @@ impl Several {
     }
 }
 
+/// Whether a key points or ticks, where nothing is typed.
+fn is_of_things(key: &Key) -> bool {
+    let keys = [Key::Up, Key::Down, Key::PageUp, Key::PageDown];
+    keys.contains(key) || matches!(key, Key::Char(' ' | '\u{3000}'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,6 +122,24 @@ mod tests {
             step = several.press(key);
         }
         step
+    }
+
+    #[test]
+    fn what_was_refused_stays_until_something_else_is_done() {
+        let after = |keys: &[Key]| {
+            let mut several = Several::new(3);
+            several.press(&Key::Paste("80x".to_owned()));
+            several.press(&Key::Enter);
+            several.resume([2].into());
+            keys.iter().map(|key| several.press(key)).last().unwrap()
+        };
+        let done = |ticked: &[usize], typed: &str| {
+            Step::Done(ticked.iter().copied().collect(), typed.to_owned())
+        };
+        assert_eq!(after(&[Key::Backspace, Key::Enter]), done(&[2], "80"));
+        assert_eq!(after(&[Key::Char('9'), Key::Enter]), done(&[2], "9"));
+        assert_eq!(after(&[Key::Char(' '), Key::Enter]), done(&[0, 2], ""));
+        assert_eq!(after(&[Key::Up, Key::Enter]), done(&[2], ""));
     }
 
     #[test]
