@@ -35,6 +35,9 @@ struct Painted {
     row: usize,
 }
 
+/// The most lines that say what is wrong.
+const MOST_OF_AN_ERROR: usize = 6;
+
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
 impl Rich {
@@ -250,9 +253,13 @@ impl Rich {
             hint.map(|hint| painted(hint, &self.theme.hint_style))
                 .unwrap_or_default(),
         );
-        let below = wrong
-            .map(|wrong| theme::error(&self.theme, &wrap(wrong, width)))
-            .unwrap_or_default();
+        let below = wrong.map(|wrong| {
+            let mut lines = wrap(wrong, width);
+            // What somebody pasted may be quoted in it.
+            lines.truncate(MOST_OF_AN_ERROR);
+            theme::error(&self.theme, &lines)
+        });
+        let below = below.unwrap_or_default();
         (above, below)
     }
 
