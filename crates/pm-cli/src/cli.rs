@@ -176,7 +176,7 @@ impl Places {
 pub(crate) enum Command {
     #[command(flatten)]
     Change(Change),
-    #[command(subcommand, about = tr!("Let services share a quota", "组：让几个服务共用一份配额"))]
+    #[command(subcommand, about = tr!("Let services share a quota", "组：让几个服务共享一份配额"))]
     Group(Group),
     #[command(about = tr!(
         "Show all services and groups; what does not fit the terminal is left out",

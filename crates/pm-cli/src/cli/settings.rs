@@ -81,7 +81,7 @@ pub(super) struct SettingFlags {
         help = tr!(
             "The group whose quota it shares; the four above are the group's then. Who joins or \
              leaves one begins at nothing used [a new one's: none]",
-            "与哪个组共用配额；以上四项就由组决定。入组和离组时，已用流量都从零开始 [新建默认：\
+            "共享哪个组的配额；以上四项就由组决定。入组和离组时，已用流量都从零开始 [新建默认：\
              none]",
         )
     )]

@@ -43,7 +43,7 @@ pub(crate) fn service(report: &Report, group: Option<&GroupReport>) -> String {
     } else {
         line(tr!("Quota", "总配额"), quota(report.quota));
     }
-    line(tr!("Counts", "计费方式"), counts(report.tariff));
+    line(tr!("Counts", "计费模式"), counts(report.tariff));
     line(tr!("Used", "已用流量"), size(report.billed));
     line(tr!("In", "入站"), size(report.usage.incoming));
     line(tr!("Out", "出站"), size(report.usage.outgoing));
@@ -63,7 +63,7 @@ pub(crate) fn service(report: &Report, group: Option<&GroupReport>) -> String {
         tr!("DynQoS", "动态限速"),
         report
             .dynqos
-            .map_or_else(|| tr!("none", "未开启"), slowed_down),
+            .map_or_else(|| tr!("none", "关闭"), slowed_down),
     );
     let expires = match report.expires {
         Some(last_day) => tr!("after {last_day}", "{last_day} 之后"),
@@ -84,7 +84,7 @@ pub(crate) fn service(report: &Report, group: Option<&GroupReport>) -> String {
 fn services(group: &GroupReport) -> String {
     match group.members.len() {
         1 => tr!("for this service alone", "只有这一个服务在用"),
-        count => tr!("shared by {count} services", "{count} 个服务共用"),
+        count => tr!("shared by {count} services", "{count} 个服务共享"),
     }
 }
 
@@ -123,7 +123,7 @@ fn in_bytes(size: &str, bytes: u64) -> String {
 
 fn state(report: &Report, group: Option<&GroupReport>) -> String {
     match (report.blocked_by, report.expires, report.punished) {
-        (Some(BlockedBy::Operator), ..) => tr!("blocked by you", "已阻断（由你）"),
+        (Some(BlockedBy::Operator), ..) => tr!("blocked by you", "手动阻断"),
         (Some(BlockedBy::Expiry), Some(last_day), _) => tr!(
             "blocked: its last day was {last_day}",
             "已阻断：最后一天是 {last_day}"

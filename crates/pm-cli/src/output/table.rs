@@ -135,7 +135,7 @@ impl Line<'_> {
 
     fn quota(&self) -> String {
         match self {
-            Self::Service(_, Some(group)) if group.quota.is_some() => tr!("shared", "共用"),
+            Self::Service(_, Some(group)) if group.quota.is_some() => tr!("shared", "共享"),
             Self::Service(report, _) => quota(report.quota),
             Self::Group(group) => quota(group.quota),
         }

@@ -109,10 +109,10 @@ fn label(port: u16, listener: &Listener, config: &Config, ssh_ports: &BTreeSet<u
         _ => "udp",
     };
     let names: Vec<&str> = listener.programs.iter().map(String::as_str).collect();
-    let mut label = format!("{port:<5} {protocols:<7} {}", names.join(", "));
+    let mut label = format!("{port:<5} {protocols:<7} {}", names.join(&tr!(", ", "、")));
     if !listener.containers.is_empty() {
         let containers: Vec<&str> = listener.containers.iter().map(String::as_str).collect();
-        let containers = containers.join(", ");
+        let containers = containers.join(&tr!(", ", "、"));
         label.push_str(&tr!(" (container {containers})", "（容器 {containers}）"));
     }
     let is_monitored =

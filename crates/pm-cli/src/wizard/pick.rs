@@ -106,7 +106,7 @@ fn labels(desk: &Desk<'_>, candidates: &[Holder]) -> (Ids, Vec<String>) {
 fn names(holders: &[Holder]) -> String {
     const SHOWN: usize = 8;
     let names: Vec<String> = holders.iter().take(SHOWN).map(name).collect();
-    let names = names.join(", ");
+    let names = names.join(&tr!(", ", "、"));
     match holders.len() {
         0..=SHOWN => names,
         all => tr!("{names}, ... ({all} in all)", "{names}…（共 {all} 个）"),

@@ -232,7 +232,7 @@ fn terms(service: &Service) -> String {
 }
 
 fn in_group(group: &GroupName) -> String {
-    tr!("shares the quota of group {group}", "共用组 {group} 的配额")
+    tr!("shares the quota of group {group}", "共享组 {group} 的配额")
 }
 
 fn contract(contract: Contract) -> String {
@@ -301,7 +301,7 @@ fn changed_contract(from: Contract, to: Contract) -> Vec<String> {
     }
     if from.tariff != to.tariff {
         let counts = counts(to.tariff);
-        parts.push(tr!("counts {counts}", "计费方式：{counts}"));
+        parts.push(tr!("counts {counts}", "计费模式：{counts}"));
     }
     if from.reset_policy() != to.reset_policy() {
         parts.push(reset(to.reset_policy()));
@@ -345,7 +345,7 @@ fn changed_service(from: &Service, to: &Service) -> Vec<String> {
     }
     match (from.blocked, to.blocked) {
         (false, true) => parts.push(tr!("blocked", "已阻断")),
-        (true, false) => parts.push(tr!("no longer blocked by you", "已解除你的阻断")),
+        (true, false) => parts.push(tr!("no longer blocked by you", "手动阻断已解除")),
         _ => {}
     }
     parts
