@@ -2,13 +2,15 @@
 
 use std::fs;
 
+use pm_core::history::Why;
+use pm_core::holder::Holder;
 use pm_core::ruleset::Direction;
 use pm_engine::{EngineError, Past};
 use pm_store::config_file;
 
 use crate::backend::{Fate, Script};
 use crate::host::{End, Host};
-use crate::requests::{add, limit, quota, set};
+use crate::requests::{add, add_group, group, in_group, limit, ports, quota, set};
 
 /// What an editor may leave of the file; nothing: it is gone.
 const DAMAGED: [&str; 3] = ["", "{broken", "{\"schema\": 99}"];
@@ -97,5 +99,43 @@ fn an_undo_skips_no_change() {
     assert_ne!(
         past(&host).restorable().next().unwrap().number,
         latest.number
+    );
+}
+
+/// What a service used in a group is in the group's last period, and its own ends with that.
+#[test]
+fn who_goes_with_his_group_leaves_his_share_in_the_groups_period() {
+    let mut host = Host::with(&[("20000", quota(1_000))]);
+    let first = host.config();
+    host.request(&add_group("vip", quota(9_000)));
+    host.request(&add("20001", in_group("vip")));
+    host.send("20001", Direction::Out, 500);
+    host.tick();
+    let mut past = past(&host);
+    let same = |version: &&pm_engine::PastVersion| {
+        let config = version.config.as_ref();
+        config.is_ok_and(|config| config.asks_the_same(&first))
+    };
+    let number = past.restorable().find(same).unwrap().number;
+    host.request(&past.take(number).unwrap().restore().unwrap());
+    let closed = host.closed().into_iter();
+    let ended: Vec<_> = closed
+        .map(|period| {
+            (
+                period.holder,
+                period.group,
+                period.why,
+                period.usage.outgoing,
+            )
+        })
+        .collect();
+    let (service, vip) = (Holder::Service(ports("20001")), group("vip"));
+    assert_eq!(
+        ended,
+        [
+            (service.clone(), Some(vip.clone()), Why::Regrouped, 500),
+            (Holder::Group(vip), None, Why::Deleted, 500),
+            (service, None, Why::Deleted, 0),
+        ]
     );
 }

@@ -185,6 +185,15 @@ impl Expectation<'_> {
             .get(holder)
             .map_or(&[][..], Vec::as_slice);
         let rows = seen.closed.get(holder).map_or(&[][..], Vec::as_slice);
+        let (mut known, mut began) = (known.to_vec(), account.began.clone());
+        let share = self.share_left(holder, rows, &known);
+        if let Some(share) = share {
+            ensure!(share.began == began, "{share:?} of a period begun {began}");
+            began.clone_from(&share.ended);
+            known.push(share.clone());
+            let closed = self.next.closed.entry(holder.clone()).or_default();
+            closed.push(share.clone());
+        }
         if rows == known && why == "deleted" && matches!(holder, Holder::Service(_)) {
             return Ok(None);
         }
@@ -192,12 +201,12 @@ impl Expectation<'_> {
             bail!("its period has no end");
         };
         ensure!(
-            earlier == known,
+            *earlier == known,
             "its past was {known:?} and is {earlier:?}"
         );
         let tariff = self.before.contract(holder).tariff;
         let expected = Closed {
-            began: account.began.clone(),
+            began,
             ended: last.ended.clone(),
             why: why.to_owned(),
             usage: last.usage,
@@ -224,7 +233,29 @@ impl Expectation<'_> {
             .entry(holder.clone())
             .or_default()
             .push(expected);
-        Ok(Some(last.usage))
+        let share = share.map_or(Bytes::default(), |share| share.usage);
+        Ok(Some(share + last.usage))
+    }
+
+    /// Returns the share that a service left in its group's last period, where both go at once:
+    /// it is written down before the service's own end.
+    fn share_left<'r>(
+        &self,
+        holder: &Holder,
+        rows: &'r [Closed],
+        known: &[Closed],
+    ) -> Option<&'r Closed> {
+        let Holder::Service(range) = holder else {
+            return None;
+        };
+        let group = group_of(&self.before.config, *range)?;
+        let goes_too = !self.next.config.groups.contains_key(group);
+        match rows {
+            [earlier @ .., share, _] if earlier == known && goes_too => {
+                Some(share).filter(|share| share.why == "regrouped")
+            }
+            _ => None,
+        }
     }
 
     fn check_time(&self, time: &str) -> Result<()> {
