@@ -85,15 +85,21 @@ pub fn load(paths: &Paths) -> Result<Loaded, StoreError> {
     }
 }
 
-/// Returns the language that the configuration asks for, without reading the rest of it; `None`:
-/// it asks for none, or cannot be read.
+/// Returns the language that the configuration asks for, without reading the rest of it; where it
+/// cannot be read, the one that the last good one asked for. `None`: it asks for none.
 pub fn language(paths: &Paths) -> Option<Language> {
     #[derive(Deserialize)]
     struct Asked {
         language: Option<Language>,
     }
-    let bytes = read(&paths.config_file()).ok()?;
-    serde_json::from_slice::<Asked>(&bytes).ok()?.language
+    let asked = |bytes: &[u8]| serde_json::from_slice::<Asked>(bytes).ok();
+    let present = read(&paths.config_file()).ok();
+    let last_good = || {
+        let db = StateDb::open_read_only(paths).ok()??;
+        asked(db.last_good_config().ok()??.as_bytes())
+    };
+    let asked = present.and_then(|bytes| asked(&bytes)).or_else(last_good);
+    asked?.language
 }
 
 /// Returns the configuration that belongs to the usage in `db`.

@@ -96,8 +96,9 @@ pub(crate) fn stale_config(error: &StoreError) -> String {
     caution(
         &sentence(error),
         &tr!(
-            "until then pm goes on with the last good configuration",
-            "在此之前，pm 沿用上一份可用的配置"
+            "until then pm goes on with the last good configuration; `pm config restore` (in the menu: \
+             Undo) puts it back",
+            "在此之前，pm 沿用上一份可用的配置；`pm config restore`（菜单里的“撤销改动”）把它放回来"
         ),
     )
 }

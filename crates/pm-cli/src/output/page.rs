@@ -126,17 +126,17 @@ fn state(report: &Report, group: Option<&GroupReport>) -> String {
         (Some(BlockedBy::Operator), ..) => tr!("blocked by you", "手动阻断"),
         (Some(BlockedBy::Expiry), Some(last_day), _) => tr!(
             "blocked: its last day was {last_day}",
-            "已阻断：最后一天是 {last_day}"
+            "已到期：最后一天是 {last_day}"
         ),
         (Some(BlockedBy::Expiry), None, _) => {
-            tr!("blocked: its last day has passed", "已阻断：最后一天已过")
+            tr!("blocked: its last day has passed", "已到期：最后一天已过")
         }
         (Some(BlockedBy::Quota), ..) => match group {
             Some(group) => tr!(
                 en: "blocked: quota of group {} spent", group.name;
-                zh: "已阻断：组 {} 的配额已用完", group.name
+                zh: "已用完：组 {} 的配额", group.name
             ),
-            None => tr!("blocked: quota spent", "已阻断：配额已用完"),
+            None => tr!("blocked: quota spent", "配额已用完"),
         },
         (None, _, Some(left)) => punished(report, left),
         (None, _, None) => tr!("ok", "正常"),

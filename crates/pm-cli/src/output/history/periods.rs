@@ -33,6 +33,8 @@ pub(crate) struct Row {
     pub(crate) billed: u64,
     /// How it ended; `None`: it is running.
     pub(crate) end: Option<End>,
+    /// Whether it ended by a deletion that was undone: the next one goes on with its bill.
+    pub(crate) is_continued: bool,
 }
 
 /// How a period ended.
@@ -56,6 +58,7 @@ pub(crate) fn rows(history: &History, whose: &Whose) -> Vec<Row> {
             at: period.ended,
             why: period.why,
         }),
+        is_continued: false,
     });
     let running = history.running.iter().map(|period| Row {
         holder: period.holder.clone(),
@@ -66,6 +69,7 @@ pub(crate) fn rows(history: &History, whose: &Whose) -> Vec<Row> {
         adjust: period.adjust,
         billed: period.billed(),
         end: None,
+        is_continued: false,
     });
     let rows = closed
         .chain(running)
@@ -76,6 +80,10 @@ pub(crate) fn rows(history: &History, whose: &Whose) -> Vec<Row> {
         let end = |row: &Row| row.end.map_or((true, None), |end| (false, Some(end.at)));
         a.holder.cmp(&b.holder).then_with(|| end(a).cmp(&end(b)))
     });
+    for index in 1..rows.len() {
+        let (row, next) = (&rows[index - 1], &rows[index]);
+        rows[index - 1].is_continued = row.holder == next.holder && is_continued(row, next);
+    }
     rows
 }
 
@@ -159,7 +167,10 @@ fn line(row: &Row, config: &Config, zone: &Zone) -> Line {
         ended: row
             .end
             .map_or_else(|| tr!("running", "进行中"), |end| date(end.at)),
-        why: row.end.map_or("-".to_owned(), |end| why(end.why)),
+        why: match row.end {
+            _ if row.is_continued => tr!("deleted, undone", "删除后恢复"),
+            end => end.map_or("-".to_owned(), |end| why(end.why)),
+        },
         incoming: size(row.usage.incoming),
         outgoing: size(row.usage.outgoing),
         mode: mode(row.tariff),
@@ -180,9 +191,9 @@ fn corrected(adjust: i64, family: SizeFamily) -> String {
 
 /// Whether a service or group was deleted and came back with what it had been billed: the next
 /// period, which began when this one did, is corrected by that.
-fn is_continued(row: &Row, next: Option<&Row>) -> bool {
+fn is_continued(row: &Row, next: &Row) -> bool {
     let is_deleted = row.end.is_some_and(|end| end.why == Why::Deleted);
-    is_deleted && row.began.is_some() && next.is_some_and(|next| next.began == row.began)
+    is_deleted && row.began.is_some() && next.began == row.began
 }
 
 /// Returns the sum of one's periods. A bill that went on is in it once.
@@ -192,12 +203,8 @@ fn total(rows: &[Row], config: &Config) -> Line {
         let sum = rows.iter().map(of).fold(0, u64::saturating_add);
         approximate(sum, family)
     };
-    let next = rows.iter().skip(1).map(Some).chain([None]);
-    let continued: u64 = rows
-        .iter()
-        .zip(next)
-        .filter(|(row, next)| is_continued(row, *next))
-        .fold(0, |sum, (row, _)| sum.saturating_add(row.billed));
+    let continued = rows.iter().filter(|row| row.is_continued);
+    let continued = continued.fold(0u64, |sum, row| sum.saturating_add(row.billed));
     let adjusts = rows.iter().map(|row| i128::from(row.adjust));
     let adjust = adjusts.sum::<i128>() - i128::from(continued);
     let billed = rows.iter().map(|row| row.billed);

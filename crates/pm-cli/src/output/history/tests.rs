@@ -213,33 +213,29 @@ fn what_made_in_and_out_what_was_billed_is_shown_where_it_is_special() {
 #[test]
 fn a_bill_that_goes_on_is_in_the_sum_once() {
     crate::language::speak(pm_core::language::Language::English);
-    let one = |usage, adjust, end: Option<(i64, Why)>| periods::Row {
-        holder: holder("20000"),
-        group: None,
-        began: Some(at(OCTOBER)),
-        usage,
-        tariff: Tariff::default(),
+    let deleted = |ended, usage, adjust| ClosedPeriod {
         adjust,
-        billed: (usage.incoming + usage.outgoing).saturating_add_signed(adjust),
-        end: end.map(|(ended, why)| periods::End { at: at(ended), why }),
+        ..closed("20000", Some(OCTOBER), ended, Why::Deleted, usage)
     };
-    let rows = [
-        one(
-            gigabytes(5, 0),
-            2_000_000_000,
-            Some((OCTOBER + DAY, Why::Deleted)),
-        ),
-        one(
-            gigabytes(0, 1),
-            7_000_000_000,
-            Some((OCTOBER + 2 * DAY, Why::Deleted)),
-        ),
-        one(gigabytes(1, 0), 8_000_000_000, None),
-    ];
+    let came_and_went = History {
+        closed: vec![
+            deleted(OCTOBER + DAY, gigabytes(5, 0), 2_000_000_000),
+            deleted(OCTOBER + 2 * DAY, gigabytes(0, 1), 7_000_000_000),
+        ],
+        running: vec![RunningPeriod {
+            adjust: 8_000_000_000,
+            ..running("20000", OCTOBER, gigabytes(1, 0))
+        }],
+        ..history()
+    };
+    let rows = periods::rows(&came_and_went, &Whose::All);
+    let continued: Vec<bool> = rows.iter().map(|row| row.is_continued).collect();
+    assert_eq!(continued, [true, true, false]);
     let shown = periods::table(&rows, &history().config, &Zone::utc(), Some(100));
     let total: Vec<&str> = shown.lines().last().unwrap().split_whitespace().collect();
     let expected = ["total", "6", "GB", "1", "GB", "+2", "GB", "9", "GB"];
     assert_eq!(total, expected, "{shown}");
+    assert_eq!(shown.matches("deleted, undone").count(), 2, "{shown}");
 }
 
 #[test]

@@ -27,6 +27,7 @@ struct Period<'a> {
     factor: f64,
     adjust_bytes: i64,
     billed_bytes: u64,
+    continued: bool,
 }
 
 #[derive(Serialize)]
@@ -77,6 +78,7 @@ fn period(row: &Row) -> Period<'_> {
         factor: factor(row.tariff.factor),
         adjust_bytes: row.adjust,
         billed_bytes: row.billed,
+        continued: row.is_continued,
     }
 }
 

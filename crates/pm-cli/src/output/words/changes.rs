@@ -79,7 +79,7 @@ pub(crate) fn changes(request: &Request, executed: &Executed) -> Vec<String> {
             }
             _ => tr!(
                 "Nothing to change: it is so already.",
-                "没有要改的：本来就是这样。"
+                "无需更改：已经是这样。"
             ),
         });
     }
@@ -262,7 +262,11 @@ fn changed_group(from: &Group, to: &Group) -> String {
 
 fn changed(from: &Service, to: &Service) -> String {
     let mut parts = match (&from.group, &to.group) {
-        (from, Some(to)) if from.as_ref() != Some(to) => vec![in_group(to)],
+        (None, Some(to)) => [in_group(to)]
+            .into_iter()
+            .chain(given_up(from.contract()))
+            .collect(),
+        (Some(from), Some(to)) if from != to => vec![in_group(to)],
         (Some(from), None) => vec![
             tr!("no longer in group {from}", "离开组 {from}"),
             contract(to.contract()),
@@ -278,6 +282,15 @@ fn changed(from: &Service, to: &Service) -> String {
         });
     }
     said(parts)
+}
+
+/// Returns that a service's own quota no longer counts; `None`: it has none.
+fn given_up(contract: Contract) -> Option<String> {
+    let size = contract.quota?.size();
+    Some(tr!(
+        "no quota of its own any more (was {size}), and begins at nothing used",
+        "不再有自己的配额（原为 {size}），用量从零开始"
+    ))
 }
 
 fn said(parts: Vec<String>) -> String {

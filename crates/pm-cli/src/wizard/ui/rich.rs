@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use console::Style;
 use dialoguer::theme::ColorfulTheme;
+use nix::poll::PollTimeout;
 use unicode_width::UnicodeWidthStr;
 
 use super::choice::{Choice, Step};
@@ -37,6 +38,9 @@ struct Painted {
 
 /// The most lines that say what is wrong.
 const MOST_OF_AN_ERROR: usize = 6;
+
+/// How long figures that nobody does anything with stay on the screen: until the next tick.
+const FRESH_FOR_MS: u16 = 60_000;
 
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
@@ -115,7 +119,16 @@ impl Rich {
             let cursor = console::measure_text_width(&prompt);
             painted.push(prompt);
             self.paint(&painted, cursor)?;
-            match self.key(title)? {
+            let is_idle = screen.is_some() && choice.typed().is_empty();
+            let limit = match is_idle {
+                true => PollTimeout::from(FRESH_FOR_MS),
+                false => PollTimeout::NONE,
+            };
+            let Some(key) = self.key_within(title, limit)? else {
+                self.erase()?;
+                return Ok(None);
+            };
+            match key {
                 Key::EndOfInput if !choice.typed().is_empty() => {}
                 Key::EndOfInput => return Err(self.stopped(title, Stop::Menu)),
                 Key::Resized => {
@@ -208,7 +221,17 @@ impl Rich {
     }
 
     fn key(&mut self, title: &str) -> Answer<Key> {
-        match self.keys.next()? {
+        let key = self.keys.next()?;
+        self.heeded(title, key)
+    }
+
+    fn key_within(&mut self, title: &str, limit: PollTimeout) -> Answer<Option<Key>> {
+        let key = self.keys.next_within(limit)?;
+        key.map(|key| self.heeded(title, key)).transpose()
+    }
+
+    fn heeded(&mut self, title: &str, key: Key) -> Answer<Key> {
+        match key {
             Key::Interrupt => Err(self.stopped(title, Stop::Menu)),
             Key::Escape => Err(self.stopped(title, Stop::Back)),
             key => Ok(key),

@@ -153,23 +153,38 @@ impl Keys {
     ///
     /// The terminal has gone.
     pub(in crate::wizard) fn next(&mut self) -> io::Result<Key> {
+        loop {
+            if let Some(key) = self.next_within(PollTimeout::NONE)? {
+                return Ok(key);
+            }
+        }
+    }
+
+    /// Waits for a key, but no longer than `limit`; `None`: there was none.
+    ///
+    /// # Errors
+    ///
+    /// The terminal has gone.
+    pub(in crate::wizard) fn next_within(&mut self, limit: PollTimeout) -> io::Result<Option<Key>> {
         let mut is_all = false;
         loop {
             if let Some(key) = self.decoder.next(is_all) {
-                return Ok(key);
+                return Ok(Some(key));
             }
-            let timeout = if self.decoder.is_waiting() {
+            let is_amid_a_key = self.decoder.is_waiting();
+            let timeout = if is_amid_a_key {
                 PollTimeout::from(REST_OF_KEY_MS)
             } else {
-                PollTimeout::NONE
+                limit
             };
             match self.wait(timeout) {
-                Ok(Woken { resized: true, .. }) => return Ok(Key::Resized),
+                Ok(Woken { resized: true, .. }) => return Ok(Some(Key::Resized)),
                 Ok(Woken { typed: true, .. }) => {
                     is_all = false;
                     self.read()?;
                 }
-                Ok(_) => is_all = true,
+                Ok(_) if is_amid_a_key => is_all = true,
+                Ok(_) => return Ok(None),
                 Err(nix::errno::Errno::EINTR) => {}
                 Err(error) => return Err(error.into()),
             }
