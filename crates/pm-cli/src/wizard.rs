@@ -69,7 +69,12 @@ pub(crate) fn run(places: &Places, may_ask_language: bool) -> Result<ExitCode> {
     let ui =
         Ui::on_terminal(look).with_context(|| tr!("cannot use the terminal", "无法使用终端"))?;
     let (_edit, other) = edit_lock(places);
-    let mut desk = Desk { ui, places, view };
+    let mut desk = Desk {
+        ui,
+        places,
+        view,
+        page: screen::Page::default(),
+    };
     match converse(&mut desk, may_ask_language, other) {
         Ok(()) | Err(Stop::Back | Stop::Menu) => Ok(ExitCode::SUCCESS),
         // There is nobody left to tell.
@@ -83,6 +88,8 @@ struct Desk<'a> {
     places: &'a Places,
     /// What he was shown last.
     view: View,
+    /// Which part of it.
+    page: screen::Page,
 }
 
 impl Desk<'_> {
@@ -120,19 +127,20 @@ impl Desk<'_> {
 
     /// Shows the table, and leaves room for `below` lines.
     fn show(&mut self, below: usize) -> Answer<()> {
-        let screen = screen_of(&self.view, below, self.ui.look());
+        let screen = screen_of(&self.view, &self.page, below, self.ui.look());
         self.ui.say(&screen)
     }
 }
 
 /// Returns the table, for the size that the terminal has now, and what makes it less than it seems.
-fn screen_of(view: &View, below: usize, look: Look) -> String {
+fn screen_of(view: &View, page: &screen::Page, below: usize, look: Look) -> String {
     let Size { rows, columns } = ui::size();
     let caveats = list::all_caveats(view);
     let lines = caveats.iter().flat_map(|caveat| caveat.lines());
     let taken: usize = lines.map(|line| wrap(line, columns).len()).sum();
     let rows = rows.saturating_sub(below + taken);
-    let mut screen = screen::screen(&view.reports, &view.groups, Size { rows, columns }, look);
+    let room = Size { rows, columns };
+    let mut screen = screen::screen(&view.reports, &view.groups, room, page, look);
     for caveat in caveats {
         screen.push('\n');
         screen.push_str(&caveat);

@@ -19,7 +19,10 @@ use crate::truth::Place;
 
 use entries::{every_entry_works_in_chinese, every_entry_works_in_english};
 use leave::whoever_leaves_a_question_has_changed_nothing;
-use size::{a_new_size_is_painted_without_a_key, a_terminal_that_changes_its_size_is_painted_anew};
+use size::{
+    a_long_table_is_turned_page_by_page, a_new_size_is_painted_without_a_key,
+    a_terminal_that_changes_its_size_is_painted_anew,
+};
 
 tests!["wizard":
     every_entry_works_in_chinese,
@@ -30,6 +33,7 @@ tests!["wizard":
     the_terminal_is_as_before_whichever_way_it_ends,
     a_terminal_that_goes_leaves_nothing_half_done,
     a_terminal_that_changes_its_size_is_painted_anew,
+    a_long_table_is_turned_page_by_page,
     a_new_size_is_painted_without_a_key,
     what_can_do_no_more_than_lines_gets_lines,
     what_somebody_else_changed_meanwhile_is_told_and_kept,

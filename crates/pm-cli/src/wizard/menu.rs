@@ -59,9 +59,10 @@ pub(super) fn run(desk: &mut Desk<'_>) -> Answer<()> {
             Err(stop) => return Err(stop),
         }
         was_left = false;
-        let (view, look) = (&desk.view, desk.ui.look());
-        let screen = |below: usize| ui::print(&super::screen_of(view, below, look));
-        let index = match desk.ui.menu(&title, &hint, &entries, &screen) {
+        let (view, page, look) = (&desk.view, &desk.page, desk.ui.look());
+        let screen = |below: usize| ui::print(&super::screen_of(view, page, below, look));
+        let turn = |forward: bool| page.turn(forward);
+        let index = match desk.ui.menu(&title, &hint, &entries, &screen, &turn) {
             Ok(Some(index)) => index,
             Ok(None) | Err(Stop::Back) => continue,
             Err(stop) => return Err(stop),

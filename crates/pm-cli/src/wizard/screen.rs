@@ -3,6 +3,8 @@
 mod layout;
 mod rows;
 
+use std::cell::Cell;
+
 use pm_core::report::{GroupReport, Report};
 
 use unicode_width::UnicodeWidthStr;
@@ -26,8 +28,38 @@ const WIDEST: usize = 132;
 /// The lines that are left to services and groups, however low the terminal is.
 const LOWEST: usize = 4;
 
-/// Returns the screen. Where not all of it fits, what comes last is only counted.
-pub(super) fn screen(reports: &[Report], groups: &[GroupReport], room: Size, look: Look) -> String {
+/// The part of a long table that is on the screen.
+#[derive(Debug, Default)]
+pub(super) struct Page {
+    /// Where it begins.
+    first: Cell<usize>,
+    /// How many entries it shows.
+    shown: Cell<usize>,
+    /// How many there are.
+    all: Cell<usize>,
+}
+
+impl Page {
+    /// Goes on to the next page, or back; after the last comes the first.
+    pub(super) fn turn(&self, forward: bool) {
+        let (first, shown, all) = (self.first.get(), self.shown.get().max(1), self.all.get());
+        self.first.set(match forward {
+            true if first + shown < all => first + shown,
+            true => 0,
+            false if first == 0 => all.saturating_sub(1) / shown * shown,
+            false => first.saturating_sub(shown),
+        });
+    }
+}
+
+/// Returns the screen. Where not all of it fits, it shows a `page`.
+pub(super) fn screen(
+    reports: &[Report],
+    groups: &[GroupReport],
+    room: Size,
+    page: &Page,
+    look: Look,
+) -> String {
     let width = room.columns.clamp(NARROWEST, WIDEST);
     let rule = |line: &str| look.paint(&line.repeat(width), Paint::Dim);
     let mut lines = vec![rule("="), title(width, look), rule("=")];
@@ -42,35 +74,48 @@ pub(super) fn screen(reports: &[Report], groups: &[GroupReport], room: Size, loo
             let mut table = render(columns, width, look).into_iter();
             lines.extend(table.next());
             lines.push(rule("-"));
-            lines.extend(cut(table.map(|line| vec![line]).collect(), most, look));
+            lines.extend(cut(
+                table.map(|line| vec![line]).collect(),
+                most,
+                page,
+                look,
+            ));
         } else {
             let (header, table) = narrow(&rows, width, look);
             lines.extend([header, rule("-")]);
-            lines.extend(cut(table, most, look));
+            lines.extend(cut(table, most, page, look));
         }
     }
     lines.push(rule("="));
     lines.join("\n")
 }
 
-/// Returns at most so many lines. Where those of each entry do not fit, each gets its first; those
-/// for which there is no room then, are counted.
-fn cut(entries: Vec<Vec<String>>, most: usize, look: Look) -> Vec<String> {
+/// Returns at most so many lines. Where those of each entry do not fit, each gets its first; where
+/// these do not either, those of one page.
+fn cut(entries: Vec<Vec<String>>, most: usize, page: &Page, look: Look) -> Vec<String> {
+    let all = entries.len();
+    page.all.set(all);
+    page.shown.set(all);
     if entries.iter().map(Vec::len).sum::<usize>() <= most {
         return entries.concat();
     }
-    let count = entries.len();
-    let mut firsts = entries
+    let firsts = entries
         .into_iter()
         .filter_map(|lines| lines.into_iter().next());
-    if count <= most {
+    if all <= most {
         return firsts.collect();
     }
-    let mut lines: Vec<String> = firsts.by_ref().take(most - 1).collect();
-    let (sign, more) = (look.sign("…", "..."), count - lines.len());
+    let room = most - 1;
+    page.shown.set(room);
+    if page.first.get() >= all {
+        page.first.set(0);
+    }
+    let before = page.first.get();
+    let mut lines: Vec<String> = firsts.skip(before).take(room).collect();
+    let (sign, first, last) = (look.sign("…", "..."), before + 1, before + lines.len());
     let text = tr!(
-        " {sign} {more} more, see `pm list`",
-        " {sign} 另有 {more} 项，见 `pm list`"
+        " {sign} {first}-{last} of {all}; + and - turn the page",
+        " {sign} 第 {first}-{last} 项，共 {all} 项；按 + 和 - 翻页"
     );
     lines.push(look.paint(&text, Paint::Dim));
     lines
@@ -209,9 +254,15 @@ mod tests {
     fn shown(language: Language, width: usize, look: Look) -> String {
         crate::language::speak(language);
         let room = high(width);
-        let old = screen(&picture(), &[], room, look);
-        let all = screen(&samples::reports(), &samples::groups(), room, look);
-        let none = screen(&[], &[], room, look);
+        let old = screen(&picture(), &[], room, &Page::default(), look);
+        let all = screen(
+            &samples::reports(),
+            &samples::groups(),
+            room,
+            &Page::default(),
+            look,
+        );
+        let none = screen(&[], &[], room, &Page::default(), look);
         format!("{old}\n\n{all}\n\n{none}")
     }
 
@@ -229,7 +280,7 @@ mod tests {
     fn the_picture_has_the_words_of_the_script() {
         crate::language::speak(Language::Chinese);
         for width in [80, 120] {
-            let shown = screen(&picture(), &[], high(width), PLAIN);
+            let shown = screen(&picture(), &[], high(width), &Page::default(), PLAIN);
             for words in [
                 concat!(
                     "Linux 端口流量管理 (v",
@@ -269,14 +320,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_counted() {
-        let many = |count: u16| -> Vec<Report> {
-            let report = |port: u16| Report {
-                note: "a note".parse().unwrap(),
-                ..samples::metered(&port.to_string(), "5GB", 0, 1_000_000_000)
-            };
-            (1..=count).map(report).collect()
-        };
-        for (language, more) in [(Language::English, " more, "), (Language::Chinese, " 项，")] {
+        for (language, of) in [(Language::English, " of "), (Language::Chinese, "共 ")] {
             crate::language::speak(language);
             for (columns, rows, count, shown, hidden) in [
                 (40, 11, 6, 4, 2),
@@ -287,12 +331,12 @@ mod tests {
                 (80, 5, 12, 3, 9),
             ] {
                 let room = Size { columns, rows };
-                let text = screen(&many(count), &[], room, PLAIN);
+                let text = screen(&many(count), &[], room, &Page::default(), PLAIN);
                 let lines = text.lines().count();
                 assert!(lines <= rows.max(10), "{columns}x{rows}: {lines}\n{text}");
                 let ports = text.matches(" / 5 GB").count();
                 assert_eq!(ports, shown, "{columns}x{rows}:\n{text}");
-                let counted = text.contains(&format!(" {hidden}{more}"));
+                let counted = text.contains(&format!("{of}{count}"));
                 assert_eq!(counted, hidden > 0, "{columns}x{rows}:\n{text}");
             }
             let all = screen(
@@ -302,10 +346,45 @@ mod tests {
                     columns: 40,
                     rows: 18,
                 },
+                &Page::default(),
                 PLAIN,
             );
             assert_eq!(all.matches("a note").count(), 6, "{all}");
         }
+    }
+
+    #[test]
+    fn every_entry_is_on_one_page() {
+        crate::language::speak(Language::English);
+        for (columns, rows, count) in [(40, 11, 6), (80, 17, 12), (80, 17, 500), (80, 5, 7)] {
+            let (room, page) = (Size { columns, rows }, Page::default());
+            let ports = |page: &Page| -> Vec<String> {
+                let text = screen(&many(count), &[], room, page, PLAIN);
+                let lines = text.lines().filter(|line| line.contains(" / 5 GB"));
+                let port = |line: &str| line.split_whitespace().nth(1).map(str::to_owned);
+                lines.filter_map(port).collect()
+            };
+            let first = ports(&page);
+            let mut seen = first.clone();
+            page.turn(true);
+            while page.first.get() > 0 {
+                seen.extend(ports(&page));
+                page.turn(true);
+            }
+            let all: Vec<String> = (1..=count).map(|port| port.to_string()).collect();
+            assert_eq!(seen, all);
+            assert_eq!(ports(&page), first);
+            page.turn(false);
+            assert_eq!(ports(&page).last(), all.last());
+        }
+    }
+
+    fn many(count: u16) -> Vec<Report> {
+        let report = |port: u16| Report {
+            note: "a note".parse().unwrap(),
+            ..samples::metered(&port.to_string(), "5GB", 0, 1_000_000_000)
+        };
+        (1..=count).map(report).collect()
     }
 
     /// A column of which nothing can be read was shown at 60 to 75 columns, under `出站限…`.

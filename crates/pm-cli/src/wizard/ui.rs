@@ -76,6 +76,12 @@ pub(super) struct Size {
     pub(super) columns: usize,
 }
 
+/// What stands above a menu, on a screen of its own.
+struct Above<'a> {
+    paint: &'a dyn Fn() -> Answer<()>,
+    turn: &'a dyn Fn(bool),
+}
+
 /// The terminal, as something to talk through.
 pub(super) struct Ui {
     device: Device,
@@ -238,20 +244,26 @@ impl Ui {
     }
 
     /// Asks for one of `entries`, as many of them in a line as there is room for; `None`: Enter
-    /// alone. Where the terminal changes its size, `screen` says again what stands above.
+    /// alone, or a minute without a key. Where the terminal changes its size, `paint` says again what
+    /// stands above; `turn` turns its page, forward or back.
     pub(super) fn menu(
         &mut self,
         title: &str,
         hint: &str,
         entries: &[Entry],
-        screen: &dyn Fn(usize) -> Answer<()>,
+        paint: &dyn Fn(usize) -> Answer<()>,
+        turn: &dyn Fn(bool),
     ) -> Answer<Option<usize>> {
         let look = self.look;
         let columns = || menu_columns(entries, look);
-        let screen = || screen(menu_rows(title, hint, entries, look));
+        let paint = || paint(menu_rows(title, hint, entries, look));
+        let above = Above {
+            paint: &paint,
+            turn,
+        };
         match &mut self.device {
             Device::Plain(plain) => plain.choose(title, hint, entries, None),
-            Device::Rich(rich) => rich.choose(title, hint, entries, None, columns, Some(&screen)),
+            Device::Rich(rich) => rich.choose(title, hint, entries, None, columns, Some(&above)),
         }
     }
 

@@ -71,3 +71,32 @@ pub(super) fn a_new_size_is_painted_without_a_key(lab: &mut Lab) -> Result<()> {
     }
     Ok(())
 }
+
+/// A table that does not fit is turned page by page, by keys that a phone has, too.
+pub(super) fn a_long_table_is_turned_page_by_page(lab: &mut Lab) -> Result<()> {
+    lab.ok(&[
+        "add",
+        "7001,7002,7003,7004,7005,7006,7007,7008",
+        "--quota",
+        "5GB",
+    ])?;
+    let mut wizard = Terminal::pm(lab, &["--lang", "zh"])?;
+    wizard.see("请选择")?;
+    wizard.resize(40, 20)?;
+    for (key, page) in [
+        ("", "1-4"),
+        ("+", "5-8"),
+        ("+", "1-4"),
+        ("-", "5-8"),
+        ("\x1b[5~", "1-4"),
+    ] {
+        wizard.keys(key)?;
+        wizard.see(&format!("第 {page} 项，共 8 项"))?;
+        wizard.see("请选择")?;
+    }
+    wizard.keys("\x1b[6~")?;
+    wizard.see("7008")?;
+    wizard.answer("请选择", "0\r")?;
+    ensure!(wizard.ends()? == 0, "it failed");
+    Ok(())
+}

@@ -14,7 +14,7 @@ use super::line::Line;
 use super::look::{Look, Paint, fit, wrap};
 use super::several::{self, Several};
 use super::terminal::{Guard, Keys};
-use super::{Answer, Entry, Question, Stop, size, theme};
+use super::{Above, Answer, Entry, Question, Stop, size, theme};
 use crate::language::tr;
 
 /// A terminal whose cursor moves.
@@ -92,7 +92,7 @@ impl Rich {
     }
 
     /// Asks for one entry, in as many columns as `columns` says there is room for; `None`: Enter
-    /// alone. `screen` paints all that stands above it on a screen of its own.
+    /// alone, and under what stands `above` a minute without a key, too.
     pub(super) fn choose(
         &mut self,
         title: &str,
@@ -100,7 +100,7 @@ impl Rich {
         entries: &[Entry],
         enter: Option<&str>,
         columns: impl Fn() -> usize,
-        screen: Option<&dyn Fn() -> Answer<()>>,
+        above: Option<&Above<'_>>,
     ) -> Answer<Option<usize>> {
         let numbers = entries.iter().map(|entry| entry.number).collect();
         let mut choice = Choice::new(numbers, columns());
@@ -108,10 +108,10 @@ impl Rich {
         loop {
             let columns = columns();
             choice.arrange(columns);
-            let (above, below) = self.around(title, Some(hint), wrong.as_deref());
+            let (head, below) = self.around(title, Some(hint), wrong.as_deref());
             let lines = self.grid(entries, columns, choice.at());
             let at = choice.at().map_or(0, |at| at / columns.max(1));
-            let mut painted = above;
+            let mut painted = head;
             let room = self.room(painted.len() + below.len() + 1);
             painted.extend(window(lines, at, room, self.look));
             painted.extend(below);
@@ -119,7 +119,7 @@ impl Rich {
             let cursor = console::measure_text_width(&prompt);
             painted.push(prompt);
             self.paint(&painted, cursor)?;
-            let is_idle = screen.is_some() && choice.typed().is_empty();
+            let is_idle = above.is_some() && choice.typed().is_empty();
             let limit = match is_idle {
                 true => PollTimeout::from(FRESH_FOR_MS),
                 false => PollTimeout::NONE,
@@ -128,17 +128,20 @@ impl Rich {
                 self.erase()?;
                 return Ok(None);
             };
-            match key {
-                Key::EndOfInput if !choice.typed().is_empty() => {}
-                Key::EndOfInput => return Err(self.stopped(title, Stop::Menu)),
-                Key::Resized => {
-                    if let Some(screen) = screen {
-                        self.painted = Painted::default();
-                        self.clear()?;
-                        screen()?;
-                    }
+            match (key, above) {
+                (Key::EndOfInput, _) if !choice.typed().is_empty() => {}
+                (Key::EndOfInput, _) => return Err(self.stopped(title, Stop::Menu)),
+                (Key::Resized, None) => {}
+                (Key::Resized, Some(above)) => self.repaint(above)?,
+                (Key::PageDown | Key::Char('+'), Some(above)) if is_idle => {
+                    (above.turn)(true);
+                    self.repaint(above)?;
                 }
-                key => match choice.press(&key) {
+                (Key::PageUp | Key::Char('-'), Some(above)) if is_idle => {
+                    (above.turn)(false);
+                    self.repaint(above)?;
+                }
+                (key, _) => match choice.press(&key) {
                     Step::On => {}
                     Step::Empty => {
                         match enter {
@@ -156,6 +159,12 @@ impl Rich {
                 },
             }
         }
+    }
+
+    fn repaint(&mut self, above: &Above<'_>) -> Answer<()> {
+        self.painted = Painted::default();
+        self.clear()?;
+        (above.paint)()
     }
 
     /// Asks for any number of `items`, or what is typed instead.
