@@ -14,7 +14,7 @@ use pm_core::port::PortRange;
 use pm_core::request::ephemeral_overlap;
 use pm_core::shaping::classes;
 use pm_store::config_file;
-use pm_store::locks::{Lock, LockKind};
+use pm_store::locks::{self, Lock, LockKind};
 use pm_store::state_db::StateDb;
 
 use crate::session::Session;
@@ -88,6 +88,10 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
         let overdue = !config.services.is_empty() && age.is_none_or(|age| age > OVERDUE_SECONDS);
         findings.push(Finding::Ticks { age, overdue });
 
+        findings.push(Finding::Menu {
+            holder: self.who_has_the_menu_open(),
+        });
+
         findings.push(Finding::Ephemeral {
             overlaps: ephemeral_overlaps(&config),
         });
@@ -141,6 +145,12 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
         };
         let interfaces: Vec<String> = uplinks.into_iter().filter(lacks).collect();
         (!interfaces.is_empty()).then_some(ShapingProblem::NotInForce { interfaces })
+    }
+
+    fn who_has_the_menu_open(&self) -> Option<String> {
+        let held = self.paths.lock_file(LockKind::Edit).exists()
+            && matches!(Lock::try_acquire(&self.paths, LockKind::Edit), Ok(None));
+        held.then(|| locks::holder(&self.paths, LockKind::Edit))
     }
 
     fn forwarding(&mut self) -> Finding {

@@ -530,6 +530,8 @@ fn fault_2_an_open_menu_stops_no_tick(lab: &mut Lab) -> Result<()> {
     wizard.answer("What to change", "8\r")?;
     wizard.see("Note")?;
     wizard.keys("half a no")?;
+    let found = lab.pm(&["doctor", "--lang", "en"])?.stdout;
+    ensure!(found.contains("menu: open, by `pm`, process "), "{found}");
     // Ticks account, to the byte.
     let udp = Udp::open(lab, Family::V4, 20000)?;
     for _ in 0..3 {

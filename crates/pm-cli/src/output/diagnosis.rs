@@ -66,6 +66,7 @@ fn check(finding: &Finding) -> (&'static str, String) {
         Finding::Storage { .. } => ("storage", tr!("storage", "存储")),
         Finding::Table(_) => ("rules", tr!("rules", "规则")),
         Finding::Ticks { .. } => ("ticks", tr!("ticks", "tick")),
+        Finding::Menu { .. } => ("menu", tr!("menu", "菜单")),
         Finding::Ephemeral { .. } => ("ephemeral ports", tr!("ephemeral ports", "临时端口")),
         Finding::Ssh { .. } => ("ssh", tr!("ssh", "SSH")),
         Finding::Clock { .. } => ("clock", tr!("clock", "时钟")),

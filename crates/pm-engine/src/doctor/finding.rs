@@ -51,6 +51,11 @@ pub enum Finding {
         /// Whether that is too long.
         overdue: bool,
     },
+    /// The menu, which somebody may have open for hours.
+    Menu {
+        /// Who has it open, as he left his name; `None`: nobody.
+        holder: Option<String>,
+    },
     /// Services on ports that the host takes for connections of its own.
     Ephemeral {
         /// The overlaps.
@@ -210,6 +215,8 @@ impl Finding {
             Self::Table(TableState::TornDown | TableState::Different) => Severity::Warning,
             Self::Table(_) => Severity::Failure,
             Self::Ticks { overdue, .. } => warning(*overdue),
+            // Whoever has it open, it stops nothing.
+            Self::Menu { .. } => Severity::Fine,
             Self::Ephemeral { overlaps } => warning(!overlaps.is_empty()),
             Self::Ssh { covered, .. } => warning(!covered.is_empty()),
             Self::Clock { wrong: true, .. } => Severity::Failure,

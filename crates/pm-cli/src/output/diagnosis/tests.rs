@@ -26,6 +26,7 @@ fn healthy() -> Vec<Finding> {
             age: Some(31),
             overdue: false,
         },
+        Finding::Menu { holder: None },
         Finding::Ephemeral { overlaps: vec![] },
         Finding::Ssh {
             ports: [22].into(),
@@ -107,6 +108,12 @@ fn ill() -> Vec<Finding> {
         Finding::Ticks {
             age: None,
             overdue: true,
+        },
+        Finding::Menu {
+            holder: Some("`pm` (process 4711)".into()),
+        },
+        Finding::Menu {
+            holder: Some("a process that is not known".into()),
         },
         Finding::Ephemeral {
             overlaps: vec![ports("40000"), ports("50000-50100")],

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use pm_core::port::PortRange;
 use pm_core::units::{SizeFamily, approximate};
 use pm_engine::doctor::{Finding, ShapingProblem, StorageProblem, TableState};
+use pm_store::locks::command_and_process;
 
 use crate::language::tr;
 use crate::output::errors::sentence;
@@ -72,6 +73,7 @@ pub(super) fn of(finding: &Finding) -> (String, Trouble) {
         Finding::Storage { problems } => storage(problems),
         Finding::Table(state) => table(*state),
         Finding::Ticks { age, overdue } => ticks(*age, *overdue),
+        Finding::Menu { holder } => (menu(holder.as_deref()), None),
         Finding::Ephemeral { overlaps } => ephemeral(overlaps),
         Finding::Ssh { ports, covered } => ssh(ports, covered),
         Finding::Clock {
@@ -244,6 +246,17 @@ fn ticks(age: Option<i64>, overdue: bool) -> (String, Trouble) {
         )
     });
     (what, trouble)
+}
+
+fn menu(holder: Option<&str>) -> String {
+    match holder.map(command_and_process) {
+        None => tr!("not open", "没有打开"),
+        Some(None) => tr!("open; it stops no tick", "已打开；不妨碍 tick"),
+        Some(Some((command, process))) => tr!(
+            "open, by {command}, process {process}; it stops no tick",
+            "已打开（{command}，进程 {process}）；不妨碍 tick"
+        ),
+    }
 }
 
 fn ephemeral(overlaps: &[PortRange]) -> (String, Trouble) {
