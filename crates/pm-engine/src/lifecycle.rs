@@ -3,7 +3,7 @@
 use pm_core::backend::{Netfilter, Shaper};
 use pm_core::event::Event;
 use pm_store::StoreError;
-use pm_store::config_file;
+use pm_store::config_file::{self, Loaded};
 use pm_store::locks::Lock;
 use pm_store::state_db::StateDb;
 
@@ -27,6 +27,17 @@ pub struct Moved {
     pub stale_config: Option<StoreError>,
 }
 
+/// Where to, and what must be there for it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Way {
+    In,
+    /// Usage may be gone.
+    InAnew,
+    Out,
+    /// Configuration and usage may be gone, or of no use.
+    OutForGood,
+}
+
 impl<N: Netfilter, S: Shaper> Engine<N, S> {
     /// Puts all rules into the kernel, also after a teardown. With `anew`, usage that is gone is
     /// no error: every service begins at nothing used.
@@ -35,7 +46,27 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
     ///
     /// Any; what was saved is true, and doing it again goes on from there.
     pub fn restore(&mut self, anew: bool) -> Result<Moved, EngineError> {
-        self.enter_or_leave(false, anew)
+        let way = if anew { Way::InAnew } else { Way::In };
+        self.go(way)
+    }
+
+    /// Puts all rules into the kernel at boot, or after somebody flushed them. Who took them out on purpose
+    /// ([`teardown`](Self::teardown)) finds them out still, and it returns `None`.
+    ///
+    /// # Errors
+    ///
+    /// As [`restore`](Self::restore).
+    pub fn restore_at_boot(&mut self) -> Result<Option<Moved>, EngineError> {
+        // No lock: who tears it down meanwhile may as well have come a moment later. What cannot be read, the
+        // restoration itself refuses or mends.
+        let saved = StateDb::open_read_only(&self.paths).and_then(|db| match db {
+            Some(db) => db.load(),
+            None => Ok(None),
+        });
+        if matches!(saved, Ok(Some(state)) if state.torn_down) {
+            return Ok(None);
+        }
+        self.go(Way::In).map(Some)
     }
 
     /// Takes everything out of the kernel after a last reading, and keeps all data.
@@ -46,17 +77,30 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
     ///
     /// Any; what was saved is true, and doing it again goes on from there.
     pub fn teardown(&mut self) -> Result<Moved, EngineError> {
-        self.enter_or_leave(true, false)
+        self.go(Way::Out)
     }
 
-    fn enter_or_leave(&mut self, leave: bool, anew: bool) -> Result<Moved, EngineError> {
+    /// The same for good, when all data goes, too: whether configuration and usage belong together, or can be used,
+    /// is of no matter any more.
+    ///
+    /// # Errors
+    ///
+    /// Any; doing it again goes on from there.
+    pub fn leave(&mut self) -> Result<Moved, EngineError> {
+        self.go(Way::OutForGood)
+    }
+
+    fn go(&mut self, way: Way) -> Result<Moved, EngineError> {
+        let leave = matches!(way, Way::Out | Way::OutForGood);
         let _locks = Lock::write_then_tick(&self.paths, LOCK_WAIT)?;
         let mut db = StateDb::open(&self.paths)?;
-        let (loaded, stale_config) = config_file::load_or_last_good(&self.paths, &db)?;
-        let saved = if anew {
-            db.load()?
-        } else {
-            self.saved_state(Some(&db), &loaded.config)?
+        let (loaded, stale_config) = match config_file::load_or_last_good(&self.paths, &db) {
+            Err(_) if way == Way::OutForGood => (Loaded::default(), None),
+            other => other?,
+        };
+        let saved = match way {
+            Way::InAnew | Way::OutForGood => db.load()?,
+            Way::In | Way::Out => self.saved_state(Some(&db), &loaded.config)?,
         };
         let mut session = Session::new(&mut self.netfilter, saved)?;
         session.observe(&loaded.config)?;

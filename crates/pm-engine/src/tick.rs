@@ -11,6 +11,7 @@ use pm_store::state_db::StateDb;
 
 use crate::session::Session;
 use crate::shaping::{Left, Occasion, Shaping};
+use crate::view::LOCK_WAIT;
 use crate::{Engine, EngineError};
 
 /// What a tick did.
@@ -39,9 +40,24 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
     /// Any; what was saved is true, the kernel goes on counting and cutting, and the next tick
     /// goes on from there.
     pub fn tick(&mut self) -> Result<Ticked, EngineError> {
-        let Some(_lock) = Lock::try_acquire(&self.paths, LockKind::Tick)? else {
+        let Some(lock) = Lock::try_acquire(&self.paths, LockKind::Tick)? else {
             return Ok(Ticked::Busy);
         };
+        self.tick_under(&lock)
+    }
+
+    /// Does one tick, after whoever is at it: for the last one before the host goes down, or the
+    /// rules do.
+    ///
+    /// # Errors
+    ///
+    /// As [`tick`](Self::tick), and `Held` when another pm is at it for long.
+    pub fn tick_after_others(&mut self) -> Result<Ticked, EngineError> {
+        let lock = Lock::acquire(&self.paths, LockKind::Tick, LOCK_WAIT)?;
+        self.tick_under(&lock)
+    }
+
+    fn tick_under(&mut self, _lock: &Lock) -> Result<Ticked, EngineError> {
         let mut db = StateDb::open(&self.paths)?;
         let (loaded, stale_config) = config_file::load_or_last_good(&self.paths, &db)?;
         let saved = self.saved_state(Some(&db), &loaded.config)?;

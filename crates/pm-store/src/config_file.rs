@@ -31,7 +31,7 @@ pub const KEPT_VERSIONS: usize = 20;
 const MAX_BYTES: u64 = 64 << 20;
 
 /// A configuration and the text it came from.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Loaded {
     /// What the operator wants.
     pub config: Config,
@@ -62,10 +62,7 @@ pub fn load(paths: &Paths) -> Result<Loaded, StoreError> {
     let bytes = match read(&path) {
         Ok(bytes) => bytes,
         Err(error) if is_missing(&path, &error) => {
-            return Ok(Loaded {
-                config: Config::default(),
-                text: String::new(),
-            });
+            return Ok(Loaded::default());
         }
         Err(why) => return Err(StoreError::ConfigUnreadable { path, why }),
     };

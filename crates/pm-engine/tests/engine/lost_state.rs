@@ -118,3 +118,33 @@ fn a_first_request_that_is_cut_short_is_no_loss() {
         }
     }
 }
+
+/// Whoever leaves for good does not need to mend first what he is about to remove.
+#[test]
+fn leaving_for_good_needs_neither_usage_nor_configuration() {
+    for config_too in [false, true] {
+        let mut host = used_up();
+        lose(&host, false);
+        if config_too {
+            fs::write(host.paths.config_file(), "{").unwrap();
+        }
+        host.run(Script::default(), |engine| engine.leave()).done();
+        assert!(host.send("20000", Direction::In, 1), "nothing is cut off");
+    }
+}
+
+#[test]
+fn a_boot_puts_back_what_was_not_taken_out_on_purpose() {
+    let mut host = used_up();
+    let at_boot = |host: &mut Host| {
+        let moved = host.run(Script::default(), |engine| engine.restore_at_boot());
+        moved.done().is_some()
+    };
+    host.run(Script::default(), Pm::teardown).done();
+    assert!(!at_boot(&mut host));
+    assert!(host.send("20000", Direction::In, 1), "still out");
+    host.run(Script::default(), |engine| engine.restore(false))
+        .done();
+    assert!(at_boot(&mut host));
+    assert!(!host.send("20000", Direction::In, 1), "in force");
+}
