@@ -4,6 +4,7 @@
 //! - [`state_db`]: what happened, saved in one transaction a tick.
 //! - [`history`]: what was used by day and by period, saved in the same transaction.
 //! - [`locks`]: who may change what.
+//! - [`log_file`]: what ticks say, on a host without a journal.
 //!
 //! Nothing here knows the kernel, the clock or what the numbers mean.
 
@@ -13,6 +14,7 @@ pub mod error;
 mod files;
 pub mod history;
 pub mod locks;
+pub mod log_file;
 mod migrations;
 pub mod paths;
 mod rows;

@@ -29,6 +29,8 @@ impl Paths {
     pub const CONFIG_DIR: &str = "/etc/port_monitor";
     /// Where `state.db` is unless told otherwise.
     pub const STATE_DIR: &str = "/var/lib/port_monitor";
+    /// Where log files are, on a host without a journal.
+    pub const LOG_DIR: &str = "/var/log/port_monitor";
     /// Where the locks are unless told otherwise.
     pub const RUN_DIR: &str = "/run/port_monitor";
 
