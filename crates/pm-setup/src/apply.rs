@@ -1,0 +1,286 @@
+//! Making true what a footprint says.
+
+use std::collections::BTreeSet;
+use std::fs::{self, Permissions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown, symlink};
+use std::path::{Path, PathBuf};
+
+use crate::cron;
+use crate::error::{Action, SetupError};
+use crate::footprint::{Footprint, Piece};
+use crate::root::Root;
+use crate::seal::{Author, author};
+use crate::sysvinit;
+use crate::tools::Tools;
+use crate::user;
+
+/// How a piece stands on a host.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Standing {
+    /// It is not there.
+    Missing,
+    /// It is what it must be.
+    Current,
+    /// pm wrote it, and would write something else now.
+    Outdated,
+    /// pm wrote it, and somebody has edited it.
+    Edited,
+    /// Somebody else's is there.
+    Foreign,
+}
+
+/// What was done about a piece.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Done {
+    /// It was made.
+    Made,
+    /// An older one was replaced.
+    Renewed,
+    /// It was left as it was: it is what it must be.
+    Kept,
+    /// It was left as it was: somebody has edited it.
+    LeftEdited,
+}
+
+/// Directories and crontabs that pm had to make, one a line, so that uninstall removes no others.
+pub const RECORD: &str = "/var/lib/port_monitor/made-by-setup";
+
+/// Returns how `piece` stands.
+///
+/// # Errors
+///
+/// As the system says.
+pub fn standing(root: &Root, piece: &Piece) -> Result<Standing, SetupError> {
+    Ok(match piece {
+        Piece::Directory { path } => match fs::metadata(root.join(path)) {
+            Ok(found) if found.is_dir() => Standing::Current,
+            Ok(_) => Standing::Foreign,
+            Err(error) => missing(path, error)?,
+        },
+        Piece::File { path, mode, text } => file_standing(root, path, *mode, text)?,
+        Piece::Link { path, target } => match fs::read_link(root.join(path)) {
+            Ok(found) if found == *target => Standing::Current,
+            Ok(_) => Standing::Foreign,
+            // Something that is no link.
+            Err(error) if error.kind() == ErrorKind::InvalidInput => Standing::Foreign,
+            Err(error) => missing(path, error)?,
+        },
+        Piece::CrontabLine { path, line } => {
+            let text = read(root, path)?.unwrap_or_default();
+            match text.lines().find(|line| cron::is_ours(line)) {
+                None => Standing::Missing,
+                Some(_) if cron::with(&text, Some(line)) == text => Standing::Current,
+                Some(_) => Standing::Outdated,
+            }
+        }
+        Piece::RcLinks if sysvinit::links(root).is_empty() => Standing::Missing,
+        Piece::RcLinks => Standing::Current,
+        Piece::User => match user::standing(root) {
+            user::Standing::Missing => Standing::Missing,
+            user::Standing::Ours => Standing::Current,
+            user::Standing::Foreign => Standing::Foreign,
+        },
+    })
+}
+
+/// Makes every piece of `footprint` that is not as it must be, and tells `report` of each.
+///
+/// What somebody has edited stays, unless `over_edits`.
+///
+/// # Errors
+///
+/// `Foreign` and `ForeignUser` before anything was done. Any other: what comes before that piece was done, and the
+/// same again goes on from there.
+pub fn apply(
+    root: &Root,
+    tools: &mut impl Tools,
+    footprint: &Footprint,
+    over_edits: bool,
+    mut report: impl FnMut(&Piece, Done),
+) -> Result<(), SetupError> {
+    refuse_foreign(root, footprint)?;
+    for piece in &footprint.pieces {
+        let done = match standing(root, piece)? {
+            Standing::Current => Done::Kept,
+            Standing::Edited if !over_edits => Done::LeftEdited,
+            Standing::Missing => {
+                make(root, tools, piece)?;
+                Done::Made
+            }
+            Standing::Outdated | Standing::Edited | Standing::Foreign => {
+                make(root, tools, piece)?;
+                Done::Renewed
+            }
+        };
+        report(piece, done);
+    }
+    Ok(())
+}
+
+/// Refuses where somebody else's is in the place of a piece.
+///
+/// # Errors
+///
+/// `Foreign` or `ForeignUser`; nothing was done.
+pub fn refuse_foreign(root: &Root, footprint: &Footprint) -> Result<(), SetupError> {
+    for piece in &footprint.pieces {
+        if standing(root, piece)? == Standing::Foreign {
+            return Err(match piece.path() {
+                Some(path) => SetupError::Foreign { path: path.into() },
+                None => SetupError::ForeignUser { name: user::NAME },
+            });
+        }
+    }
+    Ok(())
+}
+
+fn make(root: &Root, tools: &mut impl Tools, piece: &Piece) -> Result<(), SetupError> {
+    match piece {
+        Piece::Directory { path } => {
+            let mut builder = fs::DirBuilder::new();
+            let made = builder.recursive(true).mode(0o700).create(root.join(path));
+            made.map_err(SetupError::io(Action::MakeDirectory, path))
+        }
+        Piece::File { path, mode, text } => {
+            make_parents(root, path)?;
+            let permissions = Permissions::from_mode(*mode);
+            write(root, path, text, permissions, None)
+        }
+        Piece::Link { path, target } => {
+            make_parents(root, path)?;
+            symlink(target, root.join(path)).map_err(SetupError::io(Action::Link, path))
+        }
+        Piece::CrontabLine { path, line } => add_line(root, path, line),
+        Piece::RcLinks => sysvinit::link(root, tools),
+        Piece::User => user::make(root, tools).map(|_| ()),
+    }
+}
+
+fn add_line(root: &Root, path: &Path, line: &str) -> Result<(), SetupError> {
+    let text = read(root, path)?;
+    if text.is_none() {
+        record(root, &[path.to_owned()])?;
+    }
+    rewrite_crontab(
+        root,
+        path,
+        &cron::with(&text.unwrap_or_default(), Some(line)),
+    )
+}
+
+/// Puts `text` in the place of a crontab, with the owner and mode of the one before.
+pub(crate) fn rewrite_crontab(root: &Root, path: &Path, text: &str) -> Result<(), SetupError> {
+    let (mode, owner) = match fs::metadata(root.join(path)) {
+        Ok(found) => (found.mode() & 0o7777, Some((found.uid(), found.gid()))),
+        Err(_) => (0o600, None),
+    };
+    // A new name in the directory is also how cron notices.
+    write(root, path, text, Permissions::from_mode(mode), owner)
+}
+
+/// Replaces a file whole or not at all.
+fn write(
+    root: &Root,
+    path: &Path,
+    text: &str,
+    permissions: Permissions,
+    owner: Option<(u32, u32)>,
+) -> Result<(), SetupError> {
+    let place = root.join(path);
+    let directory = place.parent().unwrap_or(&place);
+    let written = || {
+        let builder = || {
+            tempfile::Builder::new()
+                .prefix(".pm-")
+                .tempfile_in(directory)
+        };
+        let mut file = builder()?;
+        file.write_all(text.as_bytes())?;
+        if let Some((uid, gid)) = owner {
+            chown(file.path(), Some(uid), Some(gid))?;
+        }
+        file.as_file().set_permissions(permissions)?;
+        file.as_file().sync_all()?;
+        file.persist(&place)?;
+        Ok(())
+    };
+    written().map_err(SetupError::io(Action::Write, path))
+}
+
+/// Makes the directories above `path`, and notes first which.
+fn make_parents(root: &Root, path: &Path) -> Result<(), SetupError> {
+    let above = path.ancestors().skip(1);
+    let mut missing: Vec<PathBuf> = above
+        .take_while(|path| !root.join(path).exists())
+        .map(Path::to_owned)
+        .collect();
+    missing.reverse();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    record(root, &missing)?;
+    for path in &missing {
+        let made = fs::DirBuilder::new().mode(0o755).create(root.join(path));
+        made.map_err(SetupError::io(Action::MakeDirectory, path))?;
+    }
+    Ok(())
+}
+
+fn record(root: &Root, paths: &[PathBuf]) -> Result<(), SetupError> {
+    let mut all = recorded(root);
+    all.extend(paths.iter().cloned());
+    let lines = all.iter().map(|path| format!("{}\n", path.display()));
+    let text: String = lines.collect();
+    let path = Path::new(RECORD);
+    write(root, path, &text, Permissions::from_mode(0o600), None)
+}
+
+/// Returns the directories and crontabs that pm had to make.
+pub(crate) fn recorded(root: &Root) -> BTreeSet<PathBuf> {
+    root.text(RECORD).lines().map(PathBuf::from).collect()
+}
+
+/// Returns the text of a file; `None`: there is none.
+pub(crate) fn read(root: &Root, path: &Path) -> Result<Option<String>, SetupError> {
+    match fs::read(root.join(path)) {
+        // Whatever is no text in it is somebody else's, and not rewritten: see `file_standing`.
+        Ok(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => Ok(Some(text)),
+            Err(_) => Err(SetupError::Foreign { path: path.into() }),
+        },
+        Err(error) if is_missing(&error) => Ok(None),
+        Err(error) => Err(SetupError::io(Action::Read, path)(error)),
+    }
+}
+
+fn file_standing(root: &Root, path: &Path, mode: u32, text: &str) -> Result<Standing, SetupError> {
+    let found = match fs::symlink_metadata(root.join(path)) {
+        Ok(found) if found.is_file() => found,
+        Ok(_) => return Ok(Standing::Foreign),
+        Err(error) => return missing(path, error),
+    };
+    let present = match read(root, path) {
+        Ok(present) => present.unwrap_or_default(),
+        Err(SetupError::Foreign { .. }) => return Ok(Standing::Foreign),
+        Err(error) => return Err(error),
+    };
+    Ok(match author(&present) {
+        Author::Pm if present == text && found.mode() & 0o7777 == mode => Standing::Current,
+        Author::Pm => Standing::Outdated,
+        Author::Edited => Standing::Edited,
+        Author::Other => Standing::Foreign,
+    })
+}
+
+fn missing(path: &Path, error: std::io::Error) -> Result<Standing, SetupError> {
+    if is_missing(&error) {
+        Ok(Standing::Missing)
+    } else {
+        Err(SetupError::io(Action::Read, path)(error))
+    }
+}
+
+fn is_missing(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}

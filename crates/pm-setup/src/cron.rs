@@ -1,0 +1,115 @@
+//! What cron is told, where there is no systemd.
+//!
+//! Programs are named by their whole path: cron's own `PATH` may be short, or none.
+
+use crate::seal::sealed;
+
+/// The file for a cron that reads `/etc/cron.d`. Names with a dot would be ignored there.
+pub const FILE: &str = "/etc/cron.d/port_monitor";
+
+/// How a line of pm's in root's crontab ends; the shell that runs it takes it for a comment. A line belongs to pm if
+/// it ends in exactly this, and is left alone otherwise, whatever it says of pm.
+pub const END_OF_LINE: &str = " # written by `pm setup`, removed by `pm uninstall`";
+
+/// Returns the file for `/etc/cron.d`. `at_boot`: nothing else calls pm then.
+pub fn file(pm: &str, at_boot: bool) -> String {
+    let pm = escaped(pm);
+    let mut body = format!("* * * * * root {pm} monitor --log-to-file\n");
+    if at_boot {
+        body.push_str(&format!("@reboot root {pm} restore --boot --log-to-file\n"));
+    }
+    sealed("", "#", &body)
+}
+
+/// Returns the line for root's crontab, without an end of line.
+pub fn line(pm: &str) -> String {
+    let pm = escaped(pm);
+    format!("* * * * * {pm} monitor --log-to-file{END_OF_LINE}")
+}
+
+/// Returns the crontab `text` with `line` as pm's only line in it, or with none.
+///
+/// # Examples
+///
+/// ```
+/// use pm_setup::cron::{END_OF_LINE, with};
+///
+/// let theirs = "0 4 * * * /usr/local/bin/pm --monitor\n";
+/// let ours = format!("* * * * * /usr/local/bin/pm monitor{END_OF_LINE}");
+/// let both = with(theirs, Some(&ours));
+/// assert_eq!(both, format!("{theirs}{ours}\n"));
+/// assert_eq!(with(&both, None), theirs);
+/// ```
+pub fn with(text: &str, line: Option<&str>) -> String {
+    let mut result = String::new();
+    let mut line = line;
+    for existing in text.split_inclusive('\n') {
+        if !is_ours(existing) {
+            result.push_str(existing);
+        } else if let Some(line) = line.take() {
+            // In its old place, so that a renewal moves nothing.
+            result.push_str(line);
+            result.push('\n');
+        }
+    }
+    if let Some(line) = line {
+        if !result.is_empty() && !result.ends_with('\n') {
+            result.push('\n');
+        }
+        result.push_str(line);
+        result.push('\n');
+    }
+    result
+}
+
+/// Whether a line of a crontab is pm's.
+pub fn is_ours(line: &str) -> bool {
+    line.trim_end_matches('\n').ends_with(END_OF_LINE)
+}
+
+/// Returns a path as cron and its shell take it: a per cent sign would be the end of the line.
+///
+/// Source: crontab(5).
+fn escaped(path: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
+    if path.chars().all(is_plain) {
+        return path.to_owned();
+    }
+    format!("'{}'", path.replace('\'', "'\\''")).replace('%', "\\%")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fault 16 of the tools that pm's users come from: uninstall deletes every line with "pm" in it.
+    #[test]
+    fn foreign_lines_stay_whatever_they_say() {
+        let foreign = "# pm setup\n* * * * * /usr/local/bin/pm --monitor\n\
+                       5 4 * * * npm run pm # written by `pm setup`\n@daily pm2 save";
+        let ours = line("/usr/local/bin/pm");
+        let both = with(foreign, Some(&ours));
+        assert_eq!(both, format!("{foreign}\n{ours}\n"));
+        assert_eq!(with(&both, None), format!("{foreign}\n"));
+    }
+
+    #[test]
+    fn a_renewed_line_stays_where_it_was_and_alone() {
+        let old = line("/usr/bin/pm");
+        let new = line("/usr/local/bin/pm");
+        let text = format!("a\n{old}\nb\n{old}\n");
+        assert_eq!(with(&text, Some(&new)), format!("a\n{new}\nb\n"));
+        assert_eq!(with(&format!("{new}\n"), Some(&new)), format!("{new}\n"));
+    }
+
+    #[test]
+    fn an_odd_path_is_one_word() {
+        assert_eq!(escaped("/usr/local/bin/pm"), "/usr/local/bin/pm");
+        assert_eq!(escaped("/opt/a b/100%/pm"), "'/opt/a b/100\\%/pm'");
+    }
+
+    #[test]
+    fn the_file_says_what_to_call_and_when() {
+        insta::assert_snapshot!(file("/usr/local/bin/pm", true));
+    }
+}

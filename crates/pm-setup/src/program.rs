@@ -1,0 +1,110 @@
+//! The program itself: whether it is where it can be called from for years, and whose it is.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use crate::error::{Action, SetupError, Unsuitable};
+use crate::root::Root;
+
+/// Directories that are emptied at boot or by time, or that the units' sandbox hides.
+const UNSUITABLE: [&str; 7] = [
+    "/tmp", "/var/tmp", "/run", "/dev", "/proc", "/home", "/root",
+];
+
+/// Refuses a program that root should not run each minute from now on.
+///
+/// # Errors
+///
+/// `Program`, or as the system says.
+pub fn check(root: &Root, path: &Path) -> Result<(), SetupError> {
+    let refused = |why| SetupError::Program {
+        path: path.to_owned(),
+        why,
+    };
+    if UNSUITABLE.iter().any(|place| path.starts_with(place)) {
+        return Err(refused(Unsuitable::Place));
+    }
+    let found = fs::metadata(root.join(path)).map_err(SetupError::io(Action::Read, path))?;
+    if found.uid() != 0 || found.mode() & 0o022 != 0 {
+        return Err(refused(Unsuitable::Writable));
+    }
+    Ok(())
+}
+
+/// Whether a package of the host's brought the file, which is then the package manager's to remove.
+///
+/// Source: dpkg(1), FILES; apk's `installed` has a directory and its files by lines `F:` and `R:`.
+pub fn is_packaged(root: &Root, path: &Path) -> bool {
+    let lists = fs::read_dir(root.join("/var/lib/dpkg/info"));
+    let lists = lists
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
+    let of_dpkg = lists
+        .filter(|list| {
+            list.extension()
+                .is_some_and(|extension| extension == "list")
+        })
+        // Most lists are of packages without programs: a search in bytes is fast enough for all of them.
+        .any(|list| {
+            let text = fs::read_to_string(list).unwrap_or_default();
+            text.lines().any(|line| Path::new(line) == path)
+        });
+    of_dpkg || is_in_apk(&root.text("/lib/apk/db/installed"), path)
+}
+
+fn is_in_apk(installed: &str, path: &Path) -> bool {
+    let path = path.strip_prefix("/").unwrap_or(path);
+    let mut directory = Path::new("");
+    for line in installed.lines() {
+        if let Some(name) = line.strip_prefix("F:") {
+            directory = Path::new(name);
+        } else if let Some(name) = line.strip_prefix("R:")
+            && directory.join(name) == path
+        {
+            return true;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_program_that_goes_or_that_others_can_change_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::at(directory.path());
+        let refused = |path: &str| match check(&root, Path::new(path)) {
+            Err(SetupError::Program { why, .. }) => Some(why),
+            _ => None,
+        };
+        for path in ["/tmp/pm", "/home/me/pm/target/release/pm", "/root/pm"] {
+            assert_eq!(refused(path), Some(Unsuitable::Place), "{path}");
+        }
+        fs::create_dir_all(root.join("/usr/local/bin")).unwrap();
+        let pm = "/usr/local/bin/pm";
+        fs::write(root.join(pm), "").unwrap();
+        fs::set_permissions(root.join(pm), Permissions::from_mode(0o775)).unwrap();
+        assert_eq!(refused(pm), Some(Unsuitable::Writable));
+    }
+
+    #[test]
+    fn a_package_is_known_by_its_list() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::at(directory.path());
+        fs::create_dir_all(root.join("/var/lib/dpkg/info")).unwrap();
+        fs::write(root.join("/var/lib/dpkg/info/pm.list"), "/.\n/usr/bin/pm\n").unwrap();
+        assert!(is_packaged(&root, Path::new("/usr/bin/pm")));
+        assert!(!is_packaged(&root, Path::new("/usr/bin/p")));
+        assert!(!is_packaged(&root, Path::new("/usr/local/bin/pm")));
+        let apk = "P:other\nF:usr/bin\nR:vi\nP:pm\nF:usr/bin\nR:pm\n";
+        assert!(is_in_apk(apk, Path::new("/usr/bin/pm")));
+        assert!(!is_in_apk(apk, Path::new("/bin/pm")));
+    }
+}
