@@ -9,6 +9,7 @@ mod group;
 mod help;
 mod history;
 mod settings;
+mod setup;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -30,6 +31,7 @@ pub(crate) use change::{Change, ChangeOptions};
 pub(crate) use config::Config;
 pub(crate) use group::Group;
 pub(crate) use history::{By, History};
+pub(crate) use setup::{Log, Messages, Monitor, Setup, Uninstall};
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -216,7 +218,7 @@ pub(crate) enum Command {
         "Do the minute's tick: account for what was counted, keep the rules as they must be",
         "做每分钟的 tick：给计到的流量记账，保持规则应有的样子",
     ))]
-    Monitor,
+    Monitor(Monitor),
     #[command(about = tr!(
         "Put all rules into the kernel, at boot or after a teardown",
         "把全部规则装入内核：开机时，或 teardown 之后",
@@ -230,6 +232,14 @@ pub(crate) enum Command {
             )
         )]
         anew: bool,
+        #[arg(
+            long,
+            hide = true,
+            help = tr!("Leave out what was taken out on purpose", "有意移出的不再装入")
+        )]
+        boot: bool,
+        #[command(flatten)]
+        messages: Messages,
     },
     #[command(about = tr!(
         "Take all rules out of the kernel and keep all data",
@@ -241,6 +251,47 @@ pub(crate) enum Command {
         "自检：这台主机可能有什么问题",
     ))]
     Doctor(Reading),
+    #[command(about = tr!(
+        "Show what the ticks said: the journal, or the log file where there is none",
+        "显示 tick 的日志：来自 systemd 日志；没有它时来自日志文件",
+    ))]
+    Log(Log),
+    #[command(
+        about = tr!(
+            "Settle on this host: the minute's tick, boot and shutdown, man pages, completions",
+            "安装到这台主机：每分钟的 tick、开机和关机、man 手册页、命令补全",
+        ),
+        long_about = tr!(
+            "Settle on this host: the minute's tick, boot and shutdown, man pages, completions\n\n\
+             With systemd these are units; without it, cron and a boot script for OpenRC or \
+             sysvinit. Doing it again changes nothing, but renews what an older pm wrote. What pm \
+             did not write, it does not touch; what somebody has edited stays, unless `--force`. \
+             `pm uninstall` takes everything away again.",
+            "安装到这台主机：每分钟的 tick、开机和关机、man 手册页、命令补全\n\n\
+             有 systemd 就用它的单元；没有则用 cron，加上 OpenRC 或 sysvinit 的启动脚本。再执行一次不会\
+             改变什么，只会更新旧版 pm 写的文件。不是 pm 写的，pm 不碰；被人改过的会保留，除非加 \
+             `--force`。`pm uninstall` 会全部去除。"
+        )
+    )]
+    Setup(Setup),
+    #[command(
+        about = tr!(
+            "Leave this host without a trace",
+            "从这台主机彻底卸载",
+        ),
+        long_about = tr!(
+            "Leave this host without a trace\n\n\
+             Says first what will go, and asks. Rules and limits go, and the host's own queueing \
+             disciplines come back; then timers, scripts and pm's own cron lines, its user, man \
+             pages and completions, configuration, usage, history and logs, at last the program. \
+             What pm did not write stays. Where a step fails, the same command goes on from there.",
+            "从这台主机彻底卸载\n\n\
+             先说明会删什么，再询问。先去掉规则和限速，主机自己的队列规则恢复原样；然后是定时器、脚本、\
+             pm 自己的 cron 行、它的用户、man 手册页、命令补全、配置、用量、历史和日志，最后是程序本身。\
+             不是 pm 写的都保留。哪一步失败了，再执行同一条命令即可继续。"
+        )
+    )]
+    Uninstall(Uninstall),
     #[command(about = tr!("Print what lets a shell complete pm's commands", "输出 shell 的命令补全脚本"))]
     Completions {
         #[arg(

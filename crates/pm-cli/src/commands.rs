@@ -7,9 +7,13 @@ pub(crate) mod doctor;
 mod group;
 pub(crate) mod history;
 pub(crate) mod list;
+mod log;
 mod manual;
 mod monitor;
+mod premises;
+mod setup;
 mod teardown;
+pub(crate) mod uninstall;
 
 use std::process::ExitCode;
 
@@ -19,7 +23,7 @@ use pm_nft::Nftables;
 use pm_store::paths::Paths;
 use pm_tc::TrafficControl;
 
-use crate::cli::{Cli, Command, Places, Reading};
+use crate::cli::{Cli, Command, Monitor, Places, Reading};
 use crate::wizard;
 
 /// Runs what the command line says.
@@ -34,7 +38,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
     let may_ask_language = cli.lang.is_none() && !is_set;
     let command = match cli.command {
         Some(command) => command,
-        None if cli.monitor => Command::Monitor,
+        None if cli.monitor => Command::Monitor(Monitor::default()),
         None if wizard::is_possible() => return wizard::run(&places, may_ask_language),
         None => Command::List(Reading { json: false }),
     };
@@ -55,10 +59,17 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Command::History(command) => history::run(&places, &command),
         Command::Config(command) => config::run(&places, command),
         Command::Undo(options) => config::undo(&places, options),
-        Command::Monitor => monitor::tick(&places),
-        Command::Restore { anew } => monitor::restore(&places, anew),
+        Command::Monitor(flags) => monitor::tick(&places, flags),
+        Command::Restore {
+            anew,
+            boot,
+            messages,
+        } => monitor::restore(&places, anew, boot, messages),
         Command::Teardown(flags) => teardown::run(&places, flags.dry_run),
         Command::Doctor(reading) => doctor::run(&places, reading),
+        Command::Log(flags) => log::run(flags),
+        Command::Setup(flags) => setup::run(&places, flags),
+        Command::Uninstall(flags) => uninstall::run(&places, flags),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { dir } => manual::pages(&dir),
     }

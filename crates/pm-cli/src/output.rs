@@ -2,10 +2,12 @@
 
 pub(crate) mod diagnosis;
 pub(crate) mod errors;
+pub(crate) mod footprint;
 pub(crate) mod grid;
 pub(crate) mod history;
 pub(crate) mod json;
 pub(crate) mod page;
+pub(crate) mod progress;
 #[cfg(test)]
 pub(crate) mod samples;
 pub(crate) mod table;
@@ -15,8 +17,11 @@ pub(crate) mod wrap;
 
 use std::fmt::Arguments;
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
+use pm_store::log_file::LogFile;
+use time::OffsetDateTime;
 
 use crate::language::tr;
 
@@ -39,6 +44,20 @@ pub(crate) fn to_stdout(text: Arguments<'_>) -> anyhow::Result<()> {
 }
 
 pub(crate) fn to_stderr(text: Arguments<'_>) {
+    if TO_LOG_FILE.load(Ordering::Relaxed) {
+        let logged = LogFile::default().append(OffsetDateTime::now_utc(), &text.to_string());
+        if logged.is_ok() {
+            return;
+        }
+    }
     // With stderr gone too there is nobody left to tell.
     let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Whether messages go to the log file.
+static TO_LOG_FILE: AtomicBool = AtomicBool::new(false);
+
+/// From now on, what is told goes to the log file: whoever runs pm has no other place for it.
+pub(crate) fn tell_log_file() {
+    TO_LOG_FILE.store(true, Ordering::Relaxed);
 }

@@ -31,6 +31,7 @@ mod tests;
 mod text;
 mod ui;
 mod undo;
+mod uninstall;
 mod when;
 
 use std::io::{self, IsTerminal};
@@ -76,7 +77,7 @@ pub(crate) fn run(places: &Places, may_ask_language: bool) -> Result<ExitCode> {
         page: screen::Page::default(),
     };
     match converse(&mut desk, may_ask_language, other) {
-        Ok(()) | Err(Stop::Back | Stop::Menu) => Ok(ExitCode::SUCCESS),
+        Ok(()) | Err(Stop::Back | Stop::Menu | Stop::Over) => Ok(ExitCode::SUCCESS),
         // There is nobody left to tell.
         Err(Stop::Gone) => Ok(ExitCode::FAILURE),
     }

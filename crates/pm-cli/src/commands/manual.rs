@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -10,9 +10,10 @@ use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
 use pm_core::language::Language;
+use pm_setup::footprint::Manual;
 
 use crate::cli::Cli;
-use crate::language::{current, speak, tr};
+use crate::language::{tr, within};
 
 /// Prints what lets a shell complete pm's commands.
 pub(crate) fn completions(shell: Shell) -> Result<ExitCode> {
@@ -30,31 +31,59 @@ pub(crate) fn completions(shell: Shell) -> Result<ExitCode> {
 
 /// Writes a page for pm and one for each of its commands, in each language.
 pub(crate) fn pages(dir: &Path) -> Result<ExitCode> {
-    let spoken = current();
-    for language in Language::ALL {
-        speak(language);
-        let dir = match language {
-            Language::English => dir.join("man1"),
-            Language::Chinese => dir.join("zh_CN/man1"),
-        };
-        fs::create_dir_all(&dir).with_context(|| {
+    for (path, page) in all_pages()? {
+        let path = dir.join(path);
+        let parent = path.parent().unwrap_or(dir);
+        fs::create_dir_all(parent).with_context(|| {
             tr!(
-                en: "cannot make {}", dir.display();
-                zh: "无法建立 {}", dir.display()
+                en: "cannot make {}", parent.display();
+                zh: "无法建立 {}", parent.display()
             )
         })?;
-        for (name, page) in all()? {
-            let path = dir.join(format!("{name}.1"));
-            fs::write(&path, page).with_context(|| {
-                tr!(
-                    en: "cannot write {}", path.display();
-                    zh: "无法写入 {}", path.display()
-                )
-            })?;
+        fs::write(&path, page).with_context(|| {
+            tr!(
+                en: "cannot write {}", path.display();
+                zh: "无法写入 {}", path.display()
+            )
+        })?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Returns what setup writes: all pages, and the completions of the shells that a server has.
+pub(crate) fn manual() -> Result<Manual> {
+    let script = |shell| {
+        let made_for = match shell {
+            pm_setup::host::Shell::Bash => Shell::Bash,
+            pm_setup::host::Shell::Zsh => Shell::Zsh,
+            pm_setup::host::Shell::Fish => Shell::Fish,
+        };
+        let mut script = Vec::new();
+        let mut command = Cli::described(Cli::command());
+        clap_complete::generate(made_for, &mut command, "pm", &mut script);
+        Ok((shell, String::from_utf8(script)?))
+    };
+    let shells = pm_setup::host::Shell::ALL.into_iter();
+    Ok(Manual {
+        pages: all_pages()?,
+        completions: shells.map(script).collect::<Result<_>>()?,
+    })
+}
+
+/// Returns the pages in all languages, by where they are in a directory of manuals.
+fn all_pages() -> Result<Vec<(PathBuf, String)>> {
+    let mut pages = Vec::new();
+    for language in Language::ALL {
+        let dir = match language {
+            Language::English => "man1",
+            Language::Chinese => "zh_CN/man1",
+        };
+        for (name, page) in within(language, all)? {
+            let path = Path::new(dir).join(format!("{name}.1"));
+            pages.push((path, String::from_utf8(page)?));
         }
     }
-    speak(spoken);
-    Ok(ExitCode::SUCCESS)
+    Ok(pages)
 }
 
 /// Returns every page by its name: `pm`, `pm-add`, `pm-config-restore`.
@@ -99,6 +128,7 @@ fn headed(page: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::language::speak;
     use clap::ValueEnum;
 
     #[test]

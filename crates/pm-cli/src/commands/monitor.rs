@@ -7,14 +7,21 @@ use pm_core::event::Event;
 use pm_engine::{EngineError, Moved, Ticked};
 use pm_store::StoreError;
 
-use crate::cli::Places;
+use crate::cli::{Messages, Monitor, Places};
 use crate::language::tr;
-use crate::output::{errors, words};
+use crate::output::{self, errors, words};
 use crate::output::{say, tell};
 
-/// Does one tick. Silent unless something happened; leaves at once when another pm is at it.
-pub(crate) fn tick(places: &Places) -> Result<ExitCode> {
-    match super::engine(places)?.tick()? {
+/// Does one tick. Silent unless something happened; leaves at once when another pm is at it, unless
+/// it is to wait.
+pub(crate) fn tick(places: &Places, flags: Monitor) -> Result<ExitCode> {
+    redirect(flags.messages);
+    let mut engine = super::engine(places)?;
+    let ticked = match flags.wait {
+        true => engine.tick_after_others()?,
+        false => engine.tick()?,
+    };
+    match ticked {
         Ticked::Busy => Ok(ExitCode::SUCCESS),
         Ticked::Done {
             events,
@@ -25,9 +32,21 @@ pub(crate) fn tick(places: &Places) -> Result<ExitCode> {
     }
 }
 
-/// Puts all rules into the kernel.
-pub(crate) fn restore(places: &Places, anew: bool) -> Result<ExitCode> {
-    let moved = super::engine(places)?.restore(anew)?;
+/// Puts all rules into the kernel; at `boot`, unless they were taken out on purpose.
+pub(crate) fn restore(
+    places: &Places,
+    anew: bool,
+    boot: bool,
+    messages: Messages,
+) -> Result<ExitCode> {
+    redirect(messages);
+    let mut engine = super::engine(places)?;
+    if boot {
+        // Nobody is there to be told that all is well.
+        let moved = engine.restore_at_boot()?;
+        return Ok(moved.map_or(ExitCode::SUCCESS, |moved| report_move(&moved)));
+    }
+    let moved = engine.restore(anew)?;
     let code = report_move(&moved);
     let services = words::services(moved.services);
     say!(
@@ -35,6 +54,12 @@ pub(crate) fn restore(places: &Places, anew: bool) -> Result<ExitCode> {
         tr!("In the kernel: {services}.", "已装入内核：{services}。")
     );
     Ok(code)
+}
+
+fn redirect(messages: Messages) {
+    if messages.log_to_file {
+        output::tell_log_file();
+    }
 }
 
 /// Logs what happened on the way into the kernel, or out of it.

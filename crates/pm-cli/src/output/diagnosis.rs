@@ -1,5 +1,6 @@
 //! What a self-check found, in words: what, why it matters, what to do.
 
+pub(crate) mod schedule;
 mod words;
 
 use std::fmt;
@@ -26,26 +27,38 @@ pub(crate) struct Diagnosis {
     remedy: Option<String>,
 }
 
+impl Diagnosis {
+    /// Returns how bad it is.
+    pub(crate) fn severity(&self) -> Severity {
+        self.severity
+    }
+
+    fn new(
+        (check, name): (&'static str, String),
+        severity: Severity,
+        (what, trouble): (String, words::Trouble),
+    ) -> Self {
+        let status = match severity {
+            Severity::Fine => "ok",
+            Severity::Warning => "warning",
+            Severity::Failure => "failure",
+        };
+        let (why, remedy) = trouble.map_or((None, None), |(why, remedy)| (Some(why), remedy));
+        Self {
+            check,
+            name,
+            status,
+            severity,
+            what,
+            why,
+            remedy,
+        }
+    }
+}
+
 /// Returns a finding in words.
 pub(crate) fn of(finding: &Finding) -> Diagnosis {
-    let severity = finding.severity();
-    let status = match severity {
-        Severity::Fine => "ok",
-        Severity::Warning => "warning",
-        Severity::Failure => "failure",
-    };
-    let (check, name) = check(finding);
-    let (what, trouble) = words::of(finding);
-    let (why, remedy) = trouble.map_or((None, None), |(why, remedy)| (Some(why), remedy));
-    Diagnosis {
-        check,
-        name,
-        status,
-        severity,
-        what,
-        why,
-        remedy,
-    }
+    Diagnosis::new(check(finding), finding.severity(), words::of(finding))
 }
 
 /// Returns where what is said about a check begins in its line.

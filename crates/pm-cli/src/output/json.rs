@@ -7,11 +7,10 @@ mod tests;
 mod versions;
 
 use pm_core::language::Language;
-use pm_engine::doctor::Finding;
 use serde::Serialize;
 
 use crate::language;
-use crate::output::diagnosis::{self, Diagnosis};
+use crate::output::diagnosis::Diagnosis;
 
 pub(crate) use history::{days, periods};
 pub(crate) use service::{groups, services};
@@ -27,10 +26,8 @@ struct Checks {
 }
 
 /// Returns the document of `pm doctor --json`, in English whatever is spoken: programs read it.
-pub(crate) fn checks(findings: &[Finding]) -> serde_json::Result<String> {
-    let checks = language::within(Language::English, || {
-        findings.iter().map(diagnosis::of).collect()
-    });
+pub(crate) fn checks(checks: impl FnOnce() -> Vec<Diagnosis>) -> serde_json::Result<String> {
+    let checks = language::within(Language::English, checks);
     serde_json::to_string(&Checks {
         version: VERSION,
         checks,

@@ -36,6 +36,8 @@ pub(super) enum Stop {
     Back,
     /// The user leaves all questions.
     Menu,
+    /// There is nothing left to talk about.
+    Over,
     /// There is no user any more.
     Gone,
 }

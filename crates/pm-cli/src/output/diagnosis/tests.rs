@@ -196,7 +196,7 @@ fn what_is_wrong_comes_with_its_meaning_and_its_remedy() {
 #[test]
 fn programs_read_the_same() {
     let findings = [healthy().swap_remove(0), ill().swap_remove(0)];
-    let document = || json::checks(&findings).unwrap();
+    let document = || json::checks(|| findings.iter().map(of).collect()).unwrap();
     insta::assert_snapshot!(document());
     assert_eq!(in_chinese(document), document());
 }

@@ -10,6 +10,7 @@ mod engine;
 mod kernel;
 mod reason;
 mod request;
+mod setup;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ pub(super) fn of(error: &(dyn Error + 'static)) -> Option<String> {
         .or_else(|| boxed(error))
         .or_else(|| said(error, request::refusal))
         .or_else(|| said(error, store::store))
+        .or_else(|| said(error, setup::setup))
         .or_else(|| said(error, config::config))
         .or_else(|| said(error, kernel::backend))
         .or_else(|| said(error, kernel::shaping))

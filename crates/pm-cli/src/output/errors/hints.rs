@@ -8,6 +8,7 @@ use pm_core::config::ConfigError;
 use pm_core::port::PortRange;
 use pm_core::request::Refusal;
 use pm_engine::EngineError;
+use pm_setup::SetupError;
 use pm_store::StoreError;
 
 use crate::language::tr;
@@ -28,7 +29,43 @@ pub(super) fn of(error: &anyhow::Error) -> Option<String> {
     if let Some(error) = error.downcast_ref::<ShapingError>() {
         return shaping(error);
     }
+    if let Some(error) = error.downcast_ref::<SetupError>() {
+        return setup(error);
+    }
     error.downcast_ref::<BackendError>().and_then(backend)
+}
+
+fn setup(error: &SetupError) -> Option<String> {
+    Some(match error {
+        SetupError::Foreign { path } => {
+            let path = path.display();
+            tr!(
+                "look at it, move it away if nobody needs it (`mv {path} {path}.old`), and run the \
+                 command again",
+                "先看看它；没人要用就移走（`mv {path} {path}.old`），再运行一次"
+            )
+        }
+        SetupError::ForeignUser { name } => tr!(
+            "rename or remove that user (`userdel {name}`) if nobody needs him, and run the command \
+             again",
+            "没人要用就给该用户改名或删除（`userdel {name}`），再运行一次"
+        ),
+        SetupError::Program { path, .. } => {
+            let path = path.display();
+            tr!(
+                "`install -m 755 {path} /usr/local/bin/pm`, then `/usr/local/bin/pm setup`",
+                "先 `install -m 755 {path} /usr/local/bin/pm`，再 `/usr/local/bin/pm setup`"
+            )
+        }
+        SetupError::NoUserTool { .. } => tr!(
+            "install them (`apt-get install passwd`, `apk add shadow`) and run the command again",
+            "安装它们（`apt-get install passwd`、`apk add shadow`），再运行一次"
+        ),
+        SetupError::Io { .. } | SetupError::Command { .. } => tr!(
+            "mend that and run the same command again: it goes on from here",
+            "解决之后再运行同一条命令，会从这里继续"
+        ),
+    })
 }
 
 /// Returns what to do about an error of the engine's.

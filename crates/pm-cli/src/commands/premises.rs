@@ -1,0 +1,79 @@
+//! What setup, uninstall and doctor share: this host, this program, and what is pm's here.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use nix::unistd::geteuid;
+use pm_setup::footprint::Manual;
+use pm_setup::{Footprint, Host, Root};
+use pm_store::paths::Paths;
+
+use super::manual;
+use crate::cli::Places;
+use crate::language::tr;
+
+/// The host that pm settles on.
+pub(super) struct Premises {
+    /// Its files.
+    pub(super) root: Root,
+    /// What was seen of it.
+    pub(super) host: Host,
+    /// This program.
+    pub(super) pm: PathBuf,
+}
+
+impl Premises {
+    /// Looks around.
+    pub(super) fn look() -> Result<Self> {
+        let root = Root::of_host();
+        let pm = std::env::current_exe().and_then(|path| path.canonicalize());
+        let pm = pm.with_context(|| {
+            tr!(
+                "cannot find out where this program is",
+                "无法得知本程序在哪里"
+            )
+        })?;
+        let host = Host::look(&root);
+        Ok(Self { root, host, pm })
+    }
+
+    /// Returns what must be here.
+    pub(super) fn wanted(&self) -> Result<Footprint> {
+        Ok(Footprint::wanted(&self.host, &self.pm, &manual::manual()?))
+    }
+
+    /// Returns what of it calls pm, or is needed for that.
+    pub(super) fn calling(&self) -> Footprint {
+        Footprint::wanted(&self.host, &self.pm, &Manual::default())
+    }
+
+    /// Returns what may be here.
+    pub(super) fn everywhere(&self) -> Footprint {
+        Footprint::everywhere(&self.root, &self.pm)
+    }
+}
+
+/// Whether pm's files are where units and scripts look for them.
+pub(super) fn are_usual(places: &Places) -> bool {
+    let paths = super::paths(places);
+    paths == Paths::default()
+}
+
+/// Refuses to go on for anybody but root, or with files elsewhere. `command` is what was asked for.
+pub(super) fn require(places: &Places, command: &str) -> Result<()> {
+    if !are_usual(places) {
+        bail!(tr!(
+            "`pm {command}` is for the usual places: leave --config-dir, --state-dir, --run-dir and \
+             their variables out; with other places, call `pm monitor` once a minute yourself",
+            "`pm {command}` 只用于默认位置：请去掉 --config-dir、--state-dir、--run-dir 及对应的环境变量；\
+             要用别的位置，请自行安排每分钟运行一次 `pm monitor`"
+        ));
+    }
+    if !geteuid().is_root() {
+        bail!(tr!(
+            "only root can do this: run `sudo pm {command}`",
+            "需要 root 权限：请运行 `sudo pm {command}`"
+        ));
+    }
+    Ok(())
+}
