@@ -7,6 +7,8 @@ mod demo;
 mod lab;
 mod namespace;
 mod netns;
+mod portrait;
+
 mod rng;
 mod speed;
 mod terminal;

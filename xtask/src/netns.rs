@@ -19,6 +19,7 @@ mod random;
 mod recovery;
 mod requests;
 mod roots;
+mod settling;
 mod storage;
 mod undo;
 mod wire;
@@ -92,6 +93,7 @@ pub(crate) fn run(
         undo::TESTS,
         kills::TESTS,
         forward::TESTS,
+        settling::TESTS,
         random::TESTS,
     ];
     let chosen = themes.into_iter().flatten().filter(|test| {

@@ -22,6 +22,7 @@ pub(crate) fn run(places: &Places, flags: Setup) -> Result<ExitCode> {
     let premises = Premises::look()?;
     program::check(&premises.root, &premises.pm)?;
     let wanted = premises.wanted()?;
+    apply::refuse_foreign(&premises.root, &wanted)?;
     say_found(places, &premises)?;
     if flags.dry_run {
         return preview(&premises, &wanted, flags);
@@ -84,7 +85,6 @@ fn say_found(places: &Places, premises: &Premises) -> Result<()> {
 
 /// Says what would be written.
 fn preview(premises: &Premises, wanted: &Footprint, flags: Setup) -> Result<ExitCode> {
-    apply::refuse_foreign(&premises.root, wanted)?;
     say!(
         "{}",
         tr!(
@@ -123,8 +123,7 @@ fn write(
     progress: &Progress,
 ) -> Result<(Vec<String>, bool)> {
     let (root, mut tools) = (&premises.root, HostTools);
-    // Before anything is done. Then first what must not call pm beside what will.
-    apply::refuse_foreign(root, wanted)?;
+    // First what must not call pm beside what will.
     let mut stale = Vec::new();
     let everywhere = premises.everywhere();
     remove::remove_stale(root, &mut tools, &everywhere, wanted, |piece| {
