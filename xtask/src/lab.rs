@@ -45,6 +45,8 @@ pub(crate) struct Lab {
     directory: PathBuf,
     pm: PathBuf,
     own_directories: bool,
+    /// Whether a machine of its own stays as the lab made it.
+    machine_stays: bool,
     seed: u64,
     made: Instant,
     /// How old the lab is by pm's boot clock; `None`: as old as it is.
@@ -162,6 +164,7 @@ impl Lab {
             directory,
             pm: pm.to_owned(),
             own_directories: false,
+            machine_stays: false,
             seed,
             made: Instant::now(),
             age: None,
@@ -203,6 +206,25 @@ impl Lab {
     /// Lets pm use the directories that it has by itself, as an operator's does, from now on.
     pub(crate) fn use_pms_own_directories(&mut self) {
         self.own_directories = true;
+    }
+
+    /// Puts pm where an installer does, and runs it from there.
+    ///
+    /// # Errors
+    ///
+    /// When this is no machine of its own, or the program cannot be copied.
+    pub(crate) fn install_pm(&mut self) -> Result<()> {
+        ensure!(self.vps.is_ours(), "pm is installed on test machines only");
+        let path = PathBuf::from("/usr/local/bin/pm");
+        std::fs::copy(&self.pm, &path)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        self.pm = path;
+        Ok(())
+    }
+
+    /// Leaves the machine's rules as they are when the lab goes: what happens at shutdown is the test.
+    pub(crate) fn leave_machine(&mut self) {
+        self.machine_stays = true;
     }
 
     /// Replaces the VPS's namespace by a fresh one, as when a container restarts: same boot id, same files, no ruleset.
@@ -546,7 +568,7 @@ impl Drop for Lab {
         cleanup::discard(&Leftover::Mount(self.state_dir()));
         cleanup::discard(&Leftover::Mount(self.config_dir()));
         cleanup::discard(&Leftover::Directory(self.directory.clone()));
-        if self.vps.is_ours() {
+        if self.vps.is_ours() && !self.machine_stays {
             let _ = self.vps.ip("link del eth0\n");
             let _ = self.vps.nft(&["flush", "ruleset"]);
         }

@@ -8,7 +8,6 @@ mod lab;
 mod namespace;
 mod netns;
 mod portrait;
-
 mod rng;
 mod speed;
 mod terminal;

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
 
 use crate::namespace::Namespace;
 
@@ -32,7 +33,7 @@ const OF_USER_TOOLS: [&str; 6] = [
 ];
 
 /// A host at one moment. Two are equal if nothing is left behind, and nothing lost.
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Portrait {
     /// By path: kind, mode, owner, and content or target.
     files: BTreeMap<String, String>,

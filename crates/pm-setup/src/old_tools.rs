@@ -95,7 +95,7 @@ fn calls_old_tool(line: &str) -> bool {
     }
     let words: Vec<&str> = line.split_whitespace().collect();
     let is_pm = |word: &&str| *word == "pm" || word.ends_with("/pm") || word.ends_with("/pm.sh");
-    let position = words.iter().position(|word| is_pm(word));
+    let position = words.iter().position(is_pm);
     let argument = position.and_then(|at| words.get(at + 1));
     let calls_pm = argument.is_some_and(|word| ["--monitor", "monitor", "restore"].contains(word));
     calls_pm || line.contains("port-traffic-dog") || line.contains("traffic-dog")

@@ -13,6 +13,7 @@ use crate::cleanup::{self, Leftover};
 use crate::lab::{Family, Lab, check_refusal, wait_until};
 use crate::namespace::{Output, run};
 use crate::portrait::Portrait;
+use crate::terminal::Terminal;
 use crate::traffic::{Udp, Way};
 
 tests!["settling":
@@ -24,6 +25,8 @@ tests!["settling":
     half_an_install_is_completed_and_removed,
     data_can_be_kept,
     nothing_secret_is_left_readable,
+    the_menu_uninstalls_in_both_languages,
+    whoever_says_no_keeps_everything,
 ];
 
 const PAYLOAD: usize = 972;
@@ -70,10 +73,12 @@ exec cat
 
 impl<'a> House<'a> {
     fn build(lab: &'a Lab, kind: Kind) -> Result<Self> {
-        let directory = lab.directory();
+        let built = fs::read_dir(lab.directory())?.count();
+        let directory = lab.directory().join(format!("house-{built}"));
+        fs::create_dir(&directory)?;
         let mut command = lab.vps.command("unshare");
         command.args(["--mount", "--", "sh", "-c", MOUNTS, "sh"]);
-        command.arg(directory);
+        command.arg(&directory);
         let holder = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -175,6 +180,12 @@ impl<'a> House<'a> {
             .args(["env", "-i", "TZ=UTC"])
             .args(words);
         command
+    }
+
+    /// Runs a command in a terminal.
+    fn terminal(&self, words: &[&str]) -> Result<Terminal> {
+        let environment = ["env", "LANG=C.UTF-8", "TERM=xterm-256color"];
+        Terminal::open(self.command(&[&environment[..], words].concat()))
     }
 
     fn run(&self, words: &[&str]) -> Result<Output> {
@@ -397,5 +408,72 @@ fn nothing_secret_is_left_readable(lab: &mut Lab) -> Result<()> {
         let mode = fs::metadata(house.outside(path))?.permissions().mode() & 0o777;
         ensure!(mode == 0o700, "{path} has mode {mode:o}");
     }
+    Ok(())
+}
+
+fn the_menu_uninstalls_in_both_languages(lab: &mut Lab) -> Result<()> {
+    for (language, [menu, which, sure, read, gone]) in [
+        (
+            "en",
+            [
+                "What next?",
+                "Uninstall pm?",
+                "Go on?",
+                "Any key",
+                "pm is gone.",
+            ],
+        ),
+        (
+            "zh",
+            ["请选择", "卸载 pm？", "继续吗？", "按任意键", "pm 已卸载。"],
+        ),
+    ] {
+        let house = House::build(lab, Kind::CronAndSysvinit)?;
+        let before = house.portrait()?;
+        house.ok(&[PM, "setup"])?;
+        house.ok(&[PM, "add", "20000"])?;
+        let set_up = house.portrait()?;
+        // Back, no, and only then yes.
+        let mut wizard = house.terminal(&[PM, "--lang", language])?;
+        wizard.answer(menu, "7\r")?;
+        wizard.answer(which, "0\r")?;
+        wizard.answer(read, " ")?;
+        wizard.answer(menu, "7\r")?;
+        wizard.answer(which, "1\r")?;
+        wizard.answer(sure, "n\r")?;
+        wizard.answer(read, " ")?;
+        wizard.see(menu)?;
+        // Its own lock apart.
+        fs::remove_file(house.outside("/run/port_monitor/edit.lock"))?;
+        house
+            .portrait()?
+            .equals(&set_up)
+            .context("nothing was said yet")?;
+        wizard.keys("7\r")?;
+        wizard.answer(which, "1\r")?;
+        wizard.see(PM)?;
+        wizard.answer(sure, "y\r")?;
+        wizard.see(gone)?;
+        ensure!(wizard.ends()? == 0, "it failed: {}", wizard.text());
+        house.program(PM, lab.pm_path())?;
+        house.portrait()?.equals(&before)?;
+    }
+    Ok(())
+}
+
+fn whoever_says_no_keeps_everything(lab: &mut Lab) -> Result<()> {
+    let house = House::build(lab, Kind::CronAndSysvinit)?;
+    house.ok(&[PM, "setup"])?;
+    let before = house.portrait()?;
+    for answer in ["n\r", "\r"] {
+        let mut terminal = house.terminal(&[PM, "uninstall"])?;
+        terminal.answer("Go on?", answer)?;
+        terminal.see("Nothing was changed.")?;
+        ensure!(terminal.ends()? == 1, "{}", terminal.text());
+        house.portrait()?.equals(&before)?;
+    }
+    // What somebody sees at work on a terminal, nobody reads in a pipe.
+    let output = house.run(&[PM, "uninstall", "--yes"])?;
+    ensure!(output.stderr.is_empty(), "{}", output.stderr);
     Ok(())
 }

@@ -9,6 +9,7 @@ mod limits;
 mod mq;
 mod quota;
 mod reboot;
+mod setup;
 mod shaping;
 mod tc;
 
@@ -60,6 +61,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Test> {
         fwmark::TESTS,
         limits::TESTS,
         reboot::TESTS,
+        setup::TESTS,
     ]
     .into_iter()
     .flatten()

@@ -1,0 +1,210 @@
+//! What `pm setup` writes does its work in its sandbox, over a reboot, and beside `nftables.service`.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use super::Test;
+use super::tc::class;
+use crate::lab::{Family, Lab};
+use crate::namespace::run;
+use crate::portrait::Portrait;
+use crate::traffic::{Udp, Way};
+
+/// The tests of this theme.
+pub(super) const TESTS: &[Test] = &[Test {
+    theme: "setup",
+    name: "units_keep_every_byte_and_leave_without_a_trace",
+    steps: &[settle, come_back_and_leave],
+}];
+
+const PAYLOAD: usize = 972;
+/// An IPv4 datagram of that payload.
+const DATAGRAM: u64 = 1000;
+
+/// Where the first boot leaves word for the second; nothing that pm knows of.
+const BEFORE: &str = "/var/tmp/before.json";
+const SENT: &str = "/var/tmp/sent";
+
+const MAIN: &str = "port-monitor.service";
+const ONLINE: &str = "port-monitor-online.service";
+const TICK: &str = "port-monitor-tick.service";
+const TIMER: &str = "port-monitor-tick.timer";
+
+/// How long the minute may take to come round.
+const MINUTE: Duration = Duration::from_secs(150);
+
+fn settle(lab: &mut Lab) -> Result<String> {
+    lab.use_pms_own_directories();
+    systemctl(&["enable", "--now", "nftables.service"])?;
+    let before = Portrait::take(Path::new("/"), &lab.vps)?;
+    fs::write(BEFORE, serde_json::to_string(&before)?)?;
+    lab.install_pm()?;
+
+    lab.ok(&["setup"])?;
+    for unit in [MAIN, TIMER] {
+        systemctl(&["is-active", unit]).with_context(|| format!("{unit} does not run"))?;
+    }
+    lab.ok(&["add", "20000", "--quota", "1GB"])?;
+    lab.ok(&["add", "20001", "--limit", "5M"])?;
+    let mut sent = Sent::open(lab)?;
+    sent.some(100)?;
+    // The minute comes round by itself, and the sandbox lets the tick do its work.
+    let started = tick_started()?;
+    wait("the timer's tick", || Ok(tick_started()? != started))?;
+    wait("the tick's end", || {
+        Ok(property(TICK, "ActiveState")? == "inactive")
+    })?;
+    ensure!(
+        property(TICK, "Result")? == "success",
+        "the tick failed: {}",
+        journal()?
+    );
+    sent.are_counted(lab)?;
+
+    // What was not accounted for yet is, before all rules go.
+    for verbs in [&["restart"][..], &["stop", "start"]] {
+        sent.some(50)?;
+        for verb in verbs {
+            systemctl(&[verb, "nftables.service"])?;
+        }
+        ensure!(
+            lab.table()?.contains("20000 : goto in_20000"),
+            "after {verbs:?}: {}; {}",
+            lab.table()?,
+            journal()?
+        );
+        sent.are_counted(lab)?;
+    }
+    systemctl(&["reload", "nftables.service"])?;
+    ensure!(
+        !lab.table()?.is_empty(),
+        "a reload is not healed: {}",
+        journal()?
+    );
+
+    let doctor = lab.ok(&["doctor"])?;
+    ensure!(doctor.contains("complete, and running"), "{doctor}");
+    // Nobody accounts for these but the last tick.
+    sent.some(30)?;
+    fs::write(SENT, sent.datagrams.to_string())?;
+    lab.leave_machine();
+    Ok("healed after a restart, a stop and a reload of nftables".to_owned())
+}
+
+fn come_back_and_leave(lab: &mut Lab) -> Result<String> {
+    lab.use_pms_own_directories();
+    lab.install_pm()?;
+    let early = property(MAIN, "ActiveEnterTimestampMonotonic")?.parse::<u64>()?;
+    let network =
+        property("network-pre.target", "ActiveEnterTimestampMonotonic")?.parse::<u64>()?;
+    ensure!(
+        early > 0 && early <= network,
+        "restored at {early}, the network may come from {network} on: {}",
+        journal()?
+    );
+    ensure!(
+        lab.table()?.contains("20000 : goto in_20000"),
+        "{}",
+        lab.table()?
+    );
+    let mut sent = Sent::open(lab)?;
+    sent.datagrams = fs::read_to_string(SENT)?.parse()?;
+    sent.are_counted(lab).context("over the reboot")?;
+
+    // Now there is a route, and the kernel has to load what shapes.
+    systemctl(&["start", ONLINE])?;
+    let class = class(lab, "eth0", 20001)?;
+    ensure!(class.contains("rate 5Mbit"), "{class:?}: {}", journal()?);
+    sent.some(10)?;
+    systemctl(&["start", TICK])?;
+    sent.are_counted(lab)?;
+    let log = lab.ok(&["log", "-n", "100"])?;
+    ensure!(
+        !log.contains("Finished"),
+        "the log tells of every minute: {log}"
+    );
+
+    lab.ok(&["uninstall", "--yes"])?;
+    let units = run(
+        Command::new("systemctl").args(["list-units", "--all", "--no-legend", "port-monitor*"]),
+        None,
+    )?;
+    ensure!(units.stdout.trim().is_empty(), "{}", units.stdout);
+    let before: Portrait = serde_json::from_str(&fs::read_to_string(BEFORE)?)?;
+    Portrait::take(Path::new("/"), &lab.vps)?.equals(&before)?;
+    Ok(format!(
+        "restored {:.1} s before the network",
+        (network - early) as f64 / 1e6
+    ))
+}
+
+/// What was sent to 20000 so far.
+struct Sent {
+    socket: Udp,
+    datagrams: u64,
+}
+
+impl Sent {
+    fn open(lab: &Lab) -> Result<Self> {
+        let socket = Udp::open(lab, Family::V4, 20000)?;
+        let datagrams = 0;
+        Ok(Self { socket, datagrams })
+    }
+
+    fn some(&mut self, count: u64) -> Result<()> {
+        self.datagrams += count;
+        self.socket.send(Way::In, count, PAYLOAD)
+    }
+
+    fn are_counted(&self, lab: &Lab) -> Result<()> {
+        let counted = lab.service("20000")?.in_bytes;
+        let sent = self.datagrams * DATAGRAM;
+        ensure!(counted == sent, "{counted} bytes of {sent}: {}", journal()?);
+        Ok(())
+    }
+}
+
+fn systemctl(args: &[&str]) -> Result<String> {
+    let output = run(Command::new("systemctl").args(args), None)?.success();
+    output.with_context(|| {
+        format!(
+            "systemctl {}: {}",
+            args.join(" "),
+            journal().unwrap_or_default()
+        )
+    })
+}
+
+fn property(unit: &str, name: &str) -> Result<String> {
+    let value = systemctl(&["show", "--value", "--property", name, unit])?;
+    Ok(value.trim().to_owned())
+}
+
+fn tick_started() -> Result<String> {
+    property(TICK, "ExecMainStartTimestampMonotonic")
+}
+
+/// Returns what the units said last, for a failure.
+fn journal() -> Result<String> {
+    let output = run(
+        Command::new("journalctl").args(["--no-pager", "--lines=30", "--unit=port-monitor*"]),
+        None,
+    )?;
+    Ok(output.stdout)
+}
+
+fn wait(what: &str, mut done: impl FnMut() -> Result<bool>) -> Result<()> {
+    let started = Instant::now();
+    while !done()? {
+        ensure!(
+            started.elapsed() < MINUTE,
+            "waited {MINUTE:?} in vain: {what}: {}",
+            journal()?
+        );
+    }
+    Ok(())
+}
