@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::namespace::Namespace;
+use crate::namespace::{Namespace, run};
 
 /// Where somebody who installs and uninstalls could leave something.
 const DIRECTORIES: [&str; 8] = [
@@ -59,7 +59,9 @@ impl Portrait {
         Ok(Self {
             files,
             ruleset: namespace.nft(&["list", "ruleset"])?,
-            qdiscs: without_handles(&namespace.tc(&["qdisc", "show"])?),
+            qdiscs: without_handles(
+                &run(namespace.command("tc").args(["qdisc", "show"]), None)?.success()?,
+            ),
         })
     }
 
