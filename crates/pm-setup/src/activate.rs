@@ -36,6 +36,18 @@ pub fn start(
     }
 }
 
+/// Does one tick as the timer will. In its sandbox it may fail where pm itself does not: a container may not allow it.
+///
+/// # Errors
+///
+/// What systemd says; the timer goes on trying.
+pub fn try_tick(tools: &mut impl Tools, init: Init) -> Result<(), SetupError> {
+    match init {
+        Init::Systemd => tools.run("systemctl", &["start", systemd::TICK]),
+        Init::OpenRc | Init::SysVinit | Init::Unknown => Ok(()),
+    }
+}
+
 /// Stops what calls pm, as far as it is there; a last tick is done where the host would do one at shutdown.
 ///
 /// # Errors

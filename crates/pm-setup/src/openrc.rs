@@ -22,8 +22,8 @@ name="pm"
 description="Port traffic rules of pm, and its last tick at shutdown"
 
 depend() {{
-	need localmount
-	after bootmisc modules sysctl nftables
+	# Not all systems with OpenRC have a service of that name to need.
+	after localmount bootmisc modules sysctl nftables
 	before net
 }}
 

@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use pm_setup::{openrc, systemd, sysvinit};
+use pm_setup::{cron, openrc, systemd, sysvinit};
 
 /// The most that `systemd-analyze security` may find a service exposed, of 10.
 const MOST_EXPOSED: f64 = 2.0;
@@ -106,6 +106,31 @@ fn shells_and_shellcheck_accept_the_scripts() {
         let args = ["--shell", shell, "--exclude=SC2034", path];
         if let Some(output) = judge("shellcheck", &args) {
             assert!(output.status.success(), "{name}: {}", said(&output));
+        }
+    }
+}
+
+/// Fault 18 of the tools that pm's users come from: code is downloaded and run as root. What calls pm fetches nothing,
+/// and what pm is called in cannot.
+#[test]
+fn nothing_that_calls_pm_can_fetch_anything() {
+    let pm = "/usr/local/bin/pm";
+    let units = systemd::units(pm);
+    let services = units.iter().filter(|(name, _)| name.ends_with(".service"));
+    for (name, text) in services {
+        for line in ["IPAddressDeny=any", "RestrictAddressFamilies=AF_NETLINK"] {
+            assert!(text.lines().any(|one| one == line), "{name}: no {line}");
+        }
+    }
+    let scripts = [
+        sysvinit::script(pm),
+        openrc::script(pm),
+        cron::file(pm, true),
+        cron::line(pm),
+    ];
+    for text in units.into_iter().map(|(_, text)| text).chain(scripts) {
+        for word in ["curl", "wget", "http", "update", "eval"] {
+            assert!(!text.contains(word), "{word} in {text}");
         }
     }
 }

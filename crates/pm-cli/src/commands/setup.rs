@@ -14,7 +14,7 @@ use crate::cli::{Places, Setup};
 use crate::language::tr;
 use crate::output::progress::Progress;
 use crate::output::words::caution;
-use crate::output::{diagnosis, footprint, say, tell};
+use crate::output::{diagnosis, errors, footprint, say, tell};
 
 /// Settles on this host.
 pub(crate) fn run(places: &Places, flags: Setup) -> Result<ExitCode> {
@@ -38,13 +38,33 @@ pub(crate) fn run(places: &Places, flags: Setup) -> Result<ExitCode> {
         &pm,
         changed,
     )?;
+    let tried = activate::try_tick(&mut HostTools, premises.host.init);
     drop(progress);
     say!("{}", tr!("Done:", "已完成："));
     for line in &lines {
         say!("{line}");
     }
     say_end(&premises, lines.is_empty())?;
-    Ok(ExitCode::SUCCESS)
+    match tried {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) => {
+            tell!(
+                "{}",
+                caution(
+                    &errors::sentence(&error),
+                    &tr!(
+                        "the first tick failed, and so will the next: see `pm log` and `systemctl \
+                         status port-monitor-tick.service`; in a container that allows no \
+                         sandbox (status=226/NAMESPACE), ask who runs the host for nesting",
+                        "第一次 tick 失败了，之后的也会失败：看 `pm log` 和 `systemctl status \
+                         port-monitor-tick.service`；容器不允许沙箱时（status=226/NAMESPACE），\
+                         请宿主机的管理者允许嵌套"
+                    )
+                )
+            );
+            Ok(ExitCode::FAILURE)
+        }
+    }
 }
 
 /// Says what pm has to do with here.

@@ -112,3 +112,57 @@ fn differences(check: &Check) -> (Severity, String, Option<(String, String)>) {
     );
     (Severity::Warning, what, Some((why, remedy)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::language::in_chinese;
+
+    fn checks() -> String {
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        let complete = Check {
+            is_set_up: true,
+            runs: Some(true),
+            ..Check::default()
+        };
+        let checks = [
+            complete.clone(),
+            Check::default(),
+            Check {
+                runs: Some(false),
+                ..complete.clone()
+            },
+            Check {
+                runs: None,
+                ..complete.clone()
+            },
+            Check {
+                missing: names(&["/etc/cron.d/port_monitor", "port_monitor"]),
+                ..complete.clone()
+            },
+            Check {
+                edited: names(&["/etc/init.d/port-monitor"]),
+                ..complete.clone()
+            },
+            Check {
+                outdated: names(&["/etc/init.d/port-monitor"]),
+                ..complete.clone()
+            },
+            Check {
+                foreign: names(&["/etc/init.d/port-monitor"]),
+                ..complete
+            },
+        ];
+        checks.iter().map(|check| of(check).to_string()).collect()
+    }
+
+    #[test]
+    fn what_setup_wrote_is_judged() {
+        insta::assert_snapshot!(checks());
+    }
+
+    #[test]
+    fn what_setup_wrote_is_judged_zh() {
+        insta::assert_snapshot!(in_chinese(checks));
+    }
+}

@@ -6,6 +6,8 @@ use pm_core::backend::{BackendError, ShapingError};
 use pm_core::config::{Config, ConfigError};
 use pm_core::port::PortRange;
 use pm_core::request::Refusal;
+use pm_setup::SetupError;
+use pm_setup::error::Unsuitable;
 use pm_store::action::{Action, Expected};
 use pm_store::locks::LockKind;
 use std::io;
@@ -292,4 +294,46 @@ fn a_failure_of_the_disk_says_which_file() {
 #[test]
 fn a_failure_of_the_disk_says_which_file_zh() {
     insta::assert_snapshot!(in_chinese(failures_of_the_disk));
+}
+
+fn settling() -> String {
+    let errors = [
+        SetupError::Foreign {
+            path: "/etc/cron.d/port_monitor".into(),
+        },
+        SetupError::ForeignUser {
+            name: "port_monitor",
+        },
+        SetupError::Program {
+            path: "/root/pm".into(),
+            why: Unsuitable::Place,
+        },
+        SetupError::Program {
+            path: "/opt/pm".into(),
+            why: Unsuitable::Writable,
+        },
+        SetupError::NoUserTool {
+            name: "port_monitor",
+        },
+        SetupError::Io {
+            action: pm_setup::error::Action::Write,
+            path: "/etc/cron.d/port_monitor".into(),
+            source: *refused(),
+        },
+        SetupError::Command {
+            command: "systemctl daemon-reload".into(),
+            why: "the reason".into(),
+        },
+    ];
+    all(errors.map(anyhow::Error::from))
+}
+
+#[test]
+fn what_stands_in_the_way_of_setup_is_answered() {
+    insta::assert_snapshot!(settling());
+}
+
+#[test]
+fn what_stands_in_the_way_of_setup_is_answered_zh() {
+    insta::assert_snapshot!(in_chinese(settling));
 }
