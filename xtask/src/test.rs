@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::{calendar, vm};
 
 /// A program that the tests call, and the Debian package that has it.
-const PROGRAMS: [(&str, &str); 10] = [
+const PROGRAMS: [(&str, &str); 13] = [
     ("cc", "gcc"),
     ("nft", "nftables"),
     ("ip", "iproute2"),
@@ -25,6 +25,9 @@ const PROGRAMS: [(&str, &str); 10] = [
     ("mount", "mount"),
     ("script", "bsdutils"),
     ("strace", "strace"),
+    ("systemd-analyze", "systemd"),
+    ("shellcheck", "shellcheck"),
+    ("dash", "dash"),
 ];
 
 /// Crates that pm-core must not depend on: the rest of pm, and everything that reaches the system.

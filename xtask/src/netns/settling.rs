@@ -27,6 +27,7 @@ tests!["settling":
     nothing_secret_is_left_readable,
     the_menu_uninstalls_in_both_languages,
     whoever_says_no_keeps_everything,
+    the_log_is_shown_and_followed,
 ];
 
 const PAYLOAD: usize = 972;
@@ -475,5 +476,34 @@ fn whoever_says_no_keeps_everything(lab: &mut Lab) -> Result<()> {
     // What somebody sees at work on a terminal, nobody reads in a pipe.
     let output = house.run(&[PM, "uninstall", "--yes"])?;
     ensure!(output.stderr.is_empty(), "{}", output.stderr);
+    Ok(())
+}
+
+fn the_log_is_shown_and_followed(lab: &mut Lab) -> Result<()> {
+    let house = House::build(lab, Kind::CronAndSysvinit)?;
+    house.ok(&[PM, "setup"])?;
+    house.ok(&[PM, "add", "20000"])?;
+    house.minute(Kind::CronAndSysvinit)?;
+    let log = || house.ok(&[PM, "log"]);
+    ensure!(
+        log()?.is_empty(),
+        "an uneventful minute is told: {}",
+        log()?
+    );
+    let mut follower = house.terminal(&[PM, "log", "--follow"])?;
+    for count in 1..=2 {
+        lab.vps.nft(&["delete", "table", "inet", "port_monitor"])?;
+        house.minute(Kind::CronAndSysvinit)?;
+        follower.see("are back")?;
+        let lines = log()?.lines().count();
+        ensure!(lines >= count, "{lines} lines after {count} events");
+    }
+    let last = house.ok(&[PM, "log", "-n", "1"])?;
+    ensure!(last.lines().count() == 1, "{last}");
+    ensure!(
+        log()?.ends_with(&last),
+        "{last:?} is not the end of {:?}",
+        log()?
+    );
     Ok(())
 }
