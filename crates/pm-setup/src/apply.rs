@@ -68,10 +68,13 @@ pub fn standing(root: &Root, piece: &Piece) -> Result<Standing, SetupError> {
         },
         Piece::CrontabLine { path, line } => {
             let text = read(root, path)?.unwrap_or_default();
-            match text.lines().find(|line| cron::is_ours(line)) {
-                None => Standing::Missing,
-                Some(_) if cron::with(&text, Some(line)) == text => Standing::Current,
-                Some(_) => Standing::Outdated,
+            let mut lines = text.split_inclusive(|&byte| byte == b'\n');
+            if !lines.any(cron::is_ours) {
+                Standing::Missing
+            } else if cron::with(&text, Some(line)) == text {
+                Standing::Current
+            } else {
+                Standing::Outdated
             }
         }
         Piece::RcLinks if sysvinit::links(root).is_empty() => Standing::Missing,
@@ -108,10 +111,12 @@ pub fn apply(
                 make(root, tools, piece)?;
                 Done::Made
             }
-            Standing::Outdated | Standing::Edited | Standing::Foreign => {
+            Standing::Outdated | Standing::Edited => {
                 make(root, tools, piece)?;
                 Done::Renewed
             }
+            // Since it was looked at a moment ago.
+            Standing::Foreign => return Err(foreign(piece)),
         };
         report(piece, done);
     }
@@ -126,13 +131,17 @@ pub fn apply(
 pub fn refuse_foreign(root: &Root, footprint: &Footprint) -> Result<(), SetupError> {
     for piece in &footprint.pieces {
         if standing(root, piece)? == Standing::Foreign {
-            return Err(match piece.path() {
-                Some(path) => SetupError::Foreign { path: path.into() },
-                None => SetupError::ForeignUser { name: user::NAME },
-            });
+            return Err(foreign(piece));
         }
     }
     Ok(())
+}
+
+fn foreign(piece: &Piece) -> SetupError {
+    match piece.path() {
+        Some(path) => SetupError::Foreign { path: path.into() },
+        None => SetupError::ForeignUser { name: user::NAME },
+    }
 }
 
 fn make(root: &Root, tools: &mut impl Tools, piece: &Piece) -> Result<(), SetupError> {
@@ -145,7 +154,7 @@ fn make(root: &Root, tools: &mut impl Tools, piece: &Piece) -> Result<(), SetupE
         Piece::File { path, mode, text } => {
             make_parents(root, path)?;
             let permissions = Permissions::from_mode(*mode);
-            write(root, path, text, permissions, None)
+            write(root, path, text.as_bytes(), permissions, None)
         }
         Piece::Link { path, target } => {
             make_parents(root, path)?;
@@ -170,7 +179,7 @@ fn add_line(root: &Root, path: &Path, line: &str) -> Result<(), SetupError> {
 }
 
 /// Puts `text` in the place of a crontab, with the owner and mode of the one before.
-pub(crate) fn rewrite_crontab(root: &Root, path: &Path, text: &str) -> Result<(), SetupError> {
+pub(crate) fn rewrite_crontab(root: &Root, path: &Path, text: &[u8]) -> Result<(), SetupError> {
     let (mode, owner) = match fs::metadata(root.join(path)) {
         Ok(found) => (found.mode() & 0o7777, Some((found.uid(), found.gid()))),
         Err(_) => (0o600, None),
@@ -183,7 +192,7 @@ pub(crate) fn rewrite_crontab(root: &Root, path: &Path, text: &str) -> Result<()
 fn write(
     root: &Root,
     path: &Path,
-    text: &str,
+    text: &[u8],
     permissions: Permissions,
     owner: Option<(u32, u32)>,
 ) -> Result<(), SetupError> {
@@ -196,7 +205,7 @@ fn write(
                 .tempfile_in(directory)
         };
         let mut file = builder()?;
-        file.write_all(text.as_bytes())?;
+        file.write_all(text)?;
         if let Some((uid, gid)) = owner {
             chown(file.path(), Some(uid), Some(gid))?;
         }
@@ -233,7 +242,13 @@ fn record(root: &Root, paths: &[PathBuf]) -> Result<(), SetupError> {
     let lines = all.iter().map(|path| format!("{}\n", path.display()));
     let text: String = lines.collect();
     let path = Path::new(RECORD);
-    write(root, path, &text, Permissions::from_mode(0o600), None)
+    write(
+        root,
+        path,
+        text.as_bytes(),
+        Permissions::from_mode(0o600),
+        None,
+    )
 }
 
 /// Returns the directories and crontabs that pm had to make.
@@ -241,14 +256,10 @@ pub(crate) fn recorded(root: &Root) -> BTreeSet<PathBuf> {
     root.text(RECORD).lines().map(PathBuf::from).collect()
 }
 
-/// Returns the text of a file; `None`: there is none.
-pub(crate) fn read(root: &Root, path: &Path) -> Result<Option<String>, SetupError> {
+/// Returns the bytes of a file; `None`: there is none.
+pub(crate) fn read(root: &Root, path: &Path) -> Result<Option<Vec<u8>>, SetupError> {
     match fs::read(root.join(path)) {
-        // Whatever is no text in it is somebody else's, and not rewritten: see `file_standing`.
-        Ok(bytes) => match String::from_utf8(bytes) {
-            Ok(text) => Ok(Some(text)),
-            Err(_) => Err(SetupError::Foreign { path: path.into() }),
-        },
+        Ok(bytes) => Ok(Some(bytes)),
         Err(error) if is_missing(&error) => Ok(None),
         Err(error) => Err(SetupError::io(Action::Read, path)(error)),
     }
@@ -260,10 +271,10 @@ fn file_standing(root: &Root, path: &Path, mode: u32, text: &str) -> Result<Stan
         Ok(_) => return Ok(Standing::Foreign),
         Err(error) => return missing(path, error),
     };
-    let present = match read(root, path) {
-        Ok(present) => present.unwrap_or_default(),
-        Err(SetupError::Foreign { .. }) => return Ok(Standing::Foreign),
-        Err(error) => return Err(error),
+    let present = read(root, path)?.unwrap_or_default();
+    // What pm writes is text.
+    let Ok(present) = String::from_utf8(present) else {
+        return Ok(Standing::Foreign);
     };
     Ok(match author(&present) {
         Author::Pm if present == text && found.mode() & 0o7777 == mode => Standing::Current,

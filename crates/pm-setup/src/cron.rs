@@ -27,44 +27,49 @@ pub fn line(pm: &str) -> String {
     format!("* * * * * {pm} monitor --log-to-file{END_OF_LINE}")
 }
 
-/// Returns the crontab `text` with `line` as pm's only line in it, or with none.
+/// Returns the crontab `text` with `line` as pm's only line in it, or with none. Everything else stays to the byte, in
+/// whatever encoding it is.
 ///
 /// # Examples
 ///
 /// ```
 /// use pm_setup::cron::{END_OF_LINE, with};
 ///
-/// let theirs = "0 4 * * * /usr/local/bin/pm --monitor\n";
+/// let theirs = b"0 4 * * * /usr/local/bin/pm --monitor\n";
 /// let ours = format!("* * * * * /usr/local/bin/pm monitor{END_OF_LINE}");
 /// let both = with(theirs, Some(&ours));
-/// assert_eq!(both, format!("{theirs}{ours}\n"));
+/// assert!(both.starts_with(theirs) && both.ends_with(b"\n"));
 /// assert_eq!(with(&both, None), theirs);
 /// ```
-pub fn with(text: &str, line: Option<&str>) -> String {
-    let mut result = String::new();
+pub fn with(text: &[u8], line: Option<&str>) -> Vec<u8> {
+    let mut result = Vec::new();
     let mut line = line;
-    for existing in text.split_inclusive('\n') {
+    for existing in text.split_inclusive(|&byte| byte == b'\n') {
         if !is_ours(existing) {
-            result.push_str(existing);
+            result.extend_from_slice(existing);
         } else if let Some(line) = line.take() {
             // In its old place, so that a renewal moves nothing.
-            result.push_str(line);
-            result.push('\n');
+            add(&mut result, line);
         }
     }
     if let Some(line) = line {
-        if !result.is_empty() && !result.ends_with('\n') {
-            result.push('\n');
-        }
-        result.push_str(line);
-        result.push('\n');
+        add(&mut result, line);
     }
     result
 }
 
+fn add(text: &mut Vec<u8>, line: &str) {
+    if text.last().is_some_and(|&byte| byte != b'\n') {
+        text.push(b'\n');
+    }
+    text.extend_from_slice(line.as_bytes());
+    text.push(b'\n');
+}
+
 /// Whether a line of a crontab is pm's.
-pub fn is_ours(line: &str) -> bool {
-    line.trim_end_matches('\n').ends_with(END_OF_LINE)
+pub fn is_ours(line: &[u8]) -> bool {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.ends_with(END_OF_LINE.as_bytes())
 }
 
 /// Returns a path as cron and its shell take it: a per cent sign would be the end of the line.
@@ -82,15 +87,28 @@ fn escaped(path: &str) -> String {
 mod tests {
     use super::*;
 
+    fn edited(text: &str, line: Option<&str>) -> String {
+        String::from_utf8(with(text.as_bytes(), line)).unwrap()
+    }
+
     /// Fault 16 of the tools that pm's users come from: uninstall deletes every line with "pm" in it.
     #[test]
     fn foreign_lines_stay_whatever_they_say() {
         let foreign = "# pm setup\n* * * * * /usr/local/bin/pm --monitor\n\
                        5 4 * * * npm run pm # written by `pm setup`\n@daily pm2 save";
         let ours = line("/usr/local/bin/pm");
-        let both = with(foreign, Some(&ours));
+        let both = edited(foreign, Some(&ours));
         assert_eq!(both, format!("{foreign}\n{ours}\n"));
-        assert_eq!(with(&both, None), format!("{foreign}\n"));
+        assert_eq!(edited(&both, None), format!("{foreign}\n"));
+    }
+
+    #[test]
+    fn a_comment_in_another_encoding_stays_to_the_byte() {
+        // "流量" in GBK.
+        let foreign = b"# \xc1\xf7\xc1\xbf\n0 4 * * * /opt/backup\n";
+        let both = with(foreign, Some(&line("/usr/local/bin/pm")));
+        assert!(both.starts_with(foreign));
+        assert_eq!(with(&both, None), foreign);
     }
 
     #[test]
@@ -98,8 +116,8 @@ mod tests {
         let old = line("/usr/bin/pm");
         let new = line("/usr/local/bin/pm");
         let text = format!("a\n{old}\nb\n{old}\n");
-        assert_eq!(with(&text, Some(&new)), format!("a\n{new}\nb\n"));
-        assert_eq!(with(&format!("{new}\n"), Some(&new)), format!("{new}\n"));
+        assert_eq!(edited(&text, Some(&new)), format!("a\n{new}\nb\n"));
+        assert_eq!(edited(&format!("{new}\n"), Some(&new)), format!("{new}\n"));
     }
 
     #[test]

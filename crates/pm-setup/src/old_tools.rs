@@ -90,7 +90,7 @@ fn crontabs(root: &Root) -> Vec<PathBuf> {
 /// Whether a line of a crontab calls an older tool, or pm's own tick by hand.
 fn calls_old_tool(line: &str) -> bool {
     let line = line.trim();
-    if line.starts_with('#') || cron::is_ours(line) {
+    if line.starts_with('#') || cron::is_ours(line.as_bytes()) {
         return false;
     }
     let words: Vec<&str> = line.split_whitespace().collect();
