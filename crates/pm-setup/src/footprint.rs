@@ -76,7 +76,7 @@ impl Footprint {
         let pm = pm.to_string_lossy();
         let mut pieces = data();
         pieces.push(Piece::User);
-        pieces.extend(boot(host.init, &pm));
+        pieces.extend(boot(host.init, &[host.runlevel], &pm));
         pieces.extend(schedule(&host.schedule, host.init, &pm));
         pieces.extend(pages(manual));
         let shells = manual.completions.iter();
@@ -92,7 +92,7 @@ impl Footprint {
         let mut pieces = data();
         pieces.push(Piece::User);
         for init in [Init::Systemd, Init::OpenRc, Init::SysVinit] {
-            pieces.extend(boot(init, &pm));
+            pieces.extend(boot(init, &openrc::RUNLEVELS, &pm));
         }
         let mut schedules = vec![Schedule::CronDirectory];
         let crontabs = CRONTAB_DIRECTORIES.map(|directory| Path::new(directory).join("root"));
@@ -163,16 +163,18 @@ fn data() -> Vec<Piece> {
         .into()
 }
 
-fn boot(init: Init, pm: &str) -> Vec<Piece> {
+/// Returns what is called at boot; `runlevels` are OpenRC's.
+fn boot(init: Init, runlevels: &[&str], pm: &str) -> Vec<Piece> {
     match init {
         Init::Systemd => units(pm),
-        Init::OpenRc => vec![
-            file(openrc::FILE, 0o755, openrc::script(pm)),
-            Piece::Link {
-                path: openrc::LINK.into(),
+        Init::OpenRc => {
+            let script = file(openrc::FILE, 0o755, openrc::script(pm));
+            let links = runlevels.iter().map(|runlevel| Piece::Link {
+                path: openrc::link(runlevel),
                 target: openrc::FILE.into(),
-            },
-        ],
+            });
+            [script].into_iter().chain(links).collect()
+        }
         Init::SysVinit => vec![
             file(sysvinit::FILE, 0o755, sysvinit::script(pm)),
             Piece::RcLinks,

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::init::{Facts, Init, Schedule};
+use crate::openrc;
 use crate::root::Root;
 
 /// Where programs are, whatever `PATH` says: cron's often lacks half of them.
@@ -28,6 +29,8 @@ pub(crate) const CRONTAB_DIRECTORIES: [&str; 3] = [
 pub struct Host {
     /// What starts services.
     pub init: Init,
+    /// The runlevel in which services start with the network, where OpenRC starts them.
+    pub runlevel: &'static str,
     /// What calls the tick.
     pub schedule: Schedule,
     /// The shells that complete commands.
@@ -66,6 +69,7 @@ impl Host {
         let has = |shell: &Shell| program(root, shell.program()).is_some();
         Self {
             init: facts.init(),
+            runlevel: openrc::runlevel(root),
             schedule: facts.schedule(),
             shells: Shell::ALL.into_iter().filter(has).collect(),
         }

@@ -146,6 +146,7 @@ impl House {
 fn hosts() -> Vec<Host> {
     let host = |init, schedule| Host {
         init,
+        runlevel: "boot",
         schedule,
         shells: Shell::ALL.into(),
     };

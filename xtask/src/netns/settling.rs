@@ -130,7 +130,7 @@ impl<'a> House<'a> {
                 script("/usr/local/sbin/openrc-run", "#!/bin/sh\n")?;
                 symlink("/bin/busybox", self.outside("/usr/local/sbin/crond"))?;
                 fs::create_dir_all(self.outside("/etc/crontabs"))?;
-                fs::create_dir_all(self.outside("/etc/runlevels/boot"))?;
+                self.write("/etc/runlevels/boot/networking", "")?;
                 self.write("/etc/crontabs/root", FOREIGN_CRONTAB)?;
             }
         }
