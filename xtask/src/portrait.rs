@@ -22,8 +22,10 @@ const DIRECTORIES: [&str; 8] = [
     "var/spool",
 ];
 
-/// What the host's own tools for users keep of the time before: copies and a lock.
-const OF_USER_TOOLS: [&str; 6] = [
+/// What the host's own tools for users keep of the time before, copies and a lock; and what it notes of its clock at
+/// shutdown.
+const OF_THE_HOST: [&str; 7] = [
+    "etc/adjtime",
     "etc/passwd-",
     "etc/group-",
     "etc/shadow-",
@@ -55,7 +57,7 @@ impl Portrait {
                 add(&path, directory, &mut files)?;
             }
         }
-        files.retain(|path, _| !OF_USER_TOOLS.contains(&path.as_str()));
+        files.retain(|path, _| !OF_THE_HOST.contains(&path.as_str()));
         Ok(Self {
             files,
             ruleset: namespace.nft(&["list", "ruleset"])?,

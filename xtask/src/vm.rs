@@ -67,14 +67,22 @@ pub(crate) fn run(filter: Option<&str>, pm: Option<PathBuf>, quick: bool) -> Res
     let started = Instant::now();
     let directory = target_directory()?.join("vm");
     // Before interrupts are handled here: they end the programs that make the image.
-    let image = Image::in_directory(&directory)?;
-    println!("image ready after {:.0} s", started.elapsed().as_secs_f64());
+    for test in &chosen {
+        Image::in_directory(&directory, test.system)?;
+    }
+    println!(
+        "images ready after {:.0} s",
+        started.elapsed().as_secs_f64()
+    );
     cleanup::on_interrupt()?;
     let scratch = directory.join(format!("run-{}", std::process::id()));
     cleanup::register(Leftover::Directory(scratch.clone()));
     let tally = std::fs::create_dir(&scratch)
         .map_err(Into::into)
-        .and_then(|()| job::run_all(&image, &pm, &chosen, &scratch));
+        .and_then(|()| {
+            let image_of = |system| Image::in_directory(&directory, system);
+            job::run_all(image_of, &pm, &chosen, &scratch)
+        });
     cleanup::discard(&Leftover::Directory(scratch));
     let tally = tally?;
     println!("{} passed, {} failed", tally.passed, tally.failed);

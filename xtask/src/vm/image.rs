@@ -18,6 +18,15 @@ use super::MARKER;
 use crate::cleanup::{self, Leftover};
 use crate::namespace::run;
 
+/// What starts services in a machine.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(super) enum System {
+    /// systemd, which is Debian's own choice.
+    Systemd,
+    /// OpenRC and cron, under sysvinit's init.
+    OpenRc,
+}
+
 /// What a server has, what the tests call, and nothing else.
 const PACKAGES: &[&str] = &[
     "ethtool",
@@ -27,9 +36,21 @@ const PACKAGES: &[&str] = &[
     "linux-image-cloud-amd64",
     "nftables",
     "procps",
-    "systemd-sysv",
     "udev",
 ];
+
+impl System {
+    /// Both.
+    const ALL: [Self; 2] = [Self::Systemd, Self::OpenRc];
+
+    /// Returns the packages that make it this system.
+    fn packages(self) -> &'static [&'static str] {
+        match self {
+            Self::Systemd => &["systemd-sysv"],
+            Self::OpenRc => &["cron", "openrc", "sysvinit-core"],
+        }
+    }
+}
 
 /// Documentation costs a third of the time; nothing else is left out.
 const LEFT_OUT: &[&str] = &[
@@ -47,6 +68,8 @@ printf 'ext4\nvirtio_blk\nvirtio_pci\n' >"$1/usr/share/initramfs-tools/modules.d
 
 const JOB_PROGRAM: &str = include_str!("guest/vm-job.sh");
 const JOB_UNIT: &str = include_str!("guest/vm-job.service");
+/// The same for sysvinit's init: once, after the runlevel's own services.
+const JOB_LINE: &str = "vj:2345:once:/usr/lib/vm-job >/dev/console 2>&1\n";
 
 /// The disk's size; the file has holes.
 const SIZE: &str = "1G";
@@ -65,30 +88,28 @@ struct Recipe {
     /// The file with the package sources, and its text.
     sources: (PathBuf, String),
     /// The rest is the same on all machines.
-    constants: [&'static str; 5],
+    constants: [&'static str; 6],
     packages: &'static [&'static str],
+    system: System,
     left_out: &'static [&'static str],
 }
 
 impl Image {
-    /// Returns the image in `directory`, and makes it where there is none of the present recipe.
+    /// Returns the image of a system in `directory`, and makes it where there is none of the present recipe.
     ///
     /// # Errors
     ///
     /// With the last words of the program that failed; a half-made image is not left behind.
-    pub(super) fn in_directory(directory: &Path) -> Result<Self> {
-        let recipe = Recipe::read()?;
-        let mut hash = DefaultHasher::new();
-        recipe.hash(&mut hash);
-        let name = format!("image-{:016x}", hash.finish());
+    pub(super) fn in_directory(directory: &Path, system: System) -> Result<Self> {
+        let recipe = Recipe::read(system)?;
         let image = Self {
-            directory: directory.join(&name),
+            directory: directory.join(recipe.name()),
         };
         if image.disk().exists() {
             return Ok(image);
         }
         println!(
-            "making an image of Debian {}, which takes about a minute",
+            "making an image of Debian {} with {system:?}, which takes about a minute",
             recipe.release
         );
         discard_others(directory)?;
@@ -136,7 +157,7 @@ impl Image {
 }
 
 impl Recipe {
-    fn read() -> Result<Self> {
+    fn read(system: System) -> Result<Self> {
         let release = super::debian_release().context("this is no Debian")?;
         let sources = ["sources.list.d/debian.sources", "sources.list"]
             .map(|name| Path::new("/etc/apt").join(name))
@@ -147,26 +168,35 @@ impl Recipe {
         Ok(Self {
             release,
             sources: (sources, text),
-            constants: [SMALL_INITRD, JOB_PROGRAM, JOB_UNIT, SIZE, MARKER],
+            constants: [SMALL_INITRD, JOB_PROGRAM, JOB_UNIT, JOB_LINE, SIZE, MARKER],
             packages: PACKAGES,
+            system,
             left_out: LEFT_OUT,
         })
+    }
+
+    /// Returns the name of the image that it makes.
+    fn name(&self) -> String {
+        let mut hash = DefaultHasher::new();
+        self.hash(&mut hash);
+        format!("image-{:016x}", hash.finish())
     }
 
     fn make(&self, workshop: &Path) -> Result<()> {
         fs::create_dir_all(workshop)?;
         let root = workshop.join("root");
+        let packages = [self.packages, self.system.packages()].concat();
         let mut bootstrap = Command::new("mmdebstrap");
         bootstrap
             .args(["--mode=root", "--variant=minbase"])
-            .arg(format!("--include={}", self.packages.join(",")))
+            .arg(format!("--include={}", packages.join(",")))
             .arg(format!("--essential-hook={SMALL_INITRD}"));
         for path in self.left_out {
             bootstrap.arg(format!("--dpkgopt=path-exclude={path}"));
         }
         bootstrap.arg(&self.release).arg(&root).arg(&self.sources.0);
         succeed(&mut bootstrap)?;
-        furnish(&root)?;
+        furnish(&root, self.system)?;
         for (pattern, name) in [("vmlinuz-", "vmlinuz"), ("initrd.img-", "initrd.img")] {
             let found = find_by_prefix(&root.join("boot"), pattern)?;
             fs::copy(found, workshop.join(name))?;
@@ -193,7 +223,7 @@ pub(super) fn file_system(directory: &Path, disk: &Path, size: &str) -> Result<(
 }
 
 /// Puts what a guest needs into its root, and takes away what it must not keep.
-fn furnish(root: &Path) -> Result<()> {
+fn furnish(root: &Path, system: System) -> Result<()> {
     fs::write(root.join("etc/hostname"), "vps\n")?;
     fs::write(
         root.join("etc/fstab"),
@@ -209,23 +239,35 @@ fn furnish(root: &Path) -> Result<()> {
     let program = root.join("usr/lib/vm-job");
     fs::write(&program, JOB_PROGRAM)?;
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
-    let units = root.join("etc/systemd/system");
-    fs::write(units.join("vm-job.service"), JOB_UNIT)?;
-    let wanted = units.join("multi-user.target.wants");
-    fs::create_dir_all(&wanted)?;
-    symlink("../vm-job.service", wanted.join("vm-job.service"))?;
+    match system {
+        System::Systemd => {
+            let units = root.join("etc/systemd/system");
+            fs::write(units.join("vm-job.service"), JOB_UNIT)?;
+            let wanted = units.join("multi-user.target.wants");
+            fs::create_dir_all(&wanted)?;
+            symlink("../vm-job.service", wanted.join("vm-job.service"))?;
+        }
+        System::OpenRc => {
+            let table = root.join("etc/inittab");
+            let text = fs::read_to_string(&table)?;
+            fs::write(table, text + JOB_LINE)?;
+        }
+    }
     Ok(())
 }
 
 /// Removes images of other recipes, and what builds that were killed have left.
 fn discard_others(directory: &Path) -> Result<()> {
     fs::create_dir_all(directory)?;
+    let present = System::ALL.map(|system| Ok(Recipe::read(system)?.name()));
+    let present = present.into_iter().collect::<Result<Vec<_>>>()?;
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         let maker = name.strip_prefix("making-");
         let abandoned = maker.is_some_and(|pid| !Path::new("/proc").join(pid).exists());
-        if abandoned || name.starts_with("image-") {
+        let outdated = name.starts_with("image-") && !present.contains(&name);
+        if abandoned || outdated {
             fs::remove_dir_all(entry.path()).or_else(missing_is_fine)?;
         }
     }

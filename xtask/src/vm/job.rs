@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::image::{Image, file_system, missing_is_fine};
+use super::image::{Image, System, file_system, missing_is_fine};
 use super::machine::Machine;
 use super::tests::Test;
 
@@ -50,30 +50,31 @@ pub(super) struct Tally {
     pub(super) failed: usize,
 }
 
-/// Runs `tests` on machines made of `image` and prints a line about each; `directory` is for the machines' files.
+/// Runs `tests` on machines made of the images that `image_of` returns, and prints a line about each; `directory` is for the machines' files.
 ///
 /// # Errors
 ///
 /// When there is no machine to be had. A machine that ends or falls silent fails the tests that had not ended.
 pub(super) fn run_all(
-    image: &Image,
+    image_of: impl Fn(System) -> Result<Image>,
     pm: &Path,
     tests: &[&Test],
     directory: &Path,
 ) -> Result<Tally> {
     let (quick, long): (Vec<_>, Vec<_>) = tests.iter().partition(|test| test.is_quick());
     let mut tally = Tally::default();
-    let job = |tests, step| Job {
-        image,
-        pm,
-        tests,
-        step,
-        directory,
-    };
     if !quick.is_empty() {
-        tally = job(&quick, 0).run(None)?;
+        let job = Job {
+            image: &image_of(System::Systemd)?,
+            pm,
+            tests: &quick,
+            step: 0,
+            directory,
+        };
+        tally = job.run(None)?;
     }
     for test in &long {
+        let image = image_of(test.system)?;
         let disk = image.copy(directory)?;
         let mut failed = 0;
         for step in 0..test.steps.len() {
@@ -83,7 +84,14 @@ pub(super) fn run_all(
                 test.steps.len(),
                 test.name()
             );
-            failed = job(slice::from_ref(test), step).run(Some(&disk))?.failed;
+            let job = Job {
+                image: &image,
+                pm,
+                tests: slice::from_ref(test),
+                step,
+                directory,
+            };
+            failed = job.run(Some(&disk))?.failed;
             if failed > 0 {
                 break;
             }

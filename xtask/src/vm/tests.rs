@@ -10,11 +10,13 @@ mod mq;
 mod quota;
 mod reboot;
 mod setup;
+mod setup_openrc;
 mod shaping;
 mod tc;
 
 use anyhow::Result;
 
+use super::image::System;
 use crate::lab::Lab;
 
 /// One test.
@@ -22,6 +24,8 @@ use crate::lab::Lab;
 pub(super) struct Test {
     theme: &'static str,
     name: &'static str,
+    /// Where.
+    pub(super) system: System,
     /// What to do: a step a boot, all with the same disk.
     pub(super) steps: &'static [fn(&mut Lab) -> Result<String>],
 }
@@ -34,7 +38,7 @@ impl Test {
 
     /// Says whether one boot is enough, which other tests can share.
     pub(super) fn is_quick(&self) -> bool {
-        self.steps.len() == 1
+        self.steps.len() == 1 && self.system == System::Systemd
     }
 }
 
@@ -45,6 +49,7 @@ macro_rules! tests {
         pub(super) const TESTS: &[$crate::vm::tests::Test] = &[$($crate::vm::tests::Test {
             theme: $theme,
             name: stringify!($name),
+            system: $crate::vm::image::System::Systemd,
             steps: &[$name],
         }),+];
     };
@@ -62,6 +67,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Test> {
         limits::TESTS,
         reboot::TESTS,
         setup::TESTS,
+        setup_openrc::TESTS,
     ]
     .into_iter()
     .flatten()

@@ -4,6 +4,7 @@ use std::fs;
 
 use anyhow::{Result, ensure};
 
+use super::super::image::System;
 use super::Test;
 use super::tc::{class, operators_mq, qdiscs};
 use crate::lab::{Family, Lab};
@@ -14,6 +15,7 @@ use crate::truth::{Bytes, Place};
 pub(super) const TESTS: &[Test] = &[Test {
     theme: "reboot",
     name: "usage_quota_and_limits_survive",
+    system: System::Systemd,
     steps: &[count_and_cut, come_back],
 }];
 
