@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Action, SetupError, Unsuitable};
 use crate::root::Root;
@@ -30,6 +30,13 @@ pub fn check(root: &Root, path: &Path) -> Result<(), SetupError> {
         return Err(refused(Unsuitable::Writable));
     }
     Ok(())
+}
+
+/// Returns the program and what an update that was interrupted may have left beside it, the program last.
+pub fn files(path: &Path) -> Vec<PathBuf> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let beside = ["new", "old"].map(|age| path.with_file_name(format!(".{name}.{age}")));
+    beside.into_iter().chain([path.to_owned()]).collect()
 }
 
 /// Whether a package of the host's brought the file, which is then the package manager's to remove.

@@ -373,6 +373,7 @@ fn half_an_install_is_completed_and_removed(lab: &mut Lab) -> Result<()> {
     for path in ["/etc/cron.d/port_monitor", "/var/lib/port_monitor/state.db"] {
         fs::remove_file(house.outside(path))?;
     }
+    house.write("/usr/local/bin/.pm.new", "half an update\n")?;
     house.ok(&[PM, "uninstall", "--yes"])?;
     house.program(PM, lab.pm_path())?;
     house.portrait()?.equals(&before)

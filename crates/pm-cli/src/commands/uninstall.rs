@@ -168,7 +168,12 @@ impl Departure {
         }
         errors.extend(data::remove_locks(root).err());
         if errors.is_empty() && !self.packaged {
-            errors.extend(data::remove_file(root, &self.premises.pm).err());
+            let files = program::files(&self.premises.pm);
+            errors.extend(
+                files
+                    .iter()
+                    .find_map(|path| data::remove_file(root, path).err()),
+            );
         }
         drop(progress);
         let is_done = errors.is_empty();
