@@ -21,6 +21,8 @@ pub enum Action {
     Lock,
     /// Open a file or a database.
     Open,
+    /// Copy a database.
+    Copy,
     /// Remove a file.
     Remove,
     /// Keep a version of the configuration.
@@ -50,7 +52,7 @@ pub enum Expected {
 
 impl Action {
     /// Every one.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::LookAt,
         Self::MakeDirectory,
         Self::SyncDirectory,
@@ -59,6 +61,7 @@ impl Action {
         Self::Write,
         Self::Lock,
         Self::Open,
+        Self::Copy,
         Self::Remove,
         Self::KeepVersion,
         Self::List,
@@ -82,6 +85,7 @@ impl fmt::Display for Action {
             Self::Write => "write",
             Self::Lock => "lock",
             Self::Open => "open",
+            Self::Copy => "copy",
             Self::Remove => "remove",
             Self::KeepVersion => "keep a version of",
             Self::List => "list",

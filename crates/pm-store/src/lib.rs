@@ -5,6 +5,7 @@
 //! - [`history`]: what was used by day and by period, saved in the same transaction.
 //! - [`locks`]: who may change what.
 //! - [`log_file`]: what ticks say, on a host without a journal.
+//! - [`rollback`]: a copy of it all, for as long as a new pm is tried.
 //!
 //! Nothing here knows the kernel, the clock or what the numbers mean.
 
@@ -17,6 +18,7 @@ pub mod locks;
 pub mod log_file;
 mod migrations;
 pub mod paths;
+pub mod rollback;
 mod rows;
 pub mod state_db;
 

@@ -1,21 +1,24 @@
-//! Who may change what: three locks on files in the run directory.
+//! Who may change what: four locks on files in the run directory.
 //!
-//! - Taken in the order *edit*, *write*, *tick*, and given back in any. Whoever needs a lock
+//! - Taken in the order *update*, *edit*, *write*, *tick*, and given back in any. Whoever needs a lock
 //!   that comes before one he holds gives that one back first.
 //! - They are flock(2) locks: they vanish with their process, however it ends. The file stays,
 //!   and what it says counts only while it is locked.
+//! - One can be shared with a child ([`Lock::share`], [`Lock::shared`]): it is held until both
+//!   have let go of it.
 //! - The run directory must stay while locks are held: with the file gone, the next process
 //!   would make and lock another one. (For systemd: `RuntimeDirectoryPreserve=yes`.)
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use fd_lock::RwLock;
-use nix::fcntl::OFlag;
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 
 use crate::action::{Action, Expected};
 use crate::error::StoreError;
@@ -29,7 +32,8 @@ use crate::paths::Paths;
 pub struct Lock {
     kind: LockKind,
     /// Locked, without fd-lock's guard, which would have to borrow it: closing the file unlocks.
-    file: File,
+    /// `None`: it is a parent's, and held for as long as the descriptor lives that came from it.
+    file: Option<File>,
 }
 
 /// Who holds a lock where the file does not say.
@@ -121,7 +125,10 @@ impl Lock {
                 // Only whoever waits reads it: that a full disk keeps the name out is no reason
                 // to stop.
                 let _ = write_holder(&mut file);
-                return Ok(Some(Self { kind, file }));
+                return Ok(Some(Self {
+                    kind,
+                    file: Some(file),
+                }));
             }
             // Somebody removed the file since it was opened: what is locked keeps nobody out.
         }
@@ -140,6 +147,45 @@ impl Lock {
         Ok((write, tick))
     }
 
+    /// Lets children share the lock, all that are started while it is held. Returns the number of
+    /// the descriptor by which they [find](Self::shared) it; `None`: it is itself a parent's.
+    ///
+    /// # Errors
+    ///
+    /// As the system says.
+    pub fn share(&self, paths: &Paths) -> Result<Option<RawFd>, StoreError> {
+        let Some(file) = &self.file else {
+            return Ok(None);
+        };
+        fcntl(file, FcntlArg::F_SETFD(FdFlag::empty())).map_err(|errno| {
+            let path = paths.lock_file(self.kind);
+            StoreError::io(Action::Lock, &path, errno.into())
+        })?;
+        Ok(Some(file.as_raw_fd()))
+    }
+
+    /// Returns the lock that a parent shares by that descriptor; `None` if it is not that lock, or
+    /// nobody holds it.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire`](Self::acquire), but for `Held`.
+    pub fn shared(
+        paths: &Paths,
+        kind: LockKind,
+        descriptor: RawFd,
+    ) -> Result<Option<Self>, StoreError> {
+        let path = paths.lock_file(kind);
+        let found = fs::metadata(format!("/proc/self/fd/{descriptor}"));
+        let is_it = match (found, fs::symlink_metadata(&path)) {
+            (Ok(found), Ok(lock)) => (found.dev(), found.ino()) == (lock.dev(), lock.ino()),
+            _ => false,
+        };
+        // Whoever shares it holds it.
+        let is_held = is_it && Self::try_acquire(paths, kind)?.is_none();
+        Ok(is_held.then_some(Self { kind, file: None }))
+    }
+
     /// Returns which lock it is.
     pub fn kind(&self) -> LockKind {
         self.kind
@@ -148,8 +194,10 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Emptied while it is still locked, so that no successor's name is lost.
-        let _ = self.file.set_len(0);
+        if let Some(file) = &self.file {
+            // Emptied while it is still locked, so that no successor's name is lost.
+            let _ = file.set_len(0);
+        }
     }
 }
 

@@ -71,6 +71,11 @@ impl Paths {
         self.state_dir.join("state.db")
     }
 
+    /// Returns the directory of the copy that an update goes back to.
+    pub fn rollback_dir(&self) -> PathBuf {
+        self.state_dir.join("update")
+    }
+
     /// Returns the path of a lock's file.
     pub fn lock_file(&self, kind: LockKind) -> PathBuf {
         self.run_dir.join(format!("{kind}.lock"))
@@ -80,6 +85,9 @@ impl Paths {
 /// Which lock.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum LockKind {
+    /// Held by whoever renews pm itself, from the first look to the end. Only another such one
+    /// waits for it.
+    Update,
     /// The wizard's, for as long as it runs: a second wizard is told who edits. Nothing waits
     /// for it.
     Edit,
@@ -92,6 +100,7 @@ pub enum LockKind {
 impl fmt::Display for LockKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
+            Self::Update => "update",
             Self::Edit => "edit",
             Self::Write => "write",
             Self::Tick => "tick",

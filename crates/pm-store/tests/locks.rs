@@ -138,3 +138,42 @@ fn a_lock_whose_file_was_removed_does_not_pass_for_the_new_one() {
     let _new = Lock::acquire(&paths, LockKind::Tick, SHORT).unwrap();
     assert!(Lock::try_acquire(&paths, LockKind::Tick).unwrap().is_none());
 }
+
+#[test]
+fn a_lock_that_is_shared_is_known_by_its_descriptor() {
+    let (_dir, paths) = paths();
+    let lock = Lock::acquire(&paths, LockKind::Tick, SHORT).unwrap();
+    let descriptor = lock.share(&paths).unwrap().unwrap();
+    let shared = Lock::shared(&paths, LockKind::Tick, descriptor).unwrap();
+    let shared = shared.expect("it is that lock");
+    // Whoever shares it gives nothing back.
+    drop(shared);
+    assert!(Lock::try_acquire(&paths, LockKind::Tick).unwrap().is_none());
+    let other = Lock::shared(&paths, LockKind::Write, descriptor).unwrap();
+    assert!(other.is_none(), "another lock's descriptor");
+    let file = fs::File::open(paths.lock_file(LockKind::Tick)).unwrap();
+    drop(lock);
+    let unheld = Lock::shared(
+        &paths,
+        LockKind::Tick,
+        std::os::fd::AsRawFd::as_raw_fd(&file),
+    );
+    assert!(unheld.unwrap().is_none(), "nobody holds it");
+    assert!(Lock::shared(&paths, LockKind::Tick, 999).unwrap().is_none());
+}
+
+#[test]
+fn a_child_shares_the_lock_until_it_ends() {
+    let (_dir, paths) = paths();
+    let lock = Lock::acquire(&paths, LockKind::Tick, SHORT).unwrap();
+    lock.share(&paths).unwrap();
+    let mut child = std::process::Command::new("cat")
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(lock);
+    assert!(Lock::try_acquire(&paths, LockKind::Tick).unwrap().is_none());
+    drop(child.stdin.take());
+    child.wait().unwrap();
+    assert!(Lock::try_acquire(&paths, LockKind::Tick).unwrap().is_some());
+}

@@ -130,6 +130,7 @@ pub(super) fn store(error: &StoreError) -> String {
             "等了 {} 秒也没有拿到{}锁（{}）：{}；等它完成后再试",
             waited.as_secs(),
             match kind {
+                LockKind::Update => "更新",
                 LockKind::Edit => "编辑",
                 LockKind::Write => "写入",
                 LockKind::Tick => " tick ",
@@ -168,6 +169,7 @@ fn cannot(action: Action, path: &Path) -> String {
         Action::Write => format!("无法写入 {path}"),
         Action::Lock => format!("无法锁定 {path}"),
         Action::Open => format!("无法打开 {path}"),
+        Action::Copy => format!("无法复制 {path}"),
         Action::Remove => format!("无法删除 {path}"),
         Action::KeepVersion => format!("无法保留 {path} 的旧版本"),
         Action::List => format!("无法列出 {path}"),
