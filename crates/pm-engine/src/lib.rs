@@ -27,6 +27,7 @@ pub use tick::Ticked;
 pub use view::View;
 
 use pm_core::backend::{Netfilter, Shaper};
+use pm_store::locks::Lock;
 use pm_store::paths::Paths;
 
 /// pm on one host.
@@ -38,6 +39,8 @@ pub struct Engine<N, S> {
     paths: Paths,
     netfilter: N,
     shaper: S,
+    /// The tick lock, where it is held already.
+    tick: Option<Lock>,
 }
 
 impl<N: Netfilter, S: Shaper> Engine<N, S> {
@@ -47,7 +50,14 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
             paths,
             netfilter,
             shaper,
+            tick: None,
         }
+    }
+
+    /// Lets the next tick go without taking the tick lock: `lock` is that one.
+    pub fn holding(mut self, lock: Lock) -> Self {
+        self.tick = Some(lock);
+        self
     }
 
     /// Returns where its files are.

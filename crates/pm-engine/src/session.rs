@@ -296,6 +296,11 @@ impl<'a, N: Netfilter> Session<'a, N> {
         Ok(())
     }
 
+    /// Saves what was observed, and changes nothing in the kernel.
+    pub(crate) fn save_as_observed(&mut self, db: &mut StateDb) -> Result<(), EngineError> {
+        self.save(db, self.state.clone(), None)
+    }
+
     /// Returns what was counted since the last save.
     pub(crate) fn unsaved_days(&self) -> Vec<DayTotal> {
         between(&self.saved, &self.state)

@@ -40,7 +40,7 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
     /// Any; what was saved is true, the kernel goes on counting and cutting, and the next tick
     /// goes on from there.
     pub fn tick(&mut self) -> Result<Ticked, EngineError> {
-        let Some(lock) = Lock::try_acquire(&self.paths, LockKind::Tick)? else {
+        let Some(lock) = self.tick_lock()? else {
             return Ok(Ticked::Busy);
         };
         self.tick_under(&lock)
@@ -53,7 +53,10 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
     ///
     /// As [`tick`](Self::tick), and `Held` when another pm is at it for long.
     pub fn tick_after_others(&mut self) -> Result<Ticked, EngineError> {
-        let lock = Lock::acquire(&self.paths, LockKind::Tick, LOCK_WAIT)?;
+        let lock = match self.tick.take() {
+            Some(lock) => lock,
+            None => Lock::acquire(&self.paths, LockKind::Tick, LOCK_WAIT)?,
+        };
         self.tick_under(&lock)
     }
 
@@ -74,6 +77,41 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
             problems: shaping.problems,
             stale_config,
         })
+    }
+
+    /// Does the part of a tick that leaves the kernel as it is: brings `state.db` to this pm's
+    /// schema, accounts for what was counted, plans, saves, and looks through what it saved.
+    ///
+    /// It is how a new pm is tried before it replaces the old one.
+    ///
+    /// # Errors
+    ///
+    /// Any; what was saved is true.
+    pub fn account(&mut self) -> Result<Ticked, EngineError> {
+        let Some(_lock) = self.tick_lock()? else {
+            return Ok(Ticked::Busy);
+        };
+        let mut db = StateDb::open(&self.paths)?;
+        let (loaded, stale_config) = config_file::load_or_last_good(&self.paths, &db)?;
+        let saved = self.saved_state(Some(&db), &loaded.config)?;
+        let mut session = Session::new(&mut self.netfilter, saved)?;
+        session.observe(&loaded.config)?;
+        let _planned = session.pending(&loaded.config);
+        session.save_as_observed(&mut db)?;
+        db.check()?;
+        Ok(Ticked::Done {
+            events: session.events,
+            leftover: session.leftover,
+            problems: Vec::new(),
+            stale_config,
+        })
+    }
+
+    fn tick_lock(&mut self) -> Result<Option<Lock>, StoreError> {
+        match self.tick.take() {
+            Some(lock) => Ok(Some(lock)),
+            None => Lock::try_acquire(&self.paths, LockKind::Tick),
+        }
     }
 
     /// Returns the saved state that belongs to `config`; `None`: pm never ran.
