@@ -12,6 +12,7 @@ mod settings;
 mod setup;
 #[cfg(test)]
 mod tests;
+mod update;
 mod values;
 
 use std::ffi::OsString;
@@ -32,6 +33,7 @@ pub(crate) use config::Config;
 pub(crate) use group::Group;
 pub(crate) use history::{By, History};
 pub(crate) use setup::{Log, Messages, Monitor, Setup, Uninstall};
+pub(crate) use update::Update;
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -274,6 +276,32 @@ pub(crate) enum Command {
         )
     )]
     Setup(Setup),
+    #[command(
+        about = tr!("Replace pm by its newest release", "把 pm 更新到最新版本"),
+        long_about = tr!(
+            "Replace pm by its newest release\n\n\
+             The release must be signed by the key that this pm was built with, newer than it, and \
+             for this machine. Before it takes the old one's place the new pm must take over \
+             config.json and state.db and do a tick; where it does not, both go back to what they \
+             were, and not a byte is lost or counted twice.",
+            "把 pm 更新到最新版本\n\n\
+             新版本必须由编译时给定的密钥签名，比当前版本新，并且适用于本机。替换之前，新的 pm 要先\
+             接管 config.json 和 state.db 并完成一次 tick；做不到就一切还原，不丢一个字节，也不重复计数。"
+        )
+    )]
+    Update(Update),
+    #[command(hide = true, about = tr!("Run a program that ends with its parent", "运行一个随父进程结束的程序"))]
+    UpdateTrial {
+        #[arg(help = tr!("The parent's process id", "父进程号"))]
+        parent: i32,
+        #[arg(
+            required = true,
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            help = tr!("The program and its arguments", "程序及其参数")
+        )]
+        command: Vec<OsString>,
+    },
     #[command(
         about = tr!(
             "Leave this host without a trace",

@@ -14,6 +14,7 @@ mod premises;
 mod setup;
 mod teardown;
 pub(crate) mod uninstall;
+pub(crate) mod update;
 
 use std::process::ExitCode;
 
@@ -59,6 +60,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Command::History(command) => history::run(&places, &command),
         Command::Config(command) => config::run(&places, command),
         Command::Undo(options) => config::undo(&places, options),
+        Command::Monitor(flags) if flags.account_only => monitor::account(&places),
         Command::Monitor(flags) => monitor::tick(&places, flags),
         Command::Restore {
             anew,
@@ -69,16 +71,26 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Command::Doctor(reading) => doctor::run(&places, reading),
         Command::Log(flags) => log::run(flags),
         Command::Setup(flags) => setup::run(&places, flags),
+        Command::Update(flags) => update::run(&places, &flags),
+        Command::UpdateTrial { parent, command } => update::guard(parent, &command),
         Command::Uninstall(flags) => uninstall::run(&places, flags),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { dir } => manual::pages(&dir),
     }
 }
 
-/// Returns pm on this host.
+/// Returns pm on this host, after what an interrupted update left was tidied up.
 pub(crate) fn engine(places: &Places) -> Result<Engine<Nftables, TrafficControl>> {
-    let (netfilter, shaper) = (Nftables::open()?, TrafficControl::open()?);
-    Ok(Engine::new(paths(places), netfilter, shaper))
+    let paths = paths(places);
+    let shared = update::shared_tick_lock(&paths)?;
+    if shared.is_none() {
+        update::recover(&paths)?;
+    }
+    let engine = Engine::new(paths, Nftables::open()?, TrafficControl::open()?);
+    Ok(match shared {
+        Some(lock) => engine.holding(lock),
+        None => engine,
+    })
 }
 
 pub(crate) fn paths(places: &Places) -> Paths {

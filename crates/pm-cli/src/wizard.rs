@@ -32,6 +32,7 @@ mod text;
 mod ui;
 mod undo;
 mod uninstall;
+mod update;
 mod when;
 
 use std::io::{self, IsTerminal};

@@ -57,6 +57,16 @@ pub(crate) struct Monitor {
         help = tr!("Wait for another pm instead of leaving", "等别的 pm 做完，而不是退出")
     )]
     pub(crate) wait: bool,
+    #[arg(
+        long,
+        hide = true,
+        conflicts_with = "wait",
+        help = tr!(
+            "Account and save only; the kernel is left as it is",
+            "只记账和保存，不动内核",
+        )
+    )]
+    pub(crate) account_only: bool,
     #[command(flatten)]
     pub(crate) messages: Messages,
 }

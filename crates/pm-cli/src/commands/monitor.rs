@@ -17,10 +17,22 @@ use crate::output::{say, tell};
 pub(crate) fn tick(places: &Places, flags: Monitor) -> Result<ExitCode> {
     redirect(flags.messages);
     let mut engine = super::engine(places)?;
-    let ticked = match flags.wait {
+    tell_of(match flags.wait {
         true => engine.tick_after_others()?,
         false => engine.tick()?,
-    };
+    })
+}
+
+/// Does what of a tick leaves the kernel alone, for an update that tries a new pm. It fails where
+/// another pm is at it: nothing was tried then.
+pub(crate) fn account(places: &Places) -> Result<ExitCode> {
+    match super::engine(places)?.account()? {
+        Ticked::Busy => Ok(ExitCode::FAILURE),
+        done => tell_of(done),
+    }
+}
+
+fn tell_of(ticked: Ticked) -> Result<ExitCode> {
     match ticked {
         Ticked::Busy => Ok(ExitCode::SUCCESS),
         Ticked::Done {

@@ -3,7 +3,7 @@
 use super::ui::look::Paint;
 use super::ui::{self, Answer, Entry, Stop};
 use super::{
-    Desk, add, block, configure, delete, groups, language, look_up, reset, undo, uninstall,
+    Desk, add, block, configure, delete, groups, language, look_up, reset, undo, uninstall, update,
 };
 use crate::language::tr;
 
@@ -15,6 +15,7 @@ const ITEMS: &[Item] = &[
     (1, || tr!("Add", "添加端口"), add::open),
     (2, || tr!("Configure", "修改设置"), configure::open),
     (3, || tr!("Delete", "删除端口"), delete::open),
+    (6, || tr!("Update", "更新 pm"), update::open),
     (7, || tr!("Uninstall", "卸载"), uninstall::open),
     (8, || tr!("Reset", "重置流量"), reset::open),
     (9, || tr!("Block/unblock", "阻断/解除"), block::open),

@@ -14,6 +14,7 @@ mod setup;
 mod store;
 #[cfg(test)]
 mod tests;
+mod update;
 mod values;
 
 use std::error::Error;
@@ -27,6 +28,7 @@ pub(super) fn of(error: &(dyn Error + 'static)) -> Option<String> {
         .or_else(|| said(error, request::refusal))
         .or_else(|| said(error, store::store))
         .or_else(|| said(error, setup::setup))
+        .or_else(|| said(error, update::update))
         .or_else(|| said(error, config::config))
         .or_else(|| said(error, kernel::backend))
         .or_else(|| said(error, kernel::shaping))

@@ -10,6 +10,10 @@ use pm_core::request::Refusal;
 use pm_engine::EngineError;
 use pm_setup::SetupError;
 use pm_store::StoreError;
+use pm_update::UpdateError;
+use pm_update::fetch::FetchError;
+use pm_update::offer::NotForThis;
+use pm_update::signature::SignatureError;
 
 use crate::language::tr;
 use crate::output::table::join;
@@ -22,6 +26,9 @@ pub(super) fn of(error: &anyhow::Error) -> Option<String> {
     }
     if let Some(error) = error.downcast_ref::<StoreError>() {
         return store(error);
+    }
+    if let Some(error) = error.downcast_ref::<UpdateError>() {
+        return update(error);
     }
     if let Some(error) = error.downcast_ref::<ConfigError>() {
         return config(error);
@@ -114,6 +121,109 @@ fn store(error: &StoreError) -> Option<String> {
             "`pm config history` 列出现有的版本"
         )),
         StoreError::Database { .. } => Some(ask_doctor()),
+        _ => None,
+    }
+}
+
+fn update(error: &UpdateError) -> Option<String> {
+    Some(match error {
+        UpdateError::NoKeys | UpdateError::Key(_) => tr!(
+            "install a signed release with `install.sh`, or build the newest source: in a checkout, \
+             `git pull && ./install.sh`; who makes releases gives the key when building, in \
+             PM_UPDATE_KEY",
+            "用 `install.sh` 安装签名的版本，或编译最新源码：在源码目录里运行 `git pull && \
+             ./install.sh`；发布者编译时用 PM_UPDATE_KEY 给定密钥"
+        ),
+        UpdateError::NoSource => tr!(
+            "name a place that has them: `pm update --mirror https://…`, or PM_MIRROR",
+            "指定一个下载地址：`pm update --mirror https://…`，或用 PM_MIRROR"
+        ),
+        UpdateError::Packaged { .. } => tr!(
+            "download the new release's .deb and install it: `dpkg -i FILE`",
+            "下载新版本的 .deb 并安装：`dpkg -i 文件`"
+        ),
+        UpdateError::Fetch(error) => return fetch(error),
+        UpdateError::Untrusted {
+            why: SignatureError::UnknownKey,
+            ..
+        } => tr!(
+            "nothing was installed; if releases have a new key since, install one anew with \
+             `install.sh`, from a place that you trust",
+            "没有安装任何东西；如果发布者换了密钥，请从可信的地方用 `install.sh` 重新安装"
+        ),
+        UpdateError::Untrusted { .. } => tr!(
+            "nothing was installed; try again, or another place (`--mirror`); if it stays, tell \
+             whoever makes the releases",
+            "没有安装任何东西；再试一次，或换个地址（`--mirror`）；如果一直如此，请告诉发布者"
+        ),
+        UpdateError::Manifest(_) => tr!(
+            "install the newest release with `install.sh`",
+            "用 `install.sh` 安装最新版本"
+        ),
+        UpdateError::NotForThis(why) => not_for_this(why),
+        UpdateError::Program { why, .. } => return system(why),
+        UpdateError::Store(error) => return store(error),
+        UpdateError::Trial { .. } => tr!(
+            "go on with this pm, and tell whoever makes the releases what it said",
+            "继续用当前的 pm，并把它说的告诉发布者"
+        ),
+    })
+}
+
+fn not_for_this(why: &NotForThis) -> String {
+    match why {
+        NotForThis::Older { .. } => tr!(
+            "if you want to go back to it, say `--force`",
+            "确实要装回旧版本，就加上 `--force`"
+        ),
+        NotForThis::StepBetween { minimum, .. } => tr!(
+            "update to pm {minimum} first: `pm update --mirror` with the place of that release",
+            "先升级到 pm {minimum}：用 `pm update --mirror` 指定那个版本的地址"
+        ),
+        NotForThis::OtherMachine { .. } => tr!(
+            "build it here from its source: in a checkout, `git pull && ./install.sh`",
+            "在本机编译源码：在源码目录里运行 `git pull && ./install.sh`"
+        ),
+    }
+}
+
+fn fetch(error: &FetchError) -> Option<String> {
+    Some(match error {
+        FetchError::NotAnAddress(_) => return None,
+        FetchError::Unreachable { .. } | FetchError::Refused { .. } => tr!(
+            "see whether this host reaches it (`wget -O /dev/null URL`), or name another place: \
+             `pm update --mirror https://…`",
+            "看看本机能否连上（`wget -O /dev/null 地址`），或换个地址：`pm update --mirror https://…`"
+        ),
+        FetchError::TooSlow { .. } | FetchError::Short { .. } => tr!(
+            "nothing was installed; run `pm update` again, it begins anew; a nearer place may be \
+             faster (`--mirror`)",
+            "没有安装任何东西；再运行一次 `pm update`，会从头下载；换个近的地址可能更快（`--mirror`）"
+        ),
+        FetchError::TooLong { .. } | FetchError::Tampered { .. } => tr!(
+            "nothing was installed; try again, or another place (`--mirror`); if it stays, tell \
+             whoever makes the releases",
+            "没有安装任何东西；再试一次，或换个地址（`--mirror`）；如果一直如此，请告诉发布者"
+        ),
+        FetchError::Disk(why) => return system(why),
+    })
+}
+
+/// Returns what to do about what the system refused.
+fn system(why: &std::io::Error) -> Option<String> {
+    match why.kind() {
+        ErrorKind::PermissionDenied => Some(tr!(
+            "run it as root (with `sudo`)",
+            "以 root 运行（加 `sudo`）"
+        )),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Some(tr!(
+            "nothing was installed; free some space and run `pm update` again",
+            "没有安装任何东西；请腾出空间，再运行 `pm update`"
+        )),
+        ErrorKind::ReadOnlyFilesystem => Some(tr!(
+            "its file system is read-only: mount it writable (`mount -o remount,rw`)",
+            "所在的文件系统是只读的：请以可写方式挂载（`mount -o remount,rw`）"
+        )),
         _ => None,
     }
 }

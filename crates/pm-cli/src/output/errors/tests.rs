@@ -1,5 +1,7 @@
 //! What an error is answered with.
 
+mod update;
+
 use super::*;
 use crate::language::in_chinese;
 use pm_core::backend::{BackendError, ShapingError};
