@@ -183,6 +183,11 @@ impl Lab {
         &self.pm
     }
 
+    /// Tests another program from now on.
+    pub(crate) fn use_program(&mut self, pm: PathBuf) {
+        self.pm = pm;
+    }
+
     /// Returns the lab's own directory; world-readable, so that a test may run something as another user.
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
@@ -567,6 +572,7 @@ impl Drop for Lab {
     fn drop(&mut self) {
         cleanup::discard(&Leftover::Mount(self.state_dir()));
         cleanup::discard(&Leftover::Mount(self.config_dir()));
+        cleanup::discard(&Leftover::Mount(self.directory.join("bin")));
         cleanup::discard(&Leftover::Directory(self.directory.clone()));
         if self.vps.is_ours() && !self.machine_stays {
             let _ = self.vps.ip("link del eth0\n");

@@ -4,10 +4,12 @@ mod bench;
 mod calendar;
 mod cleanup;
 mod demo;
+mod dist;
 mod lab;
 mod namespace;
 mod netns;
 mod portrait;
+mod releases;
 mod rng;
 mod speed;
 mod terminal;
@@ -88,6 +90,8 @@ enum Command {
         /// Where.
         dir: PathBuf,
     },
+    /// Make a release: programs, packages, the installer, and the signed manifest of them.
+    Dist(dist::Dist),
     /// Run a program and print what it cost.
     #[command(hide = true)]
     Measure {
@@ -135,6 +139,7 @@ fn run() -> Result<ExitCode> {
         Command::Demo { pm } => demo::run(pm)?,
         Command::Bench { quick, only, pm } => bench::run(quick, only.as_deref(), pm)?,
         Command::Man { dir } => test::write_man_pages(&dir)?,
+        Command::Dist(flags) => dist::run(&flags)?,
         Command::Measure { command } => bench::child(&command)?,
         Command::Traffic(Traffic::Listen { address }) => traffic::listen_until_eof(address)?,
     }

@@ -22,6 +22,8 @@ mod roots;
 mod settling;
 mod storage;
 mod undo;
+mod update;
+mod update_faults;
 mod wire;
 mod wizard;
 
@@ -92,6 +94,8 @@ pub(crate) fn run(
         storage::TESTS,
         undo::TESTS,
         kills::TESTS,
+        update::TESTS,
+        update_faults::TESTS,
         forward::TESTS,
         settling::TESTS,
         random::TESTS,

@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::{calendar, vm};
 
 /// A program that the tests call, and the Debian package that has it.
-const PROGRAMS: [(&str, &str); 13] = [
+const PROGRAMS: [(&str, &str); 14] = [
     ("cc", "gcc"),
     ("nft", "nftables"),
     ("ip", "iproute2"),
@@ -28,6 +28,7 @@ const PROGRAMS: [(&str, &str); 13] = [
     ("systemd-analyze", "systemd"),
     ("shellcheck", "shellcheck"),
     ("dash", "dash"),
+    ("strip", "binutils"),
 ];
 
 /// Crates that pm-core must not depend on: the rest of pm, and everything that reaches the system.
@@ -134,17 +135,34 @@ pub(crate) fn run() -> Result<()> {
 ///
 /// When it does not compile.
 pub(crate) fn build_pm() -> Result<PathBuf> {
-    let output = command("cargo")
-        .args([
-            "build",
-            "--quiet",
-            "--release",
-            "--package",
-            "pm-cli",
-            "--bin",
-            "pm",
-        ])
+    build(&["--release"], &[])
+}
+
+/// Builds `pm` with more arguments for cargo and more variables, and returns where it is.
+///
+/// # Errors
+///
+/// When it does not compile.
+pub(crate) fn build(args: &[&str], variables: &[(&str, &str)]) -> Result<PathBuf> {
+    build_in(&root(), args, variables)
+}
+
+/// As [`build`], of the source in another directory.
+///
+/// # Errors
+///
+/// As [`build`].
+pub(crate) fn build_in(
+    source: &Path,
+    args: &[&str],
+    variables: &[(&str, &str)],
+) -> Result<PathBuf> {
+    let output = Command::new("cargo")
+        .current_dir(source)
+        .args(["build", "--quiet", "--package", "pm-cli", "--bin", "pm"])
+        .args(args)
         .args(["--message-format", "json-render-diagnostics"])
+        .envs(variables.iter().copied())
         .stderr(Stdio::inherit())
         .output()
         .context("cannot start cargo")?;
@@ -155,6 +173,20 @@ pub(crate) fn build_pm() -> Result<PathBuf> {
         .filter(|message| message["target"]["name"] == "pm")
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
         .context("cargo built pm but did not say where")
+}
+
+/// Returns what a `pm` of this source prints.
+///
+/// # Errors
+///
+/// When it does not compile, or fails.
+pub(crate) fn pm_prints(args: &[&str]) -> Result<Vec<u8>> {
+    let mut pm = command("cargo");
+    pm.args(["run", "--quiet", "--package", "pm-cli", "--bin", "pm", "--"]);
+    let output = pm.args(args).stderr(Stdio::inherit()).output();
+    let output = output.context("cannot start cargo")?;
+    ensure!(output.status.success(), "`pm {}` failed", args.join(" "));
+    Ok(output.stdout)
 }
 
 /// Writes pm's man pages, which a program of this source makes.
@@ -289,10 +321,14 @@ fn check(command: &mut Command) -> Result<()> {
 /// A command at the root of the workspace.
 fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
-    if let Some(root) = Path::new(env!("CARGO_MANIFEST_DIR")).parent() {
-        command.current_dir(root);
-    }
+    command.current_dir(root());
     command
+}
+
+/// Returns the root of the workspace.
+pub(crate) fn root() -> PathBuf {
+    let this = Path::new(env!("CARGO_MANIFEST_DIR"));
+    this.parent().unwrap_or(this).to_owned()
 }
 
 /// Finds a program on the path or where the system's own are.
