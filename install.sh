@@ -136,7 +136,8 @@ fetch() {
     if has curl; then
         curl -fsSL --connect-timeout 20 --max-time 900 "$url" 2>"$work/why" | head -c "$(($3 + 1))" >"$2"
     elif has wget; then
-        wget -q -T 60 -O - "$url" 2>"$work/why" | head -c "$(($3 + 1))" >"$2"
+        # With -T, BusyBox's of 1.35 dies of a segmentation fault; it gives up after 15 minutes by itself.
+        wget -q -O - "$url" 2>"$work/why" | head -c "$(($3 + 1))" >"$2"
     else
         fail "there is neither curl nor wget to download with" "没有 curl 或 wget，无法下载" \
             "install one: apt-get install curl, or apk add curl" \
@@ -226,8 +227,10 @@ targets() {
     *) machine=$(uname -m | tr -cd 'a-z0-9_') ;;
     esac
     echo "$machine-unknown-linux-musl"
-    # BusyBox and musl have no getconf that knows it.
-    if getconf GNU_LIBC_VERSION >/dev/null 2>&1; then echo "$machine-unknown-linux-gnu"; fi
+    # The loader that programs for glibc name.
+    for loader in /lib64/ld-linux-x86-64.so.2 /lib/ld-linux-aarch64.so.1; do
+        if [ -e "$loader" ]; then echo "$machine-unknown-linux-gnu"; fi
+    done
 }
 
 # Finds the program for this machine in the list: sets version, size, hash and name.
@@ -282,10 +285,16 @@ take_release() {
     ask "Install pm $version into $dir${present:+, in the place of $present}?" \
         "把 pm $version 安装到 $dir${present:+（替换 $present）}吗？" || exit 1
     # An installed pm renews itself, with its data, and goes back where the new one does not work.
-    # One without keys, or from before it could, is replaced below.
-    if [ -n "$present" ] && "$dir/pm" update --check --mirror "$address" >/dev/null 2>&1; then
-        "$dir/pm" update --mirror "$address"
-        return 0
+    # One that cannot, because it has no keys or other ones, is replaced below.
+    if [ -n "$present" ]; then
+        if why=$("$dir/pm" --lang en update --check --mirror "$address" 2>&1); then
+            "$dir/pm" update --mirror "$address"
+            return 0
+        fi
+        case $why in
+        *'no source of updates'* | *'unrecognized subcommand'* | *'does not know'*) ;;
+        *) fail "$present does not take pm $version: $why" "$present 不接受 pm $version：$why" ;;
+        esac
     fi
     mkdir -p "$dir"
     new=$dir/.pm.install.$$

@@ -27,6 +27,7 @@ use pm_update::digest::Digest;
 use pm_update::manifest::{Artefact, FILE_NAME, MAX_PROGRAM_BYTES, Manifest, SIGNATURE_NAME};
 use pm_update::target::Target;
 
+pub(crate) use self::installer::fill;
 pub(crate) use self::signing::sign_with;
 use crate::test;
 

@@ -11,6 +11,7 @@ mod forward;
 mod groups;
 mod guards;
 mod history;
+pub(crate) mod installer;
 mod kills;
 mod limits;
 mod members;
@@ -96,6 +97,7 @@ pub(crate) fn run(
         kills::TESTS,
         update::TESTS,
         update_faults::TESTS,
+        installer::TESTS,
         forward::TESTS,
         settling::TESTS,
         random::TESTS,

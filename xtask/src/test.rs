@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::{calendar, vm};
+use crate::{calendar, netns, vm};
 
 /// A program that the tests call, and the Debian package that has it.
 const PROGRAMS: [(&str, &str); 14] = [
@@ -54,6 +54,9 @@ pub(crate) fn run() -> Result<()> {
     let root = nix::unistd::geteuid().is_root();
     stage("packages", || {
         install_missing(&PROGRAMS, root)?;
+        if root {
+            install_missing(&netns::installer::PROGRAMS, root)?;
+        }
         if root && calendar::python().is_none() {
             install_missing(&[("a Python with dateutil", "python3-dateutil")], root)?;
         }
