@@ -81,10 +81,25 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
 
 /// Returns pm on this host, after what an interrupted update left was tidied up.
 pub(crate) fn engine(places: &Places) -> Result<Engine<Nftables, TrafficControl>> {
+    open(places, update::recover)
+}
+
+/// As [`engine`], for what must be done all the same: that it cannot be tidied up is told, and no reason to stop.
+pub(crate) fn engine_regardless(places: &Places) -> Result<Engine<Nftables, TrafficControl>> {
+    open(places, |paths| {
+        update::recover_or_tell(paths);
+        Ok(())
+    })
+}
+
+fn open(
+    places: &Places,
+    recover: impl FnOnce(&Paths) -> Result<()>,
+) -> Result<Engine<Nftables, TrafficControl>> {
     let paths = paths(places);
     let shared = update::shared_tick_lock(&paths)?;
     if shared.is_none() {
-        update::recover(&paths)?;
+        recover(&paths)?;
     }
     let engine = Engine::new(paths, Nftables::open()?, TrafficControl::open()?);
     Ok(match shared {

@@ -20,11 +20,15 @@ pub const TICK: &str = "port-monitor-tick.service";
 /// The unit that calls it once a minute.
 pub const TIMER: &str = "port-monitor-tick.timer";
 
-/// What a job of pm's may do: speak netlink, read the configuration, write its state.
+/// What a job of pm's may do: speak netlink, write its state and its configuration.
 ///
 /// - `CAP_NET_ADMIN` is what nf_tables and traffic control ask for. Files are reached as their owner, root.
 /// - `/proc` stays whole: the identity of a counter needs the boot id, and before Linux 5.14 the start of process 1.
 /// - No `PrivateUsers` and no `PrivateNetwork`: rules of another namespace are not the host's.
+/// - The configuration is writable because whichever pm runs first after an interrupted update puts back what that update
+///   changed of it ([`pm_store::rollback`]; the copy is in the state directory), and this may be a tick. The directory of
+///   the program is not: a tick must not replace what root runs, and all that recovery would do there is to remove a
+///   program that nobody calls, which the next update or uninstall does as well.
 /// - Nothing pm does needs an IP address; when the kernel loads a module for it, that happens outside.
 const SANDBOX: &str = "\
 CapabilityBoundingSet=CAP_NET_ADMIN
@@ -32,6 +36,7 @@ NoNewPrivileges=yes
 RestrictAddressFamilies=AF_NETLINK
 IPAddressDeny=any
 ProtectSystem=strict
+ReadWritePaths=-/etc/port_monitor
 StateDirectory=port_monitor
 StateDirectoryMode=0700
 RuntimeDirectory=port_monitor

@@ -15,7 +15,7 @@ use crate::output::{json, say};
 
 /// Checks everything; fails when a check does.
 pub(crate) fn run(places: &Places, reading: Reading) -> Result<ExitCode> {
-    let findings = super::engine(places)?.doctor();
+    let findings = super::engine_regardless(places)?.doctor();
     let check = check(places)?;
     let diagnoses = || -> Vec<Diagnosis> {
         let of_engine = findings.iter().map(diagnosis::of);

@@ -16,7 +16,7 @@ use crate::output::{say, tell};
 /// it is to wait.
 pub(crate) fn tick(places: &Places, flags: Monitor) -> Result<ExitCode> {
     redirect(flags.messages);
-    let mut engine = super::engine(places)?;
+    let mut engine = super::engine_regardless(places)?;
     tell_of(match flags.wait {
         true => engine.tick_after_others()?,
         false => engine.tick()?,
@@ -52,7 +52,7 @@ pub(crate) fn restore(
     messages: Messages,
 ) -> Result<ExitCode> {
     redirect(messages);
-    let mut engine = super::engine(places)?;
+    let mut engine = super::engine_regardless(places)?;
     if boot {
         // Nobody is there to be told that all is well.
         let moved = engine.restore_at_boot()?;

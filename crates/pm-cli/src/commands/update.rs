@@ -21,7 +21,7 @@ use pm_update::{UpdateError, Version, release, trial};
 
 use crate::cli::{Places, Update};
 use crate::language::tr;
-use crate::output::{say, tell};
+use crate::output::{errors, say, tell};
 
 /// The public keys of releases, the present one and the next, as minisign prints them.
 const KEYS: [Option<&str>; 2] = [
@@ -151,6 +151,13 @@ fn download(here: &Installation, found: &Found) -> Result<()> {
 pub(crate) fn recover(paths: &Paths) -> Result<()> {
     tell_recovered(install::recover(paths)?.as_ref());
     Ok(())
+}
+
+/// As [`recover`], but only says so when it cannot.
+pub(crate) fn recover_or_tell(paths: &Paths) {
+    if let Err(error) = recover(paths) {
+        tell!("{}", errors::unrecovered(error.as_ref()));
+    }
 }
 
 fn tell_recovered(recovered: Option<&Recovered>) {

@@ -53,6 +53,21 @@ pub(crate) fn leftover(error: &EngineError) -> String {
     )
 }
 
+/// Returns a warning of an interrupted update that could not be tidied up after, where that is no reason to stop.
+pub(crate) fn unrecovered(error: &(dyn Error + 'static)) -> String {
+    let causes = with_causes(error);
+    caution(
+        &tr!(
+            "an interrupted update cannot be undone: {causes}",
+            "中断的更新无法撤销：{causes}"
+        ),
+        &tr!(
+            "mend that; pm goes on as well as it can, and each tick tries again, as does `sudo pm list`",
+            "请排除上述问题；pm 会尽量继续，每次 tick 都会再试，`sudo pm list` 也会"
+        ),
+    )
+}
+
 /// Returns an error, and what to do where that is known.
 pub(crate) fn text(error: &anyhow::Error) -> String {
     let mut text = without_hint(error.as_ref());

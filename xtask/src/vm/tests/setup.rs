@@ -125,6 +125,7 @@ fn come_back_and_leave(lab: &mut Lab) -> Result<String> {
     sent.some(10)?;
     systemctl(&["start", TICK])?;
     sent.are_counted(lab)?;
+    a_tick_undoes_an_update(lab, &mut sent)?;
     let log = lab.ok(&["log", "-n", "100"])?;
     ensure!(
         !log.contains("Finished"),
@@ -143,6 +144,35 @@ fn come_back_and_leave(lab: &mut Lab) -> Result<String> {
         "restored {:.1} s before the network",
         (network - early) as f64 / 1e6
     ))
+}
+
+/// Checks that the sandbox lets a tick put back what an interrupted update changed, the configuration too.
+fn a_tick_undoes_an_update(lab: &Lab, sent: &mut Sent) -> Result<()> {
+    systemctl(&["stop", TIMER])?;
+    wait("the tick's end", || {
+        Ok(property(TICK, "ActiveState")? == "inactive")
+    })?;
+    let state = Path::new("/var/lib/port_monitor");
+    let (config, copy) = (
+        Path::new("/etc/port_monitor/config.json"),
+        state.join("update"),
+    );
+    let before = fs::read_to_string(config)? + "\n";
+    fs::create_dir_all(&copy)?;
+    fs::write(copy.join("config.json"), &before)?;
+    fs::copy(state.join("state.db"), copy.join("state.db"))?;
+    let point = copy.join("point.json");
+    fs::write(
+        &point,
+        r#"{"note": "", "had_config": true, "had_state": true}"#,
+    )?;
+    sent.some(10)?;
+    systemctl(&["start", TICK])?;
+    ensure!(!point.exists(), "it was not undone: {}", journal()?);
+    ensure!(fs::read_to_string(config)? == before, "{}", journal()?);
+    sent.are_counted(lab)?;
+    systemctl(&["start", TIMER])?;
+    Ok(())
 }
 
 /// What was sent to 20000 so far.
