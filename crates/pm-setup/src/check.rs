@@ -1,6 +1,7 @@
 //! Whether what setup wrote is still there, and runs.
 
 use std::fs;
+use std::path::Path;
 
 use crate::apply::{Standing, standing};
 use crate::footprint::{Footprint, Piece};
@@ -52,6 +53,22 @@ pub fn check(root: &Root, tools: &mut impl Tools, host: &Host, wanted: &Footprin
     check
 }
 
+/// Whether something that setup wrote, on this host as it is or as it was, calls the program at `pm`. `everywhere` is
+/// what could be there.
+pub fn calls(root: &Root, everywhere: &Footprint, pm: &Path) -> bool {
+    let pm = pm.to_string_lossy();
+    everywhere.pieces.iter().any(|piece| {
+        let (Piece::File { path, .. } | Piece::CrontabLine { path, .. }) = piece else {
+            return false;
+        };
+        let is_ours = matches!(
+            standing(root, piece),
+            Ok(Standing::Current | Standing::Outdated | Standing::Edited)
+        );
+        is_ours && root.text(path).contains(&*pm)
+    })
+}
+
 /// Whether what calls the tick runs.
 fn runs(root: &Root, tools: &mut impl Tools, schedule: &Schedule) -> Option<bool> {
     match schedule {
@@ -73,4 +90,33 @@ pub fn cron_runs(root: &Root) -> bool {
     processes
         .filter_map(|process| fs::read_to_string(process.path().join("comm")).ok())
         .any(|comm| ["cron", "crond", "fcron"].contains(&comm.trim_end()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::init::Init;
+
+    #[test]
+    fn what_setup_wrote_calls_the_program_that_it_names_and_no_other() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::at(directory.path());
+        let pm = Path::new("/usr/local/bin/pm");
+        let calls = |pm: &Path| calls(&root, &Footprint::everywhere(&root, pm), pm);
+        fs::create_dir_all(root.join("/etc/systemd/system")).unwrap();
+        assert!(!calls(pm));
+        // Somebody else's.
+        let tick = root.join("/etc/systemd/system").join(systemd::TICK);
+        fs::write(&tick, "[Service]\nExecStart=/usr/local/bin/pm monitor\n").unwrap();
+        assert!(!calls(pm));
+        // An older pm's.
+        let text = crate::seal::sealed("", "#", "[Service]\nExecStart=/usr/local/bin/pm tick\n");
+        fs::write(&tick, &text).unwrap();
+        assert!(calls(pm));
+        assert!(!calls(Path::new("/opt/pm")));
+        // Edited, or on a host that has no systemd any more.
+        fs::write(&tick, text + "# mine\n").unwrap();
+        assert!(calls(pm));
+        assert_eq!(Host::look(&root).init, Init::Unknown);
+    }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use nix::unistd::geteuid;
 use pm_setup::footprint::Manual;
-use pm_setup::{Footprint, Host, Root};
+use pm_setup::{Footprint, Host, Root, check};
 use pm_store::paths::Paths;
 
 use super::manual;
@@ -57,6 +57,14 @@ impl Premises {
 pub(super) fn are_usual(places: &Places) -> bool {
     let paths = super::paths(places);
     paths == Paths::default()
+}
+
+/// Whether what `pm setup` wrote here calls this very program.
+pub(super) fn call_this_program(places: &Places) -> bool {
+    are_usual(places)
+        && Premises::look().is_ok_and(|premises| {
+            check::calls(&premises.root, &premises.everywhere(), &premises.pm)
+        })
 }
 
 /// Refuses to go on for anybody but root, or with files elsewhere. `command` is what was asked for.

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
-use std::process::{self, ExitCode};
+use std::process::{self, Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -19,8 +19,11 @@ use pm_update::signature::Keys;
 use pm_update::target::Target;
 use pm_update::{UpdateError, Version, release, trial};
 
+use super::premises;
 use crate::cli::{Places, Update};
-use crate::language::tr;
+use crate::language::{self, tr};
+use crate::output::progress::Progress;
+use crate::output::words::caution;
 use crate::output::{errors, say, tell};
 
 /// The public keys of releases, the present one and the next, as minisign prints them.
@@ -108,10 +111,15 @@ pub(crate) fn install(places: &Places, found: &Found) -> Result<String> {
         return Err(error);
     }
     let version = &found.version;
+    // As long as this program is in its place, and knows where that is.
+    let calls_it = premises::call_this_program(places);
     let said = here.install(version, found.program.sha256)?;
     // What happened meanwhile, in the words of whoever noticed it.
     if !said.trim().is_empty() {
         tell!("{}", said.trim_end());
+    }
+    if calls_it {
+        renew_what_calls_it(&here);
     }
     let old = here.old_program();
     let old = old.display();
@@ -119,6 +127,49 @@ pub(crate) fn install(places: &Places, found: &Found) -> Result<String> {
         "pm {version} is installed; {CURRENT} is kept as {old}.",
         "pm {version} 已安装；{CURRENT} 保留为 {old}。"
     ))
+}
+
+/// Lets the new program renew the units or cron lines that setup wrote: what it is called with, and its sandbox, are its
+/// own to say. Where that fails, the new pm is installed all the same, and it is told.
+fn renew_what_calls_it(here: &Installation) {
+    let progress = Progress::new();
+    progress.step(tr!(
+        "renewing what calls pm",
+        "正在更新调用 pm 的单元和脚本"
+    ));
+    let output = Command::new(here.program())
+        .args(["--lang", &language::current().to_string(), "setup"])
+        .stdin(Stdio::null())
+        .output();
+    drop(progress);
+    let (is_done, said) = match &output {
+        Ok(output) => (
+            output.status.success(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        ),
+        Err(error) => (false, error.to_string()),
+    };
+    let said = said.trim_end();
+    if is_done {
+        // Such as that no cron runs.
+        if !said.is_empty() {
+            tell!("{said}");
+        }
+        return;
+    }
+    tell!(
+        "{}",
+        caution(
+            &tr!(
+                "the new pm is installed, but its `pm setup` failed: {said}",
+                "新的 pm 已安装，但它的 `pm setup` 失败了：{said}"
+            ),
+            &tr!(
+                "until `sudo pm setup` succeeds, what an older pm wrote calls the new one",
+                "在 `sudo pm setup` 成功之前，调用新 pm 的仍是旧版写的文件"
+            )
+        )
+    );
 }
 
 /// Puts the new program beside this one. On a terminal it shows how far it is.
