@@ -30,6 +30,15 @@ pub fn remove_locks(root: &Root) -> Result<(), SetupError> {
     remove_tree(root, Path::new(Paths::RUN_DIR))
 }
 
+/// Removes the copy from before the last update, where the data itself stays: it would come back to nobody.
+///
+/// # Errors
+///
+/// As the system says.
+pub fn remove_copy(root: &Root) -> Result<(), SetupError> {
+    remove_tree(root, &Paths::default().rollback_dir())
+}
+
 /// Removes configuration, usage and logs; returns what is left, because it is somebody else's.
 ///
 /// `/etc/port_monitor` is pm.sh's, too: only what pm writes there is removed, and `config.json` unless it is

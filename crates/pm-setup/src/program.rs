@@ -32,11 +32,28 @@ pub fn check(root: &Root, path: &Path) -> Result<(), SetupError> {
     Ok(())
 }
 
-/// Returns the program and what an update that was interrupted may have left beside it, the program last.
-pub fn files(path: &Path) -> Vec<PathBuf> {
+/// Returns the program and what updates and `install.sh` may have left beside it, as far as it is there; the program last.
+pub fn files(root: &Root, path: &Path) -> Vec<PathBuf> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let beside = ["new", "old"].map(|age| path.with_file_name(format!(".{name}.{age}")));
-    beside.into_iter().chain([path.to_owned()]).collect()
+    let (new, old) = (format!(".{name}.new"), format!(".{name}.old"));
+    // The rest is the number of the script's process.
+    let install = format!(".{name}.install.");
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let entries = fs::read_dir(root.join(directory));
+    let names = entries.into_iter().flatten().flatten();
+    let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let is_left = |found: &String| {
+        let number = found.strip_prefix(&install);
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        *found == new || *found == old || number.is_some_and(is_number)
+    };
+    let mut files: Vec<PathBuf> = names
+        .filter(is_left)
+        .map(|found| directory.join(found))
+        .collect();
+    files.sort();
+    files.push(path.to_owned());
+    files
 }
 
 /// Whether a package of the host's brought the file, which is then the package manager's to remove.
@@ -99,6 +116,21 @@ mod tests {
         fs::write(root.join(pm), "").unwrap();
         fs::set_permissions(root.join(pm), Permissions::from_mode(0o775)).unwrap();
         assert_eq!(refused(pm), Some(Unsuitable::Writable));
+    }
+
+    #[test]
+    fn what_is_left_beside_the_program_goes_before_it_and_nothing_else_does() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::at(directory.path());
+        let bin = Path::new("/usr/local/bin");
+        fs::create_dir_all(root.join(bin)).unwrap();
+        let left = [".pm.install.4711", ".pm.new", ".pm.old", "pm"];
+        let others = [".pm.install.sh", ".pm.install.", ".pm2.old", "pm.old"];
+        for name in left.iter().chain(&others) {
+            fs::write(root.join(bin.join(name)), "").unwrap();
+        }
+        let files = files(&root, &bin.join("pm"));
+        assert_eq!(files, left.map(|name| bin.join(name)));
     }
 
     #[test]

@@ -3,12 +3,14 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use pm_core::backend::BackendError;
 use pm_engine::EngineError;
 use pm_setup::tools::HostTools;
 use pm_setup::{Piece, SetupError, activate, data, program, remove};
+use pm_store::locks::{Lock, LockKind};
 use pm_store::{StoreError, config_file};
 
 use super::monitor::report_move;
@@ -112,6 +114,7 @@ impl Departure {
         });
         let data: Vec<String> = data.collect();
         let program = format!("  {}", self.premises.pm.display());
+        let files = program::files(&self.premises.root, &self.premises.pm);
         let mut stays = Vec::new();
         if self.keep_data {
             stays.extend(data);
@@ -124,7 +127,7 @@ impl Departure {
                 "{program}：由软件包安装，也由软件包删除"
             ));
         } else {
-            lines.push(program);
+            lines.extend(files.iter().map(|path| format!("  {}", path.display())));
         }
         if self.foreign_config {
             stays.push(tr!("  pm.sh's configuration", "  pm.sh 的配置"));
@@ -143,6 +146,9 @@ impl Departure {
     /// When the rules cannot be taken out of the kernel; what called pm is stopped by then.
     pub(crate) fn go(&self, places: &Places) -> Result<ExitCode> {
         let (root, mut tools, init) = (&self.premises.root, HostTools, self.premises.host.init);
+        // Who updates pm at this moment would put it back.
+        let paths = super::paths(places);
+        let _lock = Lock::acquire(&paths, LockKind::Update, Duration::ZERO)?;
         let progress = Progress::new();
         let mut errors: Vec<SetupError> = Vec::new();
         progress.step(tr!("stopping pm", "正在停止 pm"));
@@ -160,7 +166,9 @@ impl Departure {
         errors.extend(removed.err().unwrap_or_default());
         errors.extend(activate::forget(&mut tools, init).err());
         let mut left = None;
-        if !self.keep_data {
+        if self.keep_data {
+            errors.extend(data::remove_copy(root).err());
+        } else {
             match data::remove(root, self.foreign_config) {
                 Ok(remains) => left = remains,
                 Err(error) => errors.push(error),
@@ -168,7 +176,7 @@ impl Departure {
         }
         errors.extend(data::remove_locks(root).err());
         if errors.is_empty() && !self.packaged {
-            let files = program::files(&self.premises.pm);
+            let files = program::files(root, &self.premises.pm);
             errors.extend(
                 files
                     .iter()
@@ -202,10 +210,9 @@ impl Departure {
 
     /// Takes the rules out of the kernel, and gives the host's own queueing disciplines back.
     fn withdraw(&self, places: &Places) -> Result<()> {
-        let mut engine = super::engine(places)?;
         let left = match self.keep_data {
-            true => engine.teardown(),
-            false => engine.leave(),
+            true => super::engine(places)?.teardown(),
+            false => super::engine_regardless(places)?.leave(),
         };
         match left {
             Ok(moved) => {
