@@ -24,8 +24,10 @@ Usage: install.sh [--yes] [--mirror URL] [--build]
   --mirror URL  download from there instead; the signature is checked all the same
   --build       build the source that this script stands in, even where there is a release
 
-PM_MIRROR and PM_RELEASE_URL name addresses too; PM_INSTALL_DIR another place than /usr/local/bin;
-PM_UPDATE_KEY the public key, where this script has none.
+Then it runs `pm setup`: see `pm setup --help`. `pm uninstall` takes everything away again.
+
+PM_MIRROR and PM_RELEASE_URL name addresses too; PM_UPDATE_KEY the public key, where this script has
+none; PM_INSTALL_DIR another place than /usr/local/bin, where `pm setup` is left to you.
 END
 }
 
@@ -84,7 +86,8 @@ while [ $# -gt 0 ]; do
     shift
 done
 
-dir=${PM_INSTALL_DIR:-/usr/local/bin}
+usual_dir=/usr/local/bin
+dir=${PM_INSTALL_DIR:-$usual_dir}
 key=${BUILT_IN_PM_UPDATE_KEY:-${PM_UPDATE_KEY:-}}
 next_key=${BUILT_IN_PM_UPDATE_NEXT_KEY:-${PM_UPDATE_NEXT_KEY:-}}
 address=${mirror:-${PM_RELEASE_URL:-$BUILT_IN_PM_RELEASE_URL}}
@@ -367,13 +370,9 @@ else
     no_way
 fi
 
-# Puts pm to work: directories, timers, man pages.
-if "$dir/pm" setup --help >/dev/null 2>&1; then
-    if [ -n "$yes" ]; then
-        "$dir/pm" setup --yes
-    elif (: </dev/tty) 2>/dev/null; then
-        "$dir/pm" setup </dev/tty
-    else
-        "$dir/pm" setup
-    fi
+# Puts pm to work: directories, timers, man pages. It asks nothing, and renews what an older pm wrote.
+if [ "$dir" = "$usual_dir" ]; then
+    "$dir/pm" setup
+else
+    say "To put it to work: $dir/pm setup" "要让它开始工作，请运行：$dir/pm setup"
 fi
