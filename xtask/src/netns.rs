@@ -49,7 +49,7 @@ pub(crate) struct Test {
 macro_rules! tests {
     ($theme:literal: $($name:ident),+ $(,)?) => {
         /// The tests of this theme.
-        pub(super) const TESTS: &[$crate::netns::Test] =
+        pub(in crate::netns) const TESTS: &[$crate::netns::Test] =
             &[$($crate::netns::Test { theme: $theme, name: stringify!($name), run: $name }),+];
     };
 }
@@ -100,6 +100,7 @@ pub(crate) fn run(
         installer::TESTS,
         forward::TESTS,
         settling::TESTS,
+        settling::renewal::TESTS,
         random::TESTS,
     ];
     let chosen = themes.into_iter().flatten().filter(|test| {

@@ -1,0 +1,184 @@
+//! The whole life of pm on a host with systemd: `install.sh`, use, `pm update`, `pm uninstall`.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use pm_update::Version;
+
+use super::{DATAGRAM, House, Kind, PAYLOAD, PM};
+use crate::dist;
+use crate::lab::{Family, Lab, check_refusal};
+use crate::netns::tests;
+use crate::releases::{self, Programs, Server, programs, target};
+use crate::test::root;
+use crate::traffic::{Udp, Way};
+
+tests!["settling":
+    a_release_is_installed_used_and_renewed_and_leaves_no_trace,
+    a_tick_that_cannot_undo_an_update_says_so_and_goes_on,
+];
+
+const SCRIPT: &str = "/opt/install.sh";
+const TIMER: &str = "/etc/systemd/system/port-monitor-tick.timer";
+const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// From the start of `install.sh` to the first counted byte.
+const SOON: Duration = Duration::from_secs(30);
+
+/// A place from which pm is installed.
+struct Publisher {
+    programs: &'static Programs,
+    directory: PathBuf,
+    server: Server,
+}
+
+impl Publisher {
+    fn new(lab: &Lab) -> Result<Self> {
+        let directory = lab.directory().join("releases");
+        fs::create_dir(&directory)?;
+        Ok(Self {
+            programs: programs()?,
+            server: Server::start(&lab.vps, &directory)?,
+            directory,
+        })
+    }
+
+    fn publish(&self, version: &Version, program: &PathBuf) -> Result<()> {
+        let (program, keys) = (fs::read(program)?, &self.programs.keys);
+        releases::release(&self.directory, version, &target(), &program, keys)
+    }
+
+    /// Returns the installer as a release has it.
+    fn installer(&self) -> Result<String> {
+        let text = fs::read_to_string(root().join("install.sh"))?;
+        dist::fill(&text, |name| match name {
+            "PM_UPDATE_KEY" => self.programs.keys.pk.to_base64(),
+            "PM_UPDATE_NEXT_KEY" => self.programs.next_keys.pk.to_base64(),
+            _ => self.server.url(),
+        })
+    }
+}
+
+/// Fault 18 of the tools that pm's users come from: updates that believe whatever they download, and go half way.
+fn a_release_is_installed_used_and_renewed_and_leaves_no_trace(lab: &mut Lab) -> Result<()> {
+    let publisher = Publisher::new(lab)?;
+    let (old, new) = (
+        &publisher.programs.old_version,
+        &publisher.programs.new_version,
+    );
+    let house = House::build(lab, Kind::Systemd)?;
+    fs::remove_file(house.outside(PM))?;
+    house.write(SCRIPT, &publisher.installer()?)?;
+    let before = house.portrait()?;
+
+    publisher.publish(old, &publisher.programs.old)?;
+    let started = Instant::now();
+    let said = house.ok(&["env", PATH, "sh", SCRIPT, "--yes"])?;
+    ensure!(said.contains("pm is set up"), "{said}");
+    house.ok(&[PM, "add", "20000", "--quota", "1GB"])?;
+    Udp::open(lab, Family::V4, 20000)?.send(Way::In, 10, PAYLOAD)?;
+    house.minute(Kind::Systemd)?;
+    counted(&house, 10)?;
+    let took = started.elapsed();
+    ensure!(took < SOON, "it took {took:?}");
+
+    // A unit of an older pm's.
+    let mode =
+        |mode: u32| fs::set_permissions(house.outside(TIMER), PermissionsExt::from_mode(mode));
+    mode(0o600)?;
+    publisher.publish(new, &publisher.programs.new)?;
+    let mirror = publisher.server.url();
+    let said = house.run(&[PM, "update", "--mirror", &mirror])?;
+    ensure!(said.code == Some(0), "{said:?}");
+    ensure!(
+        said.stdout.contains(&format!("pm {new} is installed")),
+        "{said:?}"
+    );
+    ensure!(said.stderr.is_empty(), "{said:?}");
+    let renewed = fs::metadata(house.outside(TIMER))?.permissions().mode() & 0o777;
+    ensure!(renewed == 0o644, "the unit stayed: {renewed:o}");
+    let log = house.read("/run/systemctl.log")?;
+    ensure!(log.matches("daemon-reload").count() == 2, "{log}");
+    house.minute(Kind::Systemd)?;
+    counted(&house, 10)?;
+
+    // Somebody else's stands in the way of the units; the new pm is installed all the same.
+    let timer = house.read(TIMER)?;
+    house.write(TIMER, "# mine\n")?;
+    let said = house.run(&[PM, "update", "--force", "--mirror", &mirror])?;
+    ensure!(said.code == Some(0), "{said:?}");
+    for words in ["its `pm setup` failed", TIMER, "hint: "] {
+        ensure!(said.stderr.contains(words), "{words}: {said:?}");
+    }
+    ensure!(house.read(TIMER)? == "# mine\n", "it was replaced");
+    ensure!(house.ok(&[PM, "--version"])?.contains(&new.to_string()));
+    house.write(TIMER, &timer)?;
+
+    // What an installer that was killed leaves.
+    house.write("/usr/local/bin/.pm.install.4711", "half a program\n")?;
+    let announced = house.ok(&[PM, "uninstall", "--dry-run"])?;
+    for path in [".pm.old", ".pm.install.4711"] {
+        ensure!(
+            announced.contains(path),
+            "not announced: {path}: {announced}"
+        );
+    }
+    house.ok(&[PM, "uninstall", "--yes"])?;
+    house.portrait()?.equals(&before)
+}
+
+/// A point that an update left, and a configuration that nobody can write for the time being.
+fn a_tick_that_cannot_undo_an_update_says_so_and_goes_on(lab: &mut Lab) -> Result<()> {
+    let house = House::build(lab, Kind::Systemd)?;
+    house.ok(&[PM, "add", "20000"])?;
+    house.ok(&[PM, "monitor"])?;
+    // The copy is of before: the new pm has written its configuration otherwise.
+    let config = house.read("/etc/port_monitor/config.json")?;
+    house.write("/var/lib/port_monitor/update/config.json", &(config + "\n"))?;
+    fs::copy(
+        house.outside("/var/lib/port_monitor/state.db"),
+        house.outside("/var/lib/port_monitor/update/state.db"),
+    )?;
+    house.write(
+        "/var/lib/port_monitor/update/point.json",
+        r#"{"note": "", "had_config": true, "had_state": true}"#,
+    )?;
+    let etc = "/etc/port_monitor";
+    house.ok(&["mount", "--bind", etc, etc])?;
+    house.ok(&["mount", "-o", "remount,ro,bind", etc])?;
+    Udp::open(lab, Family::V4, 20000)?.send(Way::In, 10, PAYLOAD)?;
+    for command in [&["monitor"][..], &["restore", "--boot"]] {
+        let said = house.run(&[&[PM], command].concat())?;
+        ensure!(said.code == Some(0), "{command:?}: {said:?}");
+        for words in ["cannot be undone", "read-only", "hint: "] {
+            ensure!(
+                said.stderr.contains(words),
+                "{command:?}: {words}: {said:?}"
+            );
+        }
+    }
+    check_refusal(&house.run(&[PM, "add", "443"])?, &["read-only"])?;
+
+    house.ok(&["umount", etc])?;
+    let said = house.run(&[PM, "monitor"])?;
+    ensure!(said.code == Some(0), "{said:?}");
+    ensure!(said.stderr.contains("was interrupted"), "{said:?}");
+    let point = house.outside("/var/lib/port_monitor/update/point.json");
+    ensure!(!point.exists(), "it was not undone");
+    // Once, whichever tick it was.
+    counted(&house, 10)?;
+    let quiet = house.run(&[PM, "monitor"])?;
+    ensure!(quiet.stderr.is_empty(), "{quiet:?}");
+    Ok(())
+}
+
+/// Checks what has arrived at the only service.
+fn counted(house: &House<'_>, datagrams: u64) -> Result<()> {
+    let list = house.ok(&[PM, "list", "--json"])?;
+    let counted = format!("\"in_bytes\":{}", datagrams * DATAGRAM);
+    ensure!(list.contains(&counted), "not counted: {list}");
+    Ok(())
+}
