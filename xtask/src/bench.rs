@@ -5,6 +5,7 @@
 //! - The table goes to standard output, progress to standard error.
 
 mod cuts;
+mod install;
 mod loads;
 mod measure;
 mod packets;
@@ -21,6 +22,7 @@ pub(crate) use measure::child;
 
 use crate::cleanup;
 use crate::lab;
+use crate::netns;
 use crate::test;
 
 /// One line of the table.
@@ -81,6 +83,7 @@ pub(crate) fn run(quick: bool, only: Option<&str>, pm: Option<PathBuf>) -> Resul
     lab::require_root()?;
     cleanup::on_interrupt()?;
     test::install_missing(&lab::PROGRAMS, true)?;
+    test::install_missing(&netns::installer::PROGRAMS, true)?;
     let pm = pm.map_or_else(test::build_pm, Ok)?;
     let effort = Effort { quick };
     let mut rows = Vec::new();
@@ -91,6 +94,7 @@ pub(crate) fn run(quick: bool, only: Option<&str>, pm: Option<PathBuf>) -> Resul
         ("loads", loads::measure),
         ("cuts", cuts::measure),
         ("shaping", shaping::measure),
+        ("install", install::measure),
     ] {
         if only.is_some_and(|only| only != name) {
             continue;

@@ -78,7 +78,7 @@ enum Command {
         /// Fewer rounds: a minute instead of several, and less certain.
         #[arg(long)]
         quick: bool,
-        /// Only one part: `packets`, `ticks`, `views`, `loads`, `cuts` or `shaping`.
+        /// Only one part: `packets`, `ticks`, `views`, `loads`, `cuts`, `shaping` or `install`.
         #[arg(long, value_name = "PART")]
         only: Option<String>,
         /// The program to measure; without it, a release build is made.

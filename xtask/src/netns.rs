@@ -20,7 +20,7 @@ mod random;
 mod recovery;
 mod requests;
 mod roots;
-mod settling;
+pub(crate) mod settling;
 mod storage;
 mod undo;
 mod update;

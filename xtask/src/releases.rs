@@ -14,6 +14,7 @@ use pm_update::Version;
 pub(crate) use server::{Fault, Server};
 
 use crate::dist;
+use crate::lab::Lab;
 use crate::namespace::run;
 use crate::test;
 
@@ -31,6 +32,66 @@ pub(crate) struct Programs {
     pub(crate) keys: KeyPair,
     /// The key that will sign next.
     pub(crate) next_keys: KeyPair,
+}
+
+/// A place from which pm is installed.
+pub(crate) struct Publisher {
+    keys: KeyPair,
+    next_key: String,
+    directory: PathBuf,
+    server: Server,
+}
+
+impl Publisher {
+    /// Opens one in the VPS, without a release yet.
+    ///
+    /// # Errors
+    ///
+    /// When the server cannot be started.
+    pub(crate) fn new(lab: &Lab, keys: &KeyPair, next_keys: &KeyPair) -> Result<Self> {
+        let directory = lab.directory().join("releases");
+        fs::create_dir(&directory)?;
+        Ok(Self {
+            keys: keys.clone(),
+            next_key: next_keys.pk.to_base64(),
+            server: Server::start(&lab.vps, &directory)?,
+            directory,
+        })
+    }
+
+    /// Publishes a program as the newest release.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, signed or written.
+    pub(crate) fn publish(&self, version: &Version, program: &Path) -> Result<()> {
+        release(
+            &self.directory,
+            version,
+            &target(),
+            &fs::read(program)?,
+            &self.keys,
+        )
+    }
+
+    /// Returns the installer as a release has it.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read or filled in.
+    pub(crate) fn installer(&self) -> Result<String> {
+        let text = fs::read_to_string(test::root().join("install.sh"))?;
+        dist::fill(&text, |name| match name {
+            "PM_UPDATE_KEY" => self.keys.pk.to_base64(),
+            "PM_UPDATE_NEXT_KEY" => self.next_key.clone(),
+            _ => self.server.url(),
+        })
+    }
+
+    /// Returns its address.
+    pub(crate) fn url(&self) -> String {
+        self.server.url()
+    }
 }
 
 /// Returns them; they are built at the first call, as debug builds.

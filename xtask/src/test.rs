@@ -32,12 +32,14 @@ const PROGRAMS: [(&str, &str); 14] = [
 ];
 
 /// Crates that pm-core must not depend on: the rest of pm, and everything that reaches the system.
-const IMPURE: [&str; 9] = [
+const IMPURE: [&str; 11] = [
     "pm-netlink",
     "pm-nft",
     "pm-tc",
     "pm-store",
     "pm-notify",
+    "pm-setup",
+    "pm-update",
     "pm-engine",
     "neli",
     "nix",

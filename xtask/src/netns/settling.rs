@@ -1,7 +1,7 @@
 //! `pm setup` and `pm uninstall` on hosts of several kinds: a root of their own, in which `/` is this machine's, what
 //! is written goes to memory, and `/usr/local` is empty.
 
-pub(super) mod renewal;
+pub(crate) mod renewal;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
