@@ -27,6 +27,7 @@ use pm_update::digest::Digest;
 use pm_update::manifest::{Artefact, FILE_NAME, MAX_PROGRAM_BYTES, Manifest, SIGNATURE_NAME};
 use pm_update::target::Target;
 
+pub(crate) use self::deb::write as package;
 pub(crate) use self::installer::fill;
 pub(crate) use self::signing::sign_with;
 use crate::test;
@@ -154,7 +155,7 @@ fn build_all(flags: &Dist, version: &Version) -> Result<()> {
         let name = format!("pm-{version}-{target}");
         fs::copy(&program, flags.out.join(&name))
             .with_context(|| format!("cannot copy {}", program.display()))?;
-        let package = deb::write(&flags.out, version, target, &program)?;
+        let package = package(&flags.out, version, target, &program)?;
         println!("made {name} and {}", package.display());
     }
     Ok(())

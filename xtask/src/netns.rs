@@ -100,6 +100,7 @@ pub(crate) fn run(
         installer::TESTS,
         forward::TESTS,
         settling::TESTS,
+        settling::package::TESTS,
         settling::renewal::TESTS,
         random::TESTS,
     ];

@@ -25,12 +25,19 @@ struct Member {
     bytes: Vec<u8>,
 }
 
+/// What `dpkg` runs beside unpacking. Source: Debian Policy Manual, chapter 6.
+const SCRIPTS: [(&str, &str); 3] = [
+    ("postinst", include_str!("deb/postinst")),
+    ("prerm", include_str!("deb/prerm")),
+    ("postrm", include_str!("deb/postrm")),
+];
+
 /// Writes the package of `program` for `target` into `out`. Returns its name.
 ///
 /// # Errors
 ///
 /// When it cannot be read or written.
-pub(super) fn write(
+pub(crate) fn write(
     out: &Path,
     version: &Version,
     target: &str,
@@ -68,18 +75,25 @@ pub(super) fn write(
          pm counts what every TCP/UDP port of a server uses, cuts it off at its quota and limits its\n \
          speed. After installing, `pm setup` puts it to work.\n"
     );
-    let control = [Member {
+    let mut controls = vec![Member {
         path: "control".to_owned(),
         mode: 0o644,
         bytes: control.into_bytes(),
     }];
+    for (name, script) in SCRIPTS {
+        controls.push(Member {
+            path: name.to_owned(),
+            mode: 0o755,
+            bytes: script.into(),
+        });
+    }
     let path = out.join(format!("{PACKAGE}_{debian_version}_{architecture}.deb"));
     let file =
         fs::File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
     let mut archive = ar::Builder::new(file);
     for (name, bytes) in [
         ("debian-binary", b"2.0\n".to_vec()),
-        ("control.tar.gz", tar_gz(&control, time)?),
+        ("control.tar.gz", tar_gz(&controls, time)?),
         ("data.tar.gz", tar_gz(&members, time)?),
     ] {
         let mut header = ar::Header::new(name.as_bytes().to_vec(), bytes.len() as u64);

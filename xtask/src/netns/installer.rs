@@ -280,8 +280,9 @@ fn without_a_release_it_says_what_to_do(lab: &mut Lab) -> Result<()> {
 fn shellcheck_finds_nothing(_: &mut Lab) -> Result<()> {
     let mut shellcheck = Command::new("shellcheck");
     shellcheck
-        .args(["--shell", "sh"])
-        .arg(root().join("install.sh"));
+        .current_dir(root())
+        .args(["--shell", "sh", "install.sh"])
+        .args(["postinst", "prerm", "postrm"].map(|name| format!("xtask/src/dist/deb/{name}")));
     let output = run(&mut shellcheck, None)?;
     ensure!(output.code == Some(0), "{}", output.stdout);
     Ok(())

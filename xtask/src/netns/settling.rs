@@ -1,6 +1,7 @@
 //! `pm setup` and `pm uninstall` on hosts of several kinds: a root of their own, in which `/` is this machine's, what
 //! is written goes to memory, and `/usr/local` is empty.
 
+pub(super) mod package;
 pub(crate) mod renewal;
 
 use std::fs;
@@ -62,12 +63,12 @@ mkdir "$1/root" "$1/layers"
 mount -t tmpfs none "$1/layers"
 mount --rbind / "$1/root"
 mount --make-rprivate "$1/root"
-for directory in opt root usr/local; do
-    mount -t tmpfs none "$1/root/$directory"
-done
-for directory in etc var; do
+for directory in etc usr var; do
     mkdir -p "$1/layers/$directory/upper" "$1/layers/$directory/work"
     mount -t overlay overlay -o "lowerdir=/$directory,upperdir=$1/layers/$directory/upper,workdir=$1/layers/$directory/work" "$1/root/$directory"
+done
+for directory in opt root usr/local; do
+    mount -t tmpfs none "$1/root/$directory"
 done
 mount -t tmpfs none "$1/root/run"
 echo ready
