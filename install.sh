@@ -337,20 +337,32 @@ checkout() {
     [ -f "$here/Cargo.toml" ] && [ -d "$here/crates/pm-cli" ]
 }
 
+# Runs a command in the checkout, as whoever called sudo where the checkout is his: sudo hides his PATH, in which
+# rustup's cargo is, and what root built there he could not build again.
+in_checkout() {
+    if [ -n "${SUDO_USER:-}" ] && [ -n "$(find "$here" -prune -user "$SUDO_USER" 2>/dev/null)" ]; then
+        # shellcheck disable=SC2016 # for the shell of that user
+        sudo -H -u "$SUDO_USER" -- sh -c 'PATH=$PATH:$HOME/.cargo/bin; cd "$1" && shift && exec "$@"' sh "$here" "$@"
+    else
+        (PATH=$PATH:${HOME:-/root}/.cargo/bin && cd "$here" && "$@")
+    fi
+}
+
 can_build() {
-    checkout && has cargo && has cc || return 1
+    checkout && in_checkout cargo --version >/dev/null 2>&1 && in_checkout cc --version >/dev/null 2>&1 || return 1
     megabytes=$(awk '/^(MemTotal|SwapTotal):/ { sum += $2 } END { print int(sum / 1000) }' /proc/meminfo)
     [ "$megabytes" -ge "$BUILD_MEGABYTES" ]
 }
 
 build_here() {
-    work=$(mktemp -d)
     ask "Build pm from $here, in about five minutes, and install it into $dir?" \
         "用 $here 编译 pm（约五分钟）并安装到 $dir 吗？" || exit 1
-    (cd "$here" && cargo build --release --package pm-cli --bin pm)
+    built=${CARGO_TARGET_DIR:-$here/target}
+    in_checkout cargo build --release --package pm-cli --bin pm --target-dir "$built"
     mkdir -p "$dir"
     new=$dir/.pm.install.$$
-    cp "${CARGO_TARGET_DIR:-$here/target}/release/pm" "$new"
+    cp "$built/release/pm" "$new"
+    work=$(mktemp -d)
     put_in_place
 }
 

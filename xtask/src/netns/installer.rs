@@ -19,6 +19,7 @@ tests!["installer":
     it_asks_at_the_terminal_also_where_it_comes_through_a_pipe,
     what_is_not_signed_is_not_installed,
     without_a_release_it_says_what_to_do,
+    in_a_checkout_it_builds,
     shellcheck_finds_nothing,
 ];
 
@@ -273,6 +274,46 @@ fn without_a_release_it_says_what_to_do(lab: &mut Lab) -> Result<()> {
         let output = shell.install(lab, &script, &dir, &["--yes"])?;
         check_refusal(&output, &["no release to install", "PM_RELEASE_URL"])?;
         ensure!(names(&dir)?.is_empty());
+    }
+    Ok(())
+}
+
+/// The checkout is of a program that is built sooner than pm.
+fn in_a_checkout_it_builds(lab: &mut Lab) -> Result<()> {
+    let checkout = lab.directory().join("a checkout");
+    for (path, text) in [
+        (
+            "Cargo.toml",
+            "[workspace]\nmembers = [\"crates/pm-cli\"]\nresolver = \"3\"\n",
+        ),
+        (
+            "crates/pm-cli/Cargo.toml",
+            "[package]\nname = \"pm-cli\"\nversion = \"4.7.11\"\nedition = \"2024\"\n\n[[bin]]\nname = \"pm\"\npath = \"main.rs\"\n",
+        ),
+        (
+            "crates/pm-cli/main.rs",
+            "fn main() {\n    println!(\"pm {}\", env!(\"CARGO_PKG_VERSION\"));\n}\n",
+        ),
+    ] {
+        let path = checkout.join(path);
+        fs::create_dir_all(path.parent().context("no parent")?)?;
+        fs::write(path, text)?;
+    }
+    let script = checkout.join("install.sh");
+    fs::copy(root().join("install.sh"), &script)?;
+    let dir = lab.directory().join("installed");
+    for shell in shells(lab)?
+        .into_iter()
+        .filter(|shell| shell.path.is_none())
+    {
+        let output = shell.install(lab, &script, &dir, &["--yes"])?;
+        ensure!(output.code == Some(0), "{output:?}");
+        ensure!(output.stdout.contains("pm 4.7.11 is in"), "{output:?}");
+        ensure!(
+            names(&dir)?.contains(&"pm".to_owned()),
+            "{:?}",
+            names(&dir)?
+        );
     }
     Ok(())
 }
