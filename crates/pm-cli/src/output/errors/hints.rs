@@ -129,9 +129,9 @@ fn update(error: &UpdateError) -> Option<String> {
     Some(match error {
         UpdateError::NoKeys | UpdateError::Key(_) => tr!(
             "install a signed release with `install.sh`, or build the newest source: in a checkout, \
-             `git pull && ./install.sh`; who makes releases gives the key when building, in \
+             `git pull && sudo ./install.sh`; who makes releases gives the key when building, in \
              PM_UPDATE_KEY",
-            "用 `install.sh` 安装签名的版本，或编译最新源码：在源码目录里运行 `git pull && \
+            "用 `install.sh` 安装签名的版本，或编译最新源码：在源码目录里运行 `git pull && sudo \
              ./install.sh`；发布者编译时用 PM_UPDATE_KEY 给定密钥"
         ),
         UpdateError::NoSource => tr!(
@@ -181,8 +181,8 @@ fn not_for_this(why: &NotForThis) -> String {
             "先升级到 pm {minimum}：用 `pm update --mirror` 指定那个版本的地址"
         ),
         NotForThis::OtherMachine { .. } => tr!(
-            "build it here from its source: in a checkout, `git pull && ./install.sh`",
-            "在本机编译源码：在源码目录里运行 `git pull && ./install.sh`"
+            "build it here from its source: in a checkout, `git pull && sudo ./install.sh`",
+            "在本机编译源码：在源码目录里运行 `git pull && sudo ./install.sh`"
         ),
     }
 }
