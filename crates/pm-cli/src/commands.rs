@@ -24,7 +24,7 @@ use pm_nft::Nftables;
 use pm_store::paths::Paths;
 use pm_tc::TrafficControl;
 
-use crate::cli::{Cli, Command, Monitor, Places, Reading};
+use crate::cli::{Cli, Command, Places, Reading};
 use crate::wizard;
 
 /// Runs what the command line says.
@@ -39,7 +39,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
     let may_ask_language = cli.lang.is_none() && !is_set;
     let command = match cli.command {
         Some(command) => command,
-        None if cli.monitor => Command::Monitor(Monitor::default()),
+        None if cli.monitor => return monitor::tick_from_pm_shs_cron(&places),
         None if wizard::is_possible() => return wizard::run(&places, may_ask_language),
         None => Command::List(Reading { json: false }),
     };

@@ -8,6 +8,7 @@ use pm_setup::apply::{Done, Standing};
 use pm_setup::init::Schedule;
 use pm_setup::tools::HostTools;
 use pm_setup::{Footprint, activate, apply, check, old_tools, program, remove};
+use pm_update::trial::WITH_PROBLEMS;
 
 use super::premises::{self, Premises};
 use crate::cli::{Places, Setup};
@@ -62,7 +63,7 @@ pub(crate) fn run(places: &Places, flags: Setup) -> Result<ExitCode> {
                     )
                 )
             );
-            Ok(ExitCode::FAILURE)
+            Ok(ExitCode::from(WITH_PROBLEMS))
         }
     }
 }

@@ -139,8 +139,9 @@ fn update(error: &UpdateError) -> Option<String> {
             "指定一个下载地址：`pm update --mirror https://…`，或用 PM_MIRROR"
         ),
         UpdateError::Packaged { .. } => tr!(
-            "download the new release's .deb and install it: `dpkg -i FILE`",
-            "下载新版本的 .deb 并安装：`dpkg -i 文件`"
+            "renew it with the package manager that brought it: download the new release's .deb and run `dpkg -i FILE`, \
+             or `apk upgrade`",
+            "请用安装它的软件包管理器更新：下载新版本的 .deb 再运行 `dpkg -i 文件`，或运行 `apk upgrade`"
         ),
         UpdateError::Fetch(error) => return fetch(error),
         UpdateError::Untrusted {
@@ -163,6 +164,13 @@ fn update(error: &UpdateError) -> Option<String> {
         UpdateError::NotForThis(why) => not_for_this(why),
         UpdateError::Program { why, .. } => return system(why),
         UpdateError::Store(error) => return store(error),
+        UpdateError::Trial {
+            is_old_failing: true,
+            ..
+        } => tr!(
+            "this pm fails at the same: mend what it names first (`pm monitor`, `pm doctor`), then run `pm update` again",
+            "当前的 pm 也同样失败：先按它说的修好（`pm monitor`、`pm doctor`），再运行 `pm update`"
+        ),
         UpdateError::Trial { .. } => tr!(
             "go on with this pm, and tell whoever makes the releases what it said",
             "继续用当前的 pm，并把它说的告诉发布者"
@@ -190,7 +198,15 @@ fn not_for_this(why: &NotForThis) -> String {
 fn fetch(error: &FetchError) -> Option<String> {
     Some(match error {
         FetchError::NotAnAddress(_) => return None,
-        FetchError::Unreachable { .. } | FetchError::Refused { .. } => tr!(
+        FetchError::NotAProxy { variable } | FetchError::Proxy { variable, .. } => tr!(
+            "name a proxy that takes CONNECT, such as https_proxy=http://127.0.0.1:3128 (http_proxy for http://), or go \
+             without one: `env -u {variable} pm update`; no_proxy counts for nothing here",
+            "请指定支持 CONNECT 的代理，如 https_proxy=http://127.0.0.1:3128（http:// 地址用 http_proxy），或不用代理：\
+             `env -u {variable} pm update`；no_proxy 在这里不起作用"
+        ),
+        FetchError::Unreachable { .. }
+        | FetchError::NotHttp { .. }
+        | FetchError::Refused { .. } => tr!(
             "see whether this host reaches it (`wget -O /dev/null URL`), or name another place: \
              `pm update --mirror https://…`",
             "看看本机能否连上（`wget -O /dev/null 地址`），或换个地址：`pm update --mirror https://…`"
