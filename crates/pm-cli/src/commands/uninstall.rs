@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use pm_core::backend::BackendError;
 use pm_engine::EngineError;
 use pm_setup::tools::HostTools;
-use pm_setup::{Piece, SetupError, activate, data, program, remove};
+use pm_setup::{Piece, SetupError, activate, data, predecessor, program, remove};
 use pm_store::locks::{Lock, LockKind};
 use pm_store::{StoreError, config_file};
 
@@ -129,6 +129,13 @@ impl Departure {
         } else {
             lines.extend(files.iter().map(|path| format!("  {}", path.display())));
         }
+        if let Some(kept) = self.predecessor() {
+            let (kept, pm) = (kept.display(), self.premises.pm.display());
+            stays.push(tr!(
+                "  {kept}, which was there before pm: it is {pm} again",
+                "  {kept}：pm 之前的程序，恢复为 {pm}"
+            ));
+        }
         if self.foreign_config {
             stays.push(tr!("  pm.sh's configuration", "  pm.sh 的配置"));
         }
@@ -137,6 +144,12 @@ impl Departure {
             lines.extend(stays);
         }
         lines
+    }
+
+    /// Returns what stood in the place of this program before it, and comes back.
+    fn predecessor(&self) -> Option<PathBuf> {
+        let (root, pm) = (&self.premises.root, &self.premises.pm);
+        predecessor::of(root, pm).filter(|_| !self.packaged)
     }
 
     /// Removes everything. What fails keeps nothing else, but the program, for another try.
@@ -182,6 +195,7 @@ impl Departure {
                     .iter()
                     .find_map(|path| data::remove_file(root, path).err()),
             );
+            errors.extend(predecessor::put_back(root, &self.premises.pm).err());
         }
         drop(progress);
         let is_done = errors.is_empty();
@@ -222,6 +236,12 @@ impl Departure {
             }
             // There are no rules of pm's then.
             Err(EngineError::Kernel(BackendError::Unsupported(_))) => Ok(()),
+            // As where an image of a container is built: what was never set up left nothing in the kernel.
+            Err(EngineError::Kernel(BackendError::Permission(_)))
+                if self.pieces.is_empty() && self.data.is_empty() =>
+            {
+                Ok(())
+            }
             Err(EngineError::Kernel(BackendError::ForeignTable)) => {
                 tell!(
                     "{}",
