@@ -639,6 +639,7 @@ impl Group {
 /// With what it printed, when it is not.
 pub(crate) fn check_refusal(output: &Output, words: &[&str]) -> Result<()> {
     ensure!(
+        // What each of them means stands in docs/recipes.md.
         matches!(output.code, Some(1..=4)),
         "expected a refusal, got exit code {:?}: {}{}",
         output.code,

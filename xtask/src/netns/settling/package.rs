@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::OnceLock;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 use pm_update::Version;
 
 use super::{House, Kind, PM};
@@ -27,11 +28,7 @@ const CONFIG: &str = "/etc/port_monitor/config.json";
 
 /// An upgrade renews the units, removal leaves nothing that calls a program which is gone, purging keeps no data.
 fn a_debian_package_comes_and_goes(lab: &mut Lab) -> Result<()> {
-    let version = Version::parse(env!("CARGO_PKG_VERSION"))?;
-    let package = dist::package(lab.directory(), &version, &target(), lab.pm_path())?;
-    let house = House::build(lab, Kind::Systemd)?;
-    fs::remove_file(house.outside(PM))?;
-    fs::copy(package, house.outside(PACKAGE))?;
+    let house = house_with_package(lab)?;
     let before = house.portrait()?;
     let run = |words: &[&str]| house.ok(&[&["env", PATH], words].concat());
 
@@ -59,13 +56,21 @@ fn a_debian_package_comes_and_goes(lab: &mut Lab) -> Result<()> {
     house.portrait()?.equals(&before)
 }
 
-/// Makes a host with the package on it, ready to be installed.
-fn house_with_package(lab: &Lab) -> Result<House<'_>> {
+fn make(lab: &Lab) -> Result<Vec<u8>> {
     let version = Version::parse(env!("CARGO_PKG_VERSION"))?;
     let package = dist::package(lab.directory(), &version, &target(), lab.pm_path())?;
+    Ok(fs::read(package)?)
+}
+
+/// Makes a host with the package on it, ready to be installed.
+fn house_with_package(lab: &Lab) -> Result<House<'_>> {
+    static MADE: OnceLock<Result<Vec<u8>, String>> = OnceLock::new();
+    // To compress a debug build takes longer than all that is done with it.
+    let made = MADE.get_or_init(|| make(lab).map_err(|error| format!("{error:#}")));
+    let package = made.as_ref().map_err(|error| anyhow!("{error}"))?;
     let house = House::build(lab, Kind::Systemd)?;
     fs::remove_file(house.outside(PM))?;
-    fs::copy(package, house.outside(PACKAGE))?;
+    fs::write(house.outside(PACKAGE), package)?;
     Ok(house)
 }
 
