@@ -367,12 +367,16 @@ choose() {
     return 1
 }
 
+is_compiled() {
+    [ -f "$1" ] || return 1
+    printf '\177ELF' >"$work/elf"
+    head -c 4 "$1" | cmp -s - "$work/elf"
+}
+
 # Prints the version of a program that is pm; nothing where it is another one, or none. Other tools are called pm, too, and
 # some do a great deal where they do not understand what they are told: none is run that is not a compiled program.
 version_of() {
-    [ -f "$1" ] && [ -x "$1" ] || return 0
-    printf '\177ELF' >"$work/elf"
-    head -c 4 "$1" | cmp -s - "$work/elf" || return 0
+    is_compiled "$1" && [ -x "$1" ] || return 0
     said=$(limited 10 "$1" --version </dev/null 2>/dev/null | head -n 1) || return 0
     printf '%s\n' "$said" | sed -n 's/^pm \([0-9][0-9]*\.[0-9][0-9]*\.[0-9][0-9]*\([-+][0-9A-Za-z.+-]*\)\{0,1\}\)$/\1/p'
 }
@@ -411,8 +415,16 @@ look_at_present() {
     if [ ! -e "$dir/pm" ] && [ ! -L "$dir/pm" ]; then return 0; fi
     present=$(version_of "$dir/pm")
     if [ -n "$present" ]; then return 0; fi
-    # Its own name for what it keeps, as pm's.
-    if grep -qs port_monitor "$dir/pm"; then other=pm.sh; else other=pm; fi
+    if is_compiled "$dir/pm"; then
+        # One of pm's own words: it is a pm that does not run here, and to be replaced.
+        # shellcheck disable=SC2016 # as it stands there
+        if grep -qsF 'written by `pm setup`' "$dir/pm"; then return 0; fi
+        other=pm
+    elif grep -qs port_monitor "$dir/pm"; then
+        other=pm.sh
+    else
+        other=pm
+    fi
 }
 
 # Goes on where another program stands in pm's place only if somebody wants that.

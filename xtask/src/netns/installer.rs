@@ -278,7 +278,22 @@ fn nobody_goes_back_without_force(lab: &mut Lab) -> Result<()> {
             .success()?;
         ensure!(said.contains(&format!("pm {new} is in")), "{said}");
     }
-    // One that can is not asked, either.
+    // A pm that does not run here is repaired.
+    let pm = dir.join("pm");
+    let mut damaged = fs::read(&host.programs.old)?;
+    // The machine that it is for, in its head. Source: elf(5), `e_machine`.
+    damaged[18] ^= 0x55;
+    for shell in &shells {
+        fs::remove_file(&pm)?;
+        fs::write(&pm, &damaged)?;
+        fs::set_permissions(&pm, fs::Permissions::from_mode(0o755))?;
+        let said = shell
+            .install(host.lab, &script, &dir, &["--yes"])?
+            .success()?;
+        ensure!(said.contains(&format!("pm {new} is in")), "{said}");
+        ensure!(names(&dir)? == [".pm.old", "pm"], "{:?}", names(&dir)?);
+    }
+    // One that can renew itself is not asked, either.
     host.publish(old, &fs::read(&host.programs.old)?)?;
     let refused = shells[0].install(host.lab, &script, &dir, &["--yes"])?;
     check_refusal(&refused, &["is older", "--force"])
