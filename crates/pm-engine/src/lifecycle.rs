@@ -94,6 +94,7 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
         let leave = matches!(way, Way::Out | Way::OutForGood);
         let _locks = Lock::write_then_tick(&self.paths, LOCK_WAIT)?;
         let mut db = StateDb::open(&self.paths)?;
+        let unfollowed = config_file::follow(&self.paths, &mut db).err();
         let (loaded, stale_config) = match config_file::load_or_last_good(&self.paths, &db) {
             Err(_) if way == Way::OutForGood => (Loaded::default(), None),
             other => other?,
@@ -103,6 +104,7 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
             Way::In | Way::Out => self.saved_state(Some(&db), &loaded.config)?,
         };
         let mut session = Session::new(&mut self.netfilter, saved)?;
+        session.leftover.extend(unfollowed.map(EngineError::from));
         session.observe(&loaded.config)?;
         session.state.torn_down = leave;
         session.converge(&loaded.config, &loaded.text, &mut db)?;

@@ -62,12 +62,15 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
 
     fn tick_under(&mut self, _lock: &Lock) -> Result<Ticked, EngineError> {
         let mut db = StateDb::open(&self.paths)?;
+        // The configuration is known all the same, and the next tick tries again.
+        let unfollowed = config_file::follow(&self.paths, &mut db).err();
         let (loaded, stale_config) = config_file::load_or_last_good(&self.paths, &db)?;
         let saved = self.saved_state(Some(&db), &loaded.config)?;
         let left = saved
             .as_ref()
             .and_then(|saved| Left::of(&db, &loaded, saved));
         let mut session = Session::new(&mut self.netfilter, saved)?;
+        session.leftover.extend(unfollowed.map(EngineError::from));
         session.converge(&loaded.config, &loaded.text, &mut db)?;
         let mut shaping = Shaping::after(&mut self.shaper, left);
         shaping.finish(&mut session, &loaded.config, Occasion::Tick, &mut db);

@@ -20,6 +20,8 @@ const MIGRATIONS: [&str; 1] = [
     // 64-bit numbers without a sign are stored as the same 64 bits with one: see `rows`. Instants
     // are seconds since 1970, durations nanoseconds, dates `YYYY-MM-DD`.
     //
+    // `ahead` says that `config.json` is to be as `text`, and may not be so yet.
+    //
     // `day` is in the order of its key, so the rows that one tick adds to lie side by side.
     "
     CREATE TABLE tick (
@@ -41,7 +43,8 @@ const MIGRATIONS: [&str; 1] = [
 
     CREATE TABLE last_good_config (
         id INTEGER PRIMARY KEY CHECK (id = 1),
-        text TEXT NOT NULL
+        text TEXT NOT NULL,
+        ahead INTEGER NOT NULL DEFAULT 0
     ) STRICT;
 
     CREATE TABLE routed (

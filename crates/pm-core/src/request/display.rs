@@ -70,6 +70,7 @@ impl fmt::Display for Request {
                 ..
             } => write!(f, "pm config restore {version}"),
             Self::Restore { version: None, .. } => f.write_str("pm config restore"),
+            Self::Adopt(adoption) => f.write_str(&adoption.command),
         }
     }
 }

@@ -14,6 +14,7 @@ use pm_core::tick::step;
 use pm_store::state_db::StateDb;
 
 use super::Session;
+use super::adopted::Adopted;
 use crate::clock;
 use crate::error::EngineError;
 
@@ -64,6 +65,7 @@ impl<N: Netfilter> Session<'_, N> {
         let zone = clock::zone(config);
         let now = self.now(&zone, self.state.next_epoch);
         request.apply_to_usage(config, &mut self.state, past, now);
+        self.adopted = Adopted::by(request, &self.state);
     }
 
     /// Saves the usage as it is without the request.
@@ -86,6 +88,7 @@ impl<N: Netfilter> Session<'_, N> {
         if let Some(before) = self.before.take() {
             self.state = before.state;
         }
+        self.adopted = None;
         self.state.dismiss();
         self.state.settled_at = None;
         self.seen = None;

@@ -113,6 +113,11 @@ pub(super) fn after(config: &Config, request: &Request, today: Date) -> Result<C
             next.clone_from(version);
             next.revision = config.revision;
         }
+        // What it is refused for is in its books, which the model does not know.
+        Request::Adopt(adoption) => {
+            next.clone_from(&adoption.config);
+            next.revision = config.revision;
+        }
     }
     if next != *config {
         next.revision += 1;

@@ -5,8 +5,9 @@ use std::io::ErrorKind;
 use pm_core::backend::{BackendError, ShapingError};
 use pm_core::calendar::ResetChoice;
 use pm_core::config::ConfigError;
+use pm_core::holder::Holder;
 use pm_core::port::PortRange;
-use pm_core::request::Refusal;
+use pm_core::request::{Refusal, Request};
 use pm_engine::EngineError;
 use pm_setup::SetupError;
 use pm_store::StoreError;
@@ -373,6 +374,17 @@ fn refusal(refusal: &Refusal) -> String {
             tr!(
                 "change it with `{set}`, or say `--or-set`",
                 "用 `{set}` 修改，或加上 `--or-set`"
+            )
+        }
+        Refusal::HasPast(Holder::Service(ports)) => tr!(
+            "leave it out, or delete it first (`pm del {ports}`): what was used stays in `pm history`",
+            "略过它，或先删除它（`pm del {ports}`）：用过的流量仍在 `pm history` 里"
+        ),
+        Refusal::HasPast(Holder::Group(name)) => {
+            let delete = Request::DeleteGroup { name: name.clone() };
+            tr!(
+                "leave it out, or delete it first (`{delete}`): what was used stays in `pm history`",
+                "略过它，或先删除它（`{delete}`）：用过的流量仍在 `pm history` 里"
             )
         }
         Refusal::HasMembers { members, .. } => {
