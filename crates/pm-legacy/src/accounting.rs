@@ -1,6 +1,8 @@
 //! Which bytes port-traffic-dog's counters hold, and what it bills of them: that differs from
 //! release to release, two of which carry the same number.
 
+use pm_core::config::{Factor, Mode, Tariff};
+
 /// A way of accounting, by the releases that have it.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Accounting {
@@ -16,6 +18,27 @@ pub enum Accounting {
     V1_2_5B,
     /// The fork, 1.5: as the one before, but `single` is in + out.
     Fork,
+}
+
+/// How a port is billed, in the tool's words.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Billing {
+    Single,
+    Double,
+    Relay,
+}
+
+/// What a way of accounting makes of a port.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Terms {
+    /// How often a byte that comes in is in its counter; 0: it is not metered.
+    pub(crate) times_in: u32,
+    /// How often a byte that is sent is in its counter.
+    pub(crate) times_out: u32,
+    /// What is billed, of the bytes that passed.
+    pub(crate) tariff: Tariff,
+    /// Whether in counts once and out twice, for which the tariff only stands in.
+    pub(crate) is_relay: bool,
 }
 
 impl Accounting {
@@ -53,5 +76,65 @@ impl Accounting {
     /// ```
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|known| known.name() == name)
+    }
+
+    /// Returns how a port is billed for which nothing is said.
+    pub(crate) fn default_billing(self) -> Billing {
+        match self {
+            Self::V1_0 | Self::V1_2_4 | Self::V1_2_4_3 => Billing::Single,
+            Self::V1_2_5A | Self::V1_2_5B | Self::Fork => Billing::Double,
+        }
+    }
+
+    /// Returns what becomes of a port; `None`: it knows no such billing, and refuses it.
+    pub(crate) fn terms(self, billing: Billing) -> Option<Terms> {
+        let old = matches!(self, Self::V1_0 | Self::V1_2_4 | Self::V1_2_4_3);
+        Some(match (self, billing) {
+            (_, Billing::Single) => self.single(),
+            (_, Billing::Double) if old => Terms::raw(Mode::Both, 1),
+            (_, Billing::Double) => Terms::doubled(Mode::Both),
+            (Self::V1_0 | Self::Fork, Billing::Relay) => return None,
+            (Self::V1_2_4, Billing::Relay) => Terms {
+                is_relay: true,
+                ..Terms::raw(Mode::Both, 2)
+            },
+            (Self::V1_2_4_3, Billing::Relay) => Terms::raw(Mode::Both, 2),
+            (Self::V1_2_5A | Self::V1_2_5B, Billing::Relay) => self.single(),
+        })
+    }
+
+    /// Returns what becomes of a port in `single`, which all of them know.
+    pub(crate) fn single(self) -> Terms {
+        match self {
+            Self::V1_0 | Self::V1_2_4 | Self::V1_2_4_3 => Terms::raw(Mode::Out, 1),
+            Self::V1_2_5A => Terms::doubled(Mode::Out),
+            Self::V1_2_5B => Terms {
+                times_in: 0,
+                ..Terms::raw(Mode::Out, 1)
+            },
+            Self::Fork => Terms::raw(Mode::Both, 1),
+        }
+    }
+}
+
+impl Terms {
+    /// Counters that hold what passed, of which each byte is billed so often.
+    fn raw(mode: Mode, times: u32) -> Self {
+        let factor = Factor::from_thousandths(times * 1_000).unwrap_or_default();
+        Self {
+            times_in: 1,
+            times_out: 1,
+            tariff: Tariff { mode, factor },
+            is_relay: false,
+        }
+    }
+
+    /// Counters that hold each byte twice, and are billed as they are.
+    fn doubled(mode: Mode) -> Self {
+        Self {
+            times_in: 2,
+            times_out: 2,
+            ..Self::raw(mode, 2)
+        }
     }
 }

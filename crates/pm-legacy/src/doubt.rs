@@ -153,16 +153,19 @@ pub enum Trouble {
         host: String,
     },
 
-    /// A line of the reset history says nothing that is understood; it is left out.
-    HistoryLine {
-        /// 1-based.
-        line: usize,
+    /// Lines of the reset history say nothing that is understood; they are left out.
+    HistoryLines {
+        /// The first of them, 1-based.
+        first: usize,
+        /// How many.
+        count: usize,
     },
-    /// A day's total that is none; it is left out.
-    DayUnreadable {
-        /// The day, as it is written.
-        day: String,
-    },
+    /// So many lines of the reset history are of ports that the tool has no more; they are left out.
+    HistoryOfOthers(usize),
+    /// So many days' totals are none; they are left out.
+    DaysUnreadable(usize),
+    /// What a list used on each day cannot be told apart by port; it is left out.
+    DaysOfList,
     /// A file beside the configuration is damaged: what it says is not taken over.
     FileDamaged {
         /// Its path.
@@ -170,11 +173,18 @@ pub enum Trouble {
         /// What is wrong with it.
         reason: String,
     },
-    /// A channel's settings lack something, or cannot be used.
+    /// A channel lacks something, or has it in a form that cannot be used: it is left out.
     ChannelUnusable {
         /// `telegram`, `wecom` or `push`.
         channel: &'static str,
         /// What is missing or wrong.
+        field: &'static str,
+    },
+    /// A setting of a channel that pm cannot have; the channel is taken over without it.
+    ChannelSetting {
+        /// `telegram` or `wecom`.
+        channel: &'static str,
+        /// Which.
         field: &'static str,
     },
     /// A way of telling somebody that the tool never had, only a place for.

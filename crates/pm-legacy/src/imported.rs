@@ -16,6 +16,10 @@ use crate::doubt::{Doubt, Subject, Trouble};
 use crate::messages::Messages;
 use crate::source::Tool;
 
+/// By how much, in bytes, a tool's quota and its counters may differ because of packets that have
+/// passed one and not yet the other, and of those that the quota dropped.
+pub(crate) const IN_PASSING: u64 = 1 << 20;
+
 /// Everything that is taken over from a tool.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Imported {
@@ -271,6 +275,7 @@ impl Imported {
             self.doubts
                 .extend(trouble.map(|trouble| Doubt { about, trouble }));
         }
+        self.doubts.append(&mut self.messages.doubts);
         self.doubts.sort_by(|a, b| a.about.cmp(&b.about));
     }
 }

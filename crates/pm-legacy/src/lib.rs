@@ -28,6 +28,7 @@
 //! ```
 
 mod accounting;
+mod dog;
 pub mod doubt;
 mod entries;
 pub mod imported;
@@ -37,12 +38,14 @@ mod pm_sh;
 mod source;
 mod takeover;
 mod text;
+mod traffic_dog;
 mod values;
+mod zone;
 
 pub use accounting::Accounting;
 pub use doubt::{Doubt, Setting, Subject, Trouble};
 pub use imported::{Books, Imported, ImportedGroup, ImportedService, Overuse};
-pub use messages::{Messages, Push, Secret, Telegram, WeCom};
+pub use messages::Messages;
 pub use source::{Context, Counter, Files, Kernel, MAX_FILE_BYTES, Quota, Refusal, Table, Tool};
 pub use takeover::counted_since;
 
@@ -63,10 +66,7 @@ pub fn read(
 ) -> Result<Imported, Refusal> {
     match tool {
         Tool::PmSh => pm_sh::read(files, kernel, context),
-        Tool::Dog | Tool::TrafficDog => Err(Refusal::Foreign {
-            file: tool.directory().to_owned(),
-            tool,
-            reason: "its files are not read",
-        }),
+        Tool::Dog => dog::read(files, kernel, context),
+        Tool::TrafficDog => traffic_dog::read(files, kernel, context),
     }
 }

@@ -4,7 +4,6 @@
 //! so there the state file counts, and the configuration only where there is none.
 
 mod groups;
-mod messages;
 mod settings;
 mod state;
 
@@ -14,10 +13,11 @@ use pm_core::port::PortRange;
 use pm_core::ruleset::Direction;
 use serde_json::Value;
 
-use crate::doubt::{Doubt, Subject, Trouble};
+use crate::doubt::{Subject, Trouble};
 use crate::entries::{Entry, separate};
 use crate::imported::{Books, Imported, ImportedService};
-use crate::json::{at, number, parse, text};
+use crate::json::{at, flag, number, parse, text};
+use crate::messages::{Draft, Messages};
 use crate::source::{Context, Files, Kernel, Refusal, Tool};
 use crate::takeover::counted_since;
 use crate::text::shown;
@@ -63,8 +63,8 @@ pub(crate) fn read(
     }
     let mut imported = Imported::nothing(Tool::PmSh, version.to_string());
     let named = ports.iter().map(|(key, value)| (key.clone(), value));
-    let (entries, doubts) = separate(named);
-    imported.doubts = doubts;
+    let (entries, doubts) = separate(named, |ports| matches!(ports, [port] if port.is_single()));
+    imported.doubts.extend(doubts);
     let mut read = Vec::new();
     for entry in entries {
         read.extend(port(
@@ -77,7 +77,7 @@ pub(crate) fn read(
         )?);
     }
     groups::divide(read, context, &mut imported);
-    messages::read(&config, &mut imported);
+    imported.messages = messages(&config);
     imported.judge(context.zone, context.now);
     Ok(imported)
 }
@@ -91,19 +91,10 @@ fn port(
     context: &Context<'_>,
     imported: &mut Imported,
 ) -> Result<Option<Port>, Refusal> {
-    let left_out = |trouble| Doubt {
-        about: Subject::Entry(shown(&entry.key)),
-        trouble,
-    };
-    let ports = match entry.ports[..] {
-        [ports] if ports.is_single() => ports,
-        _ => {
-            imported.doubts.push(left_out(Trouble::NotPorts));
-            return Ok(None);
-        }
-    };
+    let ports = entry.ports[0];
     if !entry.kept.is_object() {
-        imported.doubts.push(left_out(Trouble::NoSettings));
+        let about = Subject::Entry(shown(&entry.key));
+        imported.doubt(about, Trouble::NoSettings);
         return Ok(None);
     }
     let mut doubt = |trouble| imported.doubt(Subject::Service(ports), trouble);
@@ -141,6 +132,25 @@ fn port(
             was_cut_off,
         },
     }))
+}
+
+fn messages(config: &Value) -> Messages {
+    let mut messages = Messages::default();
+    let settings = at(config, &["telegram"]);
+    messages.set_thresholds(at(settings, &["thresholds"]));
+    let hours = number(at(settings, &["report_interval_hours"])).unwrap_or_default();
+    let telegram = Draft {
+        name: "telegram",
+        enabled: flag(at(settings, &["enable"])) == Some(true),
+        settings,
+        report_minutes: hours.saturating_mul(60),
+        server: Some("api_url"),
+    };
+    messages.add(&telegram, &["bot_token", "chat_id"]);
+    let push = at(config, &["push"]);
+    let is_pushed = flag(at(push, &["enable"])) == Some(true);
+    messages.set_push(is_pushed, push, at(config, &["node_id"]));
+    messages
 }
 
 /// The tool itself takes `null` for no group, too.

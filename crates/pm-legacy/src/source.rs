@@ -232,6 +232,11 @@ impl Kernel {
         self.table.as_ref()?.counters.get(name)
     }
 
+    /// Returns a quota; `None`: there is none of that name.
+    pub(crate) fn quota(&self, name: &str) -> Option<Quota> {
+        self.table.as_ref()?.quotas.get(name).copied()
+    }
+
     pub(crate) fn blocks(&self, port: u16) -> bool {
         let table = self.table.as_ref();
         table.is_some_and(|table| table.blocked.contains(&port))

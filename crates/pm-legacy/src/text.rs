@@ -1,6 +1,10 @@
 //! Text of the operator's, which stays what it says and becomes nothing more.
 
+use pm_core::calendar::Timestamp;
 use pm_core::config::{GroupName, MAX_GROUP_BYTES, MAX_NOTE_CHARS, Note};
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::doubt::Trouble;
 
@@ -64,6 +68,16 @@ pub(crate) fn shown(text: &str) -> String {
     shown
 }
 
+/// Returns the instant that a text is: `2026-05-30T23:00:00+08:00`, or without the last colon.
+pub(crate) fn instant(text: &str) -> Option<Timestamp> {
+    let text = text.trim();
+    let (rest, minutes) = text.split_at_checked(text.len().checked_sub(2)?)?;
+    let has_colon = rest.ends_with([':', '.']) || text.ends_with(['Z', 'z']);
+    let colon = if has_colon { "" } else { ":" };
+    let instant = OffsetDateTime::parse(&format!("{rest}{colon}{minutes}"), &Rfc3339).ok()?;
+    Some(Timestamp::from_unix(instant.unix_timestamp()))
+}
+
 /// Returns at most so many bytes of a text's beginning, whole characters.
 fn cut(text: &str, bytes: usize) -> &str {
     let mut end = bytes.min(text.len());
@@ -118,12 +132,35 @@ mod tests {
         );
     }
 
+    #[test]
+    fn instants_are_read_in_the_forms_that_the_tools_write() {
+        let written = Some(Timestamp::from_unix(1_780_153_200));
+        for text in [
+            "2026-05-30T23:00:00+08:00",
+            "2026-05-30T23:00:00+0800",
+            "2026-05-30T15:00:00Z",
+        ] {
+            assert_eq!(instant(text), written, "{text}");
+        }
+        for text in [
+            "",
+            "-",
+            "2026-05-30",
+            "soon",
+            "é",
+            "2026-13-30T23:00:00+08:00",
+        ] {
+            assert_eq!(instant(text), None, "{text}");
+        }
+    }
+
     proptest! {
         #[test]
         fn every_text_becomes_a_note_and_a_name(text in any::<String>()) {
             let (note, troubles) = note(&text);
             prop_assert_eq!(note.as_str() == text, troubles.is_empty());
             prop_assert!(group(&text, "group 443", &[]).is_some());
+            let _ = instant(&text);
             prop_assert!(shown(&text).parse::<Note>().is_ok());
         }
 
