@@ -222,7 +222,11 @@ impl Imported {
         requests
     }
 
-    /// Returns the configuration that `config` becomes.
+    /// Returns the configuration that `config` becomes: with what the [requests](Self::requests) add
+    /// to it, and with the tool's channels and push, which no request sets.
+    ///
+    /// Channels of `config` stay; one of the tool's with a name that is taken gets a number. A push
+    /// that there is stays, and so do thresholds that are not the default.
     ///
     /// # Errors
     ///
@@ -231,7 +235,9 @@ impl Imported {
     pub fn applied(&self, config: &Config, context: &Context) -> Result<Config, Refusal> {
         let requests = self.requests();
         let apply = |config: Config, request: &Request| request.apply(&config, context);
-        requests.iter().try_fold(config.clone(), apply)
+        let mut config = requests.iter().try_fold(config.clone(), apply)?;
+        self.messages.add_to(&mut config);
+        Ok(config)
     }
 
     /// Notes a doubt.

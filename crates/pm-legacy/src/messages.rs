@@ -1,6 +1,6 @@
 //! Whom a tool tells what, as pm's channels and its push.
 
-use pm_core::config::{Channel, Notify, Push, Schedule, ServerName, Telegram, Via, WeCom};
+use pm_core::config::{Channel, Config, Notify, Push, Schedule, ServerName, Telegram, Via, WeCom};
 use pm_core::secret::Secret;
 use serde_json::Value;
 
@@ -37,6 +37,28 @@ pub(crate) struct Draft<'a> {
 }
 
 impl Messages {
+    /// Adds channels and push to what a configuration has.
+    pub(crate) fn add_to(&self, config: &mut Config) {
+        if config.notify.thresholds.is_default() {
+            config.notify.thresholds = self.notify.thresholds.clone();
+        }
+        let channels = &mut config.notify.channels;
+        for (name, channel) in &self.notify.channels {
+            let numbered = (2..).map(|count| format!("{name}-{count}").parse());
+            let names = std::iter::once(Ok(name.clone())).chain(numbered);
+            let free = names
+                .take(channels.len() + 1)
+                .flatten()
+                .find(|name| !channels.contains_key(name));
+            if let Some(free) = free {
+                channels.insert(free, channel.clone());
+            }
+        }
+        if config.push.is_none() {
+            config.push.clone_from(&self.push);
+        }
+    }
+
     /// Adds a channel. One that is off and says nothing is none.
     pub(crate) fn add(&mut self, draft: &Draft<'_>, secrets: &[&'static str]) {
         let is_empty = secrets

@@ -4,8 +4,9 @@
 mod support;
 
 use pm_core::calendar::Timestamp;
-use pm_core::config::{Mode, Via};
+use pm_core::config::{Config, Mode, Push, Via};
 use pm_core::ledger::Usage;
+use pm_core::request::Context as Judged;
 use pm_legacy::{Imported, ImportedService, Overuse, Refusal, Setting, Tool, Trouble};
 use support::{Host, troubles};
 use time::macros::date;
@@ -331,6 +332,23 @@ fn channels_that_cannot_work_are_said_without_their_secrets() {
             unusable("push", "secret"),
         ]
     );
+}
+
+#[test]
+fn channels_of_pms_own_stay_beside_those_of_the_tool() {
+    let imported = import("pm_sh_v3");
+    let none = Config::default();
+    let once = imported.applied(&none, &Judged::default()).unwrap();
+    assert_eq!(once.notify, imported.messages.notify);
+    assert_eq!(once.push, imported.messages.push);
+
+    let mut before = Config::default();
+    before.notify = once.notify.clone();
+    before.push = once.push.clone().map(|push| Push { enabled: false, ..push });
+    let after = imported.applied(&before, &Judged::default()).unwrap();
+    let names: Vec<_> = after.notify.channels.keys().map(|name| name.as_str()).collect();
+    assert_eq!(names, ["telegram", "telegram-2"]);
+    assert_eq!(after.push, before.push);
 }
 
 /// Guards against fault 4 of the old tools: a torn file replaced by an empty one.

@@ -3,6 +3,10 @@
     clippy::disallowed_methods,
     reason = "the crate reads no files, and its tests read what lies in some"
 )]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a fixture that cannot be read fails its test"
+)]
 #![allow(dead_code, reason = "each test program uses some of it")]
 
 use std::fs;
