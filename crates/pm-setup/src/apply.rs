@@ -179,7 +179,11 @@ fn add_line(root: &Root, path: &Path, line: &str) -> Result<(), SetupError> {
 }
 
 /// Puts `text` in the place of a crontab, with the owner and mode of the one before.
-pub(crate) fn rewrite_crontab(root: &Root, path: &Path, text: &[u8]) -> Result<(), SetupError> {
+///
+/// # Errors
+///
+/// As the system says; the one before is still there then.
+pub fn rewrite_crontab(root: &Root, path: &Path, text: &[u8]) -> Result<(), SetupError> {
     let (mode, owner) = match fs::metadata(root.join(path)) {
         Ok(found) => (found.mode() & 0o7777, Some((found.uid(), found.gid()))),
         Err(_) => (0o600, None),

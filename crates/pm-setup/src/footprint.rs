@@ -51,6 +51,14 @@ pub enum Piece {
     User,
 }
 
+/// Returns the link that is made only for those who want one.
+fn shortcut(pm: &Path) -> Piece {
+    Piece::Link {
+        path: DOG.into(),
+        target: pm.to_owned(),
+    }
+}
+
 /// What is pm's on a host.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Footprint {
@@ -66,6 +74,9 @@ pub struct Manual {
     /// What lets a shell complete commands.
     pub completions: Vec<(Shell, String)>,
 }
+
+/// Where users of port-traffic-dog type a command that opens its menu: a link to pm, for those who want one.
+pub const DOG: &str = "/usr/local/bin/dog";
 
 /// Where manuals are that no package brought.
 pub const MANUALS: &str = "/usr/local/share/man";
@@ -101,6 +112,7 @@ impl Footprint {
             pieces.extend(schedule(one, Init::SysVinit, &pm));
         }
         pieces.extend(written_pages(root));
+        pieces.push(shortcut(Path::new(&*pm)));
         pieces.extend(Shell::ALL.map(|shell| completions(shell, "")));
         let mut all = Self::default();
         for piece in pieces {
@@ -114,8 +126,11 @@ impl Footprint {
 
     /// Returns what is in this one and nowhere in `other`.
     pub fn without(&self, other: &Self) -> Self {
-        let is_wanted =
-            |piece: &&Piece| !other.pieces.iter().any(|wanted| wanted.same_place(piece));
+        // What somebody asked for is nobody's leftover.
+        let is_wanted = |piece: &&Piece| {
+            piece.path() != Some(Path::new(DOG))
+                && !other.pieces.iter().any(|wanted| wanted.same_place(piece))
+        };
         Self {
             pieces: self.pieces.iter().filter(is_wanted).cloned().collect(),
         }
