@@ -15,7 +15,7 @@ pub(crate) fn built_at() -> Timestamp {
 }
 
 /// Returns the time now; a clock before 1970 shows 1970.
-pub(crate) fn now() -> Timestamp {
+pub fn now() -> Timestamp {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
@@ -47,7 +47,7 @@ pub(crate) fn today(config: &Config) -> Option<Date> {
 /// Returns the zone whose dates count: the configured one, else the system's, else UTC.
 ///
 /// `TZ` is not asked: a tick under cron and a command in a shell must agree.
-pub(crate) fn zone(config: &Config) -> Zone {
+pub fn zone(config: &Config) -> Zone {
     known_zone(config).unwrap_or_else(Zone::utc)
 }
 

@@ -3,7 +3,7 @@
 //! Every operation is a few rounds of the same: read the kernel, account for what was read, save,
 //! plan, apply. [`session`] holds that loop, [`shaping`] what comes after it; the others differ in what they do before and after.
 
-mod clock;
+pub mod clock;
 pub mod doctor;
 mod error;
 mod execute;

@@ -95,13 +95,17 @@ fn lock_file(
     wait: Duration,
 ) -> Result<Option<File>, TakeoverError> {
     let start = Instant::now();
+    // Made where it is missing: a run that has just begun must find it held.
     let opened = OpenOptions::new()
         .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
         .custom_flags(nix::libc::O_NOFOLLOW)
         .open(root.join(path));
     let file = match opened {
         Ok(file) => file,
-        // It never ran since the host was booted, and nothing calls it any more.
+        // There is no place for it, nor for a run of the tool's.
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(io(Action::Lock, path)(error)),
     };
@@ -188,13 +192,11 @@ mod tests {
     fn a_held_lock_is_waited_for_and_named() {
         let directory = tempfile::tempdir().unwrap();
         let root = Root::at(directory.path());
-        fs::create_dir_all(root.join("/var/run")).unwrap();
         let usual = Path::new("/etc/port_monitor");
         let acquire = || Locks::acquire(&root, Tool::PmSh, usual, Duration::ZERO);
-        // It never ran.
         assert!(acquire().unwrap().files.is_empty());
+        fs::create_dir_all(root.join("/var/run")).unwrap();
         let path = "/var/run/pm_cron.lock";
-        fs::write(root.join(path), "").unwrap();
         let held = acquire().unwrap();
         assert!(matches!(
             acquire(),
