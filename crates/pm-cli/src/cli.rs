@@ -8,6 +8,7 @@ mod errors;
 mod group;
 mod help;
 mod history;
+mod import;
 mod settings;
 mod setup;
 #[cfg(test)]
@@ -32,6 +33,7 @@ pub(crate) use change::{Change, ChangeOptions};
 pub(crate) use config::Config;
 pub(crate) use group::Group;
 pub(crate) use history::{By, History};
+pub(crate) use import::{Import, Overuse};
 pub(crate) use setup::{Log, Messages, Monitor, Setup, Uninstall};
 pub(crate) use update::Update;
 
@@ -276,6 +278,25 @@ pub(crate) enum Command {
         )
     )]
     Setup(Setup),
+    #[command(
+        about = tr!(
+            "Take over from pm.sh, port-traffic-dog or traffic-dog, with all that was used",
+            "从 pm.sh、port-traffic-dog 或 traffic-dog 接管，连同已用流量",
+        ),
+        long_about = tr!(
+            "Take over from pm.sh, port-traffic-dog or traffic-dog, with all that was used\n\n\
+             Says first what is taken over, what is not as it was, and what goes; then asks. Its \
+             ports are held for some milliseconds while they change hands, and not a byte is lost \
+             or counted twice. Everything that the tool had is kept, and `pm import --undo` gives \
+             the host back to it. Nothing that it wrote is ever executed. Where it is interrupted, \
+             the same command completes it.",
+            "从 pm.sh、port-traffic-dog 或 traffic-dog 接管，连同已用流量\n\n\
+             先说明接管什么、哪些与原来不同、会移除什么，再询问。切换时端口会暂停几毫秒，不丢一个字节，\
+             也不重复计数。旧工具的一切都会备份，`pm import --undo` 把主机还给它。它写的任何内容都不会\
+             被执行。中断之后，再执行同一条命令即可完成。"
+        )
+    )]
+    Import(Import),
     #[command(
         about = tr!("Replace pm by its newest release", "把 pm 更新到最新版本"),
         long_about = tr!(

@@ -6,6 +6,7 @@ mod delete_all;
 pub(crate) mod doctor;
 mod group;
 pub(crate) mod history;
+pub(crate) mod import;
 pub(crate) mod list;
 mod log;
 mod manual;
@@ -40,7 +41,12 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
     let command = match cli.command {
         Some(command) => command,
         None if cli.monitor => return monitor::tick_from_pm_shs_cron(&places),
-        None if wizard::is_possible() => return wizard::run(&places, may_ask_language),
+        None if wizard::is_possible() => {
+            if import::is_offered(&places) {
+                import::offer(&places)?;
+            }
+            return wizard::run(&places, may_ask_language);
+        }
         None => Command::List(Reading { json: false }),
     };
     match command {
@@ -71,6 +77,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Command::Doctor(reading) => doctor::run(&places, reading),
         Command::Log(flags) => log::run(flags),
         Command::Setup(flags) => setup::run(&places, flags),
+        Command::Import(flags) => import::run(&places, &flags),
         Command::Update(flags) => update::run(&places, &flags),
         Command::UpdateTrial { parent, command } => update::guard(parent, &command),
         Command::Uninstall(flags) => uninstall::run(&places, flags),
@@ -79,17 +86,26 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
     }
 }
 
-/// Returns pm on this host, after what an interrupted update left was tidied up.
+/// Returns pm on this host, after what an interrupted update or takeover left was tidied up.
 pub(crate) fn engine(places: &Places) -> Result<Engine<Nftables, TrafficControl>> {
+    let mut engine = engine_as_it_is(places)?;
+    import::recover(&paths(places), &mut engine);
+    Ok(engine)
+}
+
+/// As [`engine`], but for a takeover that was interrupted.
+pub(crate) fn engine_as_it_is(places: &Places) -> Result<Engine<Nftables, TrafficControl>> {
     open(places, update::recover)
 }
 
 /// As [`engine`], for what must be done all the same: that it cannot be tidied up is told, and no reason to stop.
 pub(crate) fn engine_regardless(places: &Places) -> Result<Engine<Nftables, TrafficControl>> {
-    open(places, |paths| {
+    let mut engine = open(places, |paths| {
         update::recover_or_tell(paths);
         Ok(())
-    })
+    })?;
+    import::recover(&paths(places), &mut engine);
+    Ok(engine)
 }
 
 fn open(

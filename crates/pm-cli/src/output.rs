@@ -11,6 +11,7 @@ pub(crate) mod progress;
 #[cfg(test)]
 pub(crate) mod samples;
 pub(crate) mod table;
+pub(crate) mod takeover;
 pub(crate) mod versions;
 pub(crate) mod words;
 pub(crate) mod wrap;

@@ -6,8 +6,9 @@ use anyhow::{Context, Result, anyhow};
 use pm_core::config::Config;
 use pm_core::request::Request;
 use pm_engine::Past;
-use pm_store::config_file;
+use pm_store::paths::Paths;
 use pm_store::state_db::StateDb;
+use pm_store::{StoreError, config_file};
 
 use crate::cli::{ChangeOptions, Config as Command, Places};
 use crate::language::tr;
@@ -153,6 +154,14 @@ pub(super) fn current(places: &Places) -> Result<Config> {
         Ok(None) | Err(_) => config_file::load(&paths)?,
     };
     Ok(loaded.config)
+}
+
+/// Whether there is no configuration of pm's.
+pub(super) fn is_none(paths: &Paths) -> bool {
+    match config_file::load(paths) {
+        Ok(loaded) => loaded.config.services.is_empty() && loaded.config.groups.is_empty(),
+        Err(error) => matches!(error, StoreError::ConfigOfPmSh { .. }),
+    }
 }
 
 /// Returns the request that changes a setting.

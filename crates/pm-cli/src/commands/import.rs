@@ -77,11 +77,11 @@ fn take_over(
         say!("{line}");
     }
     takeover.check(&seen, &answers)?;
-    while !flags.dry_run {
-        let question = seen.imported.questions().next().cloned();
-        let Some(question) = question else { break };
-        ask(&question, &mut answers)?;
-        seen = takeover.look(tool, directory, &answers)?;
+    if !flags.dry_run {
+        while let Some(question) = question(&seen) {
+            ask(&question, &mut answers)?;
+            seen = takeover.look(tool, directory, &answers)?;
+        }
     }
     for line in takeover::leaving(&seen) {
         say!("{line}");
@@ -246,6 +246,11 @@ pub(crate) fn is_offered(places: &Places) -> bool {
     premises::are_usual(places)
         && !Estate::found(&Root::of_host()).is_empty()
         && super::config::is_none(&config)
+}
+
+/// Returns what has to be known yet.
+fn question(seen: &Seen) -> Option<Doubt> {
+    seen.imported.questions().next().cloned()
 }
 
 /// Asks what has to be known.

@@ -67,6 +67,17 @@ pub(super) fn call_this_program(places: &Places) -> bool {
         })
 }
 
+/// Whether anything calls pm each minute.
+pub(super) fn is_called(premises: &Premises) -> bool {
+    let present = pm_setup::remove::present(&premises.root, &premises.calling());
+    let is_schedule = |piece: &pm_setup::Piece| {
+        let path = piece.path().map(|path| path.to_string_lossy().into_owned());
+        matches!(piece, pm_setup::Piece::CrontabLine { .. })
+            || path.is_some_and(|path| path.ends_with("tick.timer") || path == pm_setup::cron::FILE)
+    };
+    present.iter().any(is_schedule)
+}
+
 /// Refuses to go on for anybody but root, or with files elsewhere. `command` is what was asked for.
 pub(super) fn require(places: &Places, command: &str) -> Result<()> {
     if !are_usual(places) {

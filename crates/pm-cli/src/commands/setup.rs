@@ -46,6 +46,7 @@ pub(crate) fn run(places: &Places, flags: Setup) -> Result<ExitCode> {
         say!("{line}");
     }
     say_end(&premises, lines.is_empty())?;
+    super::import::offer(places)?;
     match tried {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {

@@ -12,6 +12,7 @@ mod reason;
 mod request;
 mod setup;
 mod store;
+mod takeover;
 #[cfg(test)]
 mod tests;
 mod update;
@@ -28,6 +29,8 @@ pub(super) fn of(error: &(dyn Error + 'static)) -> Option<String> {
         .or_else(|| said(error, request::refusal))
         .or_else(|| said(error, store::store))
         .or_else(|| said(error, setup::setup))
+        .or_else(|| said(error, takeover::takeover))
+        .or_else(|| said(error, takeover::refusal))
         .or_else(|| said(error, update::update))
         .or_else(|| said(error, config::config))
         .or_else(|| said(error, kernel::backend))

@@ -11,6 +11,7 @@ use pm_core::request::{Refusal, Request};
 use pm_engine::EngineError;
 use pm_setup::SetupError;
 use pm_store::StoreError;
+use pm_takeover::TakeoverError;
 use pm_update::UpdateError;
 use pm_update::fetch::FetchError;
 use pm_update::offer::NotForThis;
@@ -40,7 +41,41 @@ pub(super) fn of(error: &anyhow::Error) -> Option<String> {
     if let Some(error) = error.downcast_ref::<SetupError>() {
         return setup(error);
     }
+    if let Some(error) = error.downcast_ref::<TakeoverError>() {
+        return takeover(error);
+    }
     error.downcast_ref::<BackendError>().and_then(backend)
+}
+
+fn takeover(error: &TakeoverError) -> Option<String> {
+    Some(match error {
+        TakeoverError::Engine(error) => return engine(error),
+        TakeoverError::Store(error) => return store(error),
+        TakeoverError::Kernel(error) => return backend(error),
+        TakeoverError::Setup(error) => return setup(error),
+        TakeoverError::NotThere { .. } => tr!(
+            "say where its configuration is: `pm import --from TOOL DIR`",
+            "请指明它的配置在哪里：`pm import --from 工具 目录`"
+        ),
+        TakeoverError::AtWork { .. } | TakeoverError::Changed { .. } => tr!(
+            "leave its menu, and run the same command again",
+            "退出它的菜单，再运行同一条命令"
+        ),
+        TakeoverError::InTheWay { path } => {
+            let path = path.display();
+            tr!(
+                "move it away (`mv {path} {path}.new`), and run the same command again",
+                "把它移走（`mv {path} {path}.new`），再运行同一条命令"
+            )
+        }
+        TakeoverError::Io { .. } | TakeoverError::TrafficControl(_) => tr!(
+            "mend that and run the same command again: it goes on from here",
+            "解决之后再运行同一条命令，会从这里继续"
+        ),
+        TakeoverError::Unreadable { .. }
+        | TakeoverError::Damaged { .. }
+        | TakeoverError::NothingToUndo => return None,
+    })
 }
 
 fn setup(error: &SetupError) -> Option<String> {
