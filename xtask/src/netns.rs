@@ -22,6 +22,7 @@ mod requests;
 mod roots;
 pub(crate) mod settling;
 mod storage;
+mod takeover;
 mod undo;
 mod update;
 mod update_faults;
@@ -93,6 +94,7 @@ pub(crate) fn run(
         faults::TESTS,
         recovery::TESTS,
         storage::TESTS,
+        takeover::TESTS,
         undo::TESTS,
         kills::TESTS,
         update::TESTS,

@@ -36,10 +36,10 @@ tests!["settling":
 const PAYLOAD: usize = 972;
 /// An IPv4 datagram of that payload.
 const DATAGRAM: u64 = 1000;
-const PM: &str = "/usr/local/bin/pm";
+pub(super) const PM: &str = "/usr/local/bin/pm";
 
 /// A host of one kind: files of its own, and the network of the lab's VPS.
-struct House<'a> {
+pub(super) struct House<'a> {
     lab: &'a Lab,
     /// Where its `/` is, as seen from its own mount namespace.
     root: PathBuf,
@@ -49,7 +49,7 @@ struct House<'a> {
 
 /// What calls pm there.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Kind {
+pub(super) enum Kind {
     Systemd,
     CronAndSysvinit,
     BusyboxAndOpenRc,
@@ -76,7 +76,7 @@ exec cat
 "#;
 
 impl<'a> House<'a> {
-    fn build(lab: &'a Lab, kind: Kind) -> Result<Self> {
+    pub(super) fn build(lab: &'a Lab, kind: Kind) -> Result<Self> {
         let built = fs::read_dir(lab.directory())?.count();
         let directory = lab.directory().join(format!("house-{built}"));
         fs::create_dir(&directory)?;
@@ -149,13 +149,13 @@ impl<'a> House<'a> {
     }
 
     /// Returns where a path of the host's is, as seen from here.
-    fn outside(&self, path: &str) -> PathBuf {
+    pub(super) fn outside(&self, path: &str) -> PathBuf {
         let seen = PathBuf::from(format!("/proc/{}/root", self.holder.id()));
         let inside = self.root.strip_prefix("/").unwrap_or(&self.root);
         seen.join(inside).join(path.trim_start_matches('/'))
     }
 
-    fn write(&self, path: &str, text: &str) -> Result<()> {
+    pub(super) fn write(&self, path: &str, text: &str) -> Result<()> {
         let place = self.outside(path);
         if let Some(parent) = place.parent() {
             fs::create_dir_all(parent)?;
@@ -163,7 +163,7 @@ impl<'a> House<'a> {
         fs::write(&place, text).with_context(|| format!("cannot write {path}"))
     }
 
-    fn read(&self, path: &str) -> Result<String> {
+    pub(super) fn read(&self, path: &str) -> Result<String> {
         fs::read_to_string(self.outside(path)).with_context(|| format!("cannot read {path}"))
     }
 
@@ -174,7 +174,7 @@ impl<'a> House<'a> {
     }
 
     /// Returns a command that will run on the host, with nothing in its environment.
-    fn command(&self, words: &[&str]) -> Command {
+    pub(super) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new("nsenter");
         command
             .arg("--target")
@@ -192,11 +192,11 @@ impl<'a> House<'a> {
         Terminal::open(self.command(&[&environment[..], words].concat()))
     }
 
-    fn run(&self, words: &[&str]) -> Result<Output> {
+    pub(super) fn run(&self, words: &[&str]) -> Result<Output> {
         run(&mut self.command(words), None)
     }
 
-    fn ok(&self, words: &[&str]) -> Result<String> {
+    pub(super) fn ok(&self, words: &[&str]) -> Result<String> {
         let output = self.run(words)?.success();
         output.with_context(|| words.join(" "))
     }
@@ -206,7 +206,7 @@ impl<'a> House<'a> {
     }
 
     /// Does what cron would do in a minute: runs pm's command line with an environment that has no `PATH`.
-    fn minute(&self, kind: Kind) -> Result<()> {
+    pub(super) fn minute(&self, kind: Kind) -> Result<()> {
         let (crontab, fields) = match kind {
             Kind::Systemd => {
                 let unit = self.read("/etc/systemd/system/port-monitor-tick.service")?;
