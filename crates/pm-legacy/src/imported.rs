@@ -185,10 +185,14 @@ impl Imported {
         }
     }
 
-    /// Returns the requests that make the configuration of it, in order.
-    pub fn requests(&self) -> Vec<Request> {
+    /// Returns the requests that make the configuration of it, in order, on top of `present`.
+    ///
+    /// Where others are there, they go by the zone that they have.
+    pub fn requests(&self, present: &Config) -> Vec<Request> {
         let mut requests = Vec::new();
-        requests.extend(self.time_zone.clone().map(Some).map(Request::SetTimeZone));
+        if present.services.is_empty() && present.time_zone.is_none() {
+            requests.extend(self.time_zone.clone().map(Some).map(Request::SetTimeZone));
+        }
         let groups = self.groups.iter();
         requests.extend(groups.map(|(name, found)| Request::AddGroup {
             name: name.clone(),
@@ -233,7 +237,7 @@ impl Imported {
     /// What pm refuses, as of an operator: ports and groups that `config` has already, or a quota
     /// on the operator's own way in.
     pub fn applied(&self, config: &Config, context: &Context) -> Result<Config, Refusal> {
-        let requests = self.requests();
+        let requests = self.requests(config);
         let apply = |config: Config, request: &Request| request.apply(&config, context);
         let mut config = requests.iter().try_fold(config.clone(), apply)?;
         self.messages.add_to(&mut config);

@@ -28,6 +28,7 @@
 //! ```
 
 mod accounting;
+mod adoption;
 mod dog;
 pub mod doubt;
 mod entries;

@@ -4,6 +4,8 @@ mod support;
 
 use pm_core::calendar::{Timestamp, Zone};
 use pm_core::config::Config;
+use pm_core::holder::Holder;
+use pm_core::ledger::Usage;
 use pm_core::request::Context as Judged;
 use pm_legacy::{
     Accounting, Context, Counter, Files, Imported, Kernel, Overuse, Quota, Table, Tool,
@@ -48,6 +50,38 @@ fn becomes_a_configuration(imported: &Imported) -> Result<(), TestCaseError> {
     }
     for (name, found) in &imported.groups {
         prop_assert_eq!(&config.groups[name], &found.group);
+    }
+    is_adopted_as_billed(imported, &judged)
+}
+
+/// What pm will bill is what it bills by its own account of it, and the books are whole.
+fn is_adopted_as_billed(imported: &Imported, judged: &Judged) -> Result<(), TestCaseError> {
+    let zone = Zone::utc();
+    let context = Context {
+        now: Timestamp::from_unix(NOVEMBER),
+        zone: &zone,
+        accounting: None,
+    };
+    let command = "pm import --from somewhere".to_owned();
+    let present = Config::default();
+    let adoption = imported.adoption(&present, judged, command, &context);
+    let adoption = adoption.map_err(|refusal| TestCaseError::fail(refusal.to_string()))?;
+    prop_assert!(adoption.check(&present).is_ok());
+    for holder in imported.holders() {
+        let account = match &holder {
+            Holder::Service(ports) => adoption.books.services[ports].account,
+            Holder::Group(name) => adoption.books.groups[name],
+        };
+        let (contract, books) = imported.account(&holder).unwrap();
+        prop_assert_eq!(account.billed(), books.billed(contract));
+        prop_assert_eq!(account.usage, books.usage);
+    }
+    for (ports, books) in &adoption.books.services {
+        let days = adoption.books.days.iter();
+        let days = days.filter(|day| day.ports == *ports);
+        let sum = days.fold(Usage::default(), |sum, day| sum.plus(day.usage));
+        prop_assert!(books.total.incoming >= sum.incoming.max(books.account.usage.incoming));
+        prop_assert!(books.total.outgoing >= sum.outgoing.max(books.account.usage.outgoing));
     }
     Ok(())
 }

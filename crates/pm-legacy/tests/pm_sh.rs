@@ -344,9 +344,17 @@ fn channels_of_pms_own_stay_beside_those_of_the_tool() {
 
     let mut before = Config::default();
     before.notify = once.notify.clone();
-    before.push = once.push.clone().map(|push| Push { enabled: false, ..push });
+    before.push = once.push.clone().map(|push| Push {
+        enabled: false,
+        ..push
+    });
     let after = imported.applied(&before, &Judged::default()).unwrap();
-    let names: Vec<_> = after.notify.channels.keys().map(|name| name.as_str()).collect();
+    let names: Vec<_> = after
+        .notify
+        .channels
+        .keys()
+        .map(|name| name.as_str())
+        .collect();
     assert_eq!(names, ["telegram", "telegram-2"]);
     assert_eq!(after.push, before.push);
 }
