@@ -68,23 +68,64 @@ impl Nftables {
         for batch in frame_and_rules(ports, before) {
             self.send(batch)?;
         }
-        self.hold_again(time)
+        self.activate(ACTIVE, time)
     }
 
     /// Holds again, for `time` from now on, what was held before.
     ///
     /// # Errors
     ///
-    /// As the kernel says, also when nothing was ever held.
+    /// As the kernel says. That nothing was ever held is none.
     pub fn hold_again(&mut self, time: Duration) -> Result<(), BackendError> {
+        let Some(table) = self.read_other(TABLE)? else {
+            return Ok(());
+        };
+        // Elements that come in the place of others may both be missed by a packet that looks for them at that
+        // moment. So there are rules and a set more, in front of those that still hold.
+        let generation = self.socket.generation();
+        let generation = generation.map_err(|error| failure("hold ports again", error))?;
+        let set = format!("{ACTIVE}_{generation}");
         let mut batch = Batch::new(None);
-        // Without elements it is all of them.
-        batch.push(NFT_MSG_DELSETELEM, NFPROTO_INET, NlmF::empty(), |a| {
-            emit_elements(a, ACTIVE, None);
-        });
+        batch.push(
+            NFT_MSG_NEWSET,
+            NFPROTO_INET,
+            NlmF::CREATE | NlmF::EXCL,
+            |a| {
+                emit_set(a, &set, NFT_SET_TIMEOUT, 1);
+            },
+        );
+        let mut batches = vec![batch];
+        let mut rules = 0;
+        let ports: BTreeSet<PortRange> = table
+            .counters
+            .keys()
+            .filter_map(|name| Some(parse_counter(name)?.1))
+            .collect();
+        let chains = PLACES
+            .iter()
+            .filter(|(hook, ..)| table.hooks.iter().any(|its| its.hook == *hook));
+        for (_, chain, directions) in chains {
+            for (&ports, &direction) in ports
+                .iter()
+                .flat_map(|ports| directions.iter().map(move |direction| (ports, direction)))
+            {
+                let batch = next(&mut batches, &mut rules);
+                let end = Expr::Verdict(Verdict::Drop);
+                add_rule(batch, NlmF::CREATE, chain, &set, direction, ports, end);
+            }
+        }
+        for batch in batches {
+            self.send(batch)?;
+        }
+        self.activate(&set, time)
+    }
+
+    /// Lets what is in a set be held from now on, and returns when nothing is on its way that was not.
+    fn activate(&mut self, set: &str, time: Duration) -> Result<(), BackendError> {
+        let mut batch = Batch::new(None);
         let milliseconds = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         batch.push(NFT_MSG_NEWSETELEM, NFPROTO_INET, NlmF::CREATE, |a| {
-            emit_elements(a, ACTIVE, Some(Some(milliseconds)));
+            emit_elements(a, set, Some(milliseconds));
         });
         self.send(batch)?;
         self.settle();
@@ -189,7 +230,7 @@ fn frame_and_rules(ports: &BTreeSet<PortRange>, before: &[Hook]) -> Vec<Batch> {
         });
     }
     batch.push(NFT_MSG_NEWSETELEM, NFPROTO_INET, NlmF::CREATE, |a| {
-        emit_elements(a, PROTOCOLS, Some(None));
+        emit_elements(a, PROTOCOLS, None);
     });
     for &((hook, chain, _), priority) in &places {
         batch.push(NFT_MSG_NEWCHAIN, NFPROTO_INET, new, |a| {
@@ -221,7 +262,8 @@ fn frame_and_rules(ports: &BTreeSet<PortRange>, before: &[Hook]) -> Vec<Batch> {
                 };
                 for (set, end) in [(ACTIVE, Expr::Verdict(Verdict::Drop)), (PROTOCOLS, count)] {
                     let batch = next(&mut batches, &mut rules);
-                    add_rule(batch, chain, set, direction, ports, end);
+                    let flags = NlmF::CREATE | NlmF::APPEND;
+                    add_rule(batch, flags, chain, set, direction, ports, end);
                 }
             }
         }
@@ -260,13 +302,10 @@ fn emit_set(a: &mut Attributes<'_>, name: &str, flags: u32, id: u32) {
     a.be32(NFTA_SET_ID, id);
 }
 
-/// Appends all elements of a set, each with a timeout in milliseconds or none; or no elements.
-fn emit_elements(a: &mut Attributes<'_>, set: &str, with: Option<Option<u64>>) {
+/// Appends all elements of a set, each with a timeout in milliseconds or none.
+fn emit_elements(a: &mut Attributes<'_>, set: &str, timeout: Option<u64>) {
     a.string(NFTA_SET_ELEM_LIST_TABLE, TABLE);
     a.string(NFTA_SET_ELEM_LIST_SET, set);
-    let Some(timeout) = with else {
-        return;
-    };
     a.nest(NFTA_SET_ELEM_LIST_ELEMENTS, |list| {
         for protocol in frame::PROTOCOLS {
             list.nest(NFTA_LIST_ELEM, |element| {
@@ -292,9 +331,11 @@ fn emit_chain(a: &mut Attributes<'_>, name: &str, hook: u32, priority: i32) {
     });
 }
 
-/// Appends a rule that does `end` to what is of a protocol in `set` and for or from `ports`.
+/// Adds a rule that does `end` to what is of a protocol in `set` and for or from `ports`: without `APPEND`, in front of all
+/// others.
 fn add_rule(
     batch: &mut Batch,
+    flags: NlmF,
     chain: &str,
     set: &str,
     direction: Direction,
@@ -319,18 +360,13 @@ fn add_rule(
         bound(NFT_CMP_LTE, &last[..]),
         end,
     ];
-    batch.push(
-        NFT_MSG_NEWRULE,
-        NFPROTO_INET,
-        NlmF::CREATE | NlmF::APPEND,
-        |a| {
-            a.string(NFTA_RULE_TABLE, TABLE);
-            a.string(NFTA_RULE_CHAIN, chain);
-            a.nest(NFTA_RULE_EXPRESSIONS, |list| {
-                for expression in rule {
-                    expression.emit(list);
-                }
-            });
-        },
-    );
+    batch.push(NFT_MSG_NEWRULE, NFPROTO_INET, flags, |a| {
+        a.string(NFTA_RULE_TABLE, TABLE);
+        a.string(NFTA_RULE_CHAIN, chain);
+        a.nest(NFTA_RULE_EXPRESSIONS, |list| {
+            for expression in rule {
+                expression.emit(list);
+            }
+        });
+    });
 }

@@ -1,14 +1,9 @@
 //! What was taken over, put into pm: its services with their past, at one instant.
 
-use pm_core::adoption::{Adoption, Books, Extent, ServiceBooks};
-use pm_core::calendar::{Period, Timestamp, Zone};
-use pm_core::config::{Config, Contract};
-use pm_core::ledger::{Account, Usage};
-use pm_core::port::PortRange;
+use pm_core::config::Config;
 use pm_core::request::{Context, Request};
 use pm_engine::{EngineError, Executed, Options, Seen, clock, ssh};
 use pm_legacy::Imported;
-use time::Date;
 
 use crate::error::TakeoverError;
 use crate::import::Pm;
@@ -92,69 +87,13 @@ fn request(
     imported: &Imported,
     answers: &Answers,
 ) -> Result<Request, TakeoverError> {
-    let config = imported.applied(present, &context(present, answers));
-    let config = config.map_err(refused)?;
-    let zone = clock::zone(&config);
-    let books = books(imported, &zone, clock::now());
-    Ok(Request::Adopt(Box::new(Adoption {
-        command: format!("pm import --from {}", imported.tool),
-        config,
-        books,
-        extent: Extent::Newcomers,
-    })))
-}
-
-/// Returns the past in pm's terms.
-fn books(imported: &Imported, zone: &Zone, now: Timestamp) -> Books {
-    let today = zone.date_at(now);
-    let mut books = Books {
-        closed: imported.closed.clone(),
-        days: imported.days.clone(),
-        ..Books::default()
+    let zone = clock::zone(present);
+    let read = pm_legacy::Context {
+        now: clock::now(),
+        zone: &zone,
+        accounting: answers.accounting(),
     };
-    for (name, found) in &imported.groups {
-        let account = account(found.group.contract(), found.books, today);
-        books.groups.insert(name.clone(), account);
-    }
-    for (&ports, found) in &imported.services {
-        // A member's contract is its group's, and so is its period.
-        let group = found.service.group.as_ref();
-        let contract = match group.and_then(|name| imported.groups.get(name)) {
-            Some(found) => found.group.contract(),
-            None => found.service.contract(),
-        };
-        let account = account(contract, found.books, today);
-        let service = ServiceBooks {
-            total: at_least(account.usage, on_days(imported, ports)),
-            account,
-            expired: false,
-        };
-        books.services.insert(ports, service);
-    }
-    books
-}
-
-fn account(contract: Contract, books: pm_legacy::Books, today: Date) -> Account {
-    let policy = contract.reset_policy();
-    let period = match books.due {
-        Some(due) => Period::restore(policy, Some(due)),
-        None => Period::begin(policy, today),
-    };
-    Account {
-        usage: books.usage,
-        adjust: books.adjust,
-        ..Account::new(contract.tariff, period, books.began)
-    }
-}
-
-fn on_days(imported: &Imported, ports: PortRange) -> Usage {
-    let days = imported.days.iter().filter(|day| day.ports == ports);
-    days.fold(Usage::default(), |sum, day| sum.plus(day.usage))
-}
-
-fn at_least(one: Usage, other: Usage) -> Usage {
-    Usage {
-        incoming: one.incoming.max(other.incoming),
-        outgoing: one.outgoing.max(other.outgoing),
-    }
+    let command = format!("pm import --from {}", imported.tool);
+    let adoption = imported.adoption(present, &context(present, answers), command, &read);
+    Ok(Request::Adopt(Box::new(adoption.map_err(refused)?)))
 }

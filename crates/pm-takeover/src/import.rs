@@ -33,7 +33,7 @@ use crate::error::{Action, TakeoverError, io};
 use crate::estate::{Estate, Lines, has_users, read_files};
 use crate::journal::{Answers, Journal, Step};
 use crate::live::Live;
-use crate::locks::Locks;
+use crate::locks::{self, Locks};
 
 /// pm on this host.
 pub type Pm = Engine<Nftables, TrafficControl>;
@@ -49,7 +49,7 @@ pub struct Takeover<'a> {
     pub(crate) paths: &'a Paths,
     pub(crate) nftables: Nftables,
     pub(crate) control: TrafficControl,
-    this_program: PathBuf,
+    pub(crate) this_program: PathBuf,
 }
 
 /// What was seen of a tool; nothing was changed for it.
@@ -372,7 +372,7 @@ impl<'a> Takeover<'a> {
         engine: &mut Pm,
         imported: Imported,
         mut journal: Journal,
-        locks: Option<Locks>,
+        held: Option<Locks>,
         progress: &mut dyn FnMut(Stage),
     ) -> Result<Outcome, TakeoverError> {
         let tool = imported.tool;
@@ -396,7 +396,7 @@ impl<'a> Takeover<'a> {
         }
         progress(Stage::Clearing);
         // They are in the tool's directory.
-        drop(locks);
+        drop(held);
         let mut left = Vec::new();
         if journal.step == Step::Adopted {
             left = self.clear(tool, &journal);
@@ -439,6 +439,8 @@ impl<'a> Takeover<'a> {
             self.root.join(path) == self.paths.config_file() && has_schema(&self.root.text(path))
         };
         errors.extend(backup.remove_originals(self.root, &keeps_ours).err());
+        // Of a takeover that died, too.
+        locks::clear_stale(self.root, tool, &journal.directory);
         if journal.directory == Path::new(tool.directory()) && tool != Tool::PmSh {
             // Where somebody else has put something, it stays.
             let _ = fs::remove_dir(self.root.join(&journal.directory));

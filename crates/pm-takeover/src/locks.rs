@@ -88,6 +88,17 @@ pub fn directories(tool: Tool, directory: &Path) -> Vec<PathBuf> {
     }
 }
 
+/// Removes directories that were made as locks by processes which are gone.
+pub(crate) fn clear_stale(root: &Root, tool: Tool, directory: &Path) {
+    for path in directories(tool, directory) {
+        let place = root.join(path);
+        if place.is_dir() && is_stale(&place) {
+            let _ = fs::remove_file(place.join(OWNER));
+            let _ = fs::remove_dir(&place);
+        }
+    }
+}
+
 fn lock_file(
     root: &Root,
     tool: Tool,

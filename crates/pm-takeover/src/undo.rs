@@ -25,6 +25,8 @@ use crate::journal::{Journal, Step};
 
 /// For how long the kernel holds ports at most while they are given back.
 const HOLD: Duration = Duration::from_secs(20);
+/// Where pm.sh installs itself.
+const PM_SH: &str = "/usr/local/bin/pm";
 /// pm's own table.
 const TABLE: &str = "port_monitor";
 
@@ -37,6 +39,8 @@ pub struct Returned {
     pub aside: Option<PathBuf>,
     /// How many services pm has no more.
     pub services: usize,
+    /// Where the tool's program was, if pm has been installed over it: there is no copy then.
+    pub overwritten: Option<PathBuf>,
 }
 
 impl Takeover<'_> {
@@ -55,6 +59,7 @@ impl Takeover<'_> {
                 tool,
                 aside: None,
                 services: 0,
+                overwritten: None,
             });
         }
         self.go_on_undoing(pm, tool, journal)
@@ -94,7 +99,14 @@ impl Takeover<'_> {
             tool,
             aside,
             services,
+            overwritten: self.overwritten(tool),
         })
+    }
+
+    /// Returns the place of the tool's program, where this one is.
+    fn overwritten(&self, tool: Tool) -> Option<PathBuf> {
+        let is_there = tool == Tool::PmSh && self.this_program == Path::new(PM_SH);
+        is_there.then(|| self.this_program.clone())
     }
 
     /// Holds the ports in front of pm's own rules, so that what is given back is all that passed.

@@ -19,6 +19,7 @@ tests!["takeover":
     a_dog_that_counts_twice_is_taken_over_to_the_byte,
     a_traffic_dog_is_taken_over_to_the_byte,
     a_takeover_killed_at_random_keeps_every_byte,
+    a_takeover_killed_before_system_calls_keeps_every_byte,
     what_is_undone_is_the_tools_again_with_what_was_counted,
     nothing_changes_without_a_yes_or_in_a_dry_run,
 ];
@@ -389,7 +390,7 @@ fn a_takeover_killed_at_random_keeps_every_byte(lab: &mut Lab) -> Result<()> {
         let traffic = Traffic::start(lab)?;
         let started = Instant::now();
         house.ok(&[PM, "import", "--from", old.name, "--dry-run"])?;
-        let longest = started.elapsed() * 4;
+        let longest = started.elapsed() * 3 / 2;
         let mut killed = 0;
         for _ in 0..12 {
             let mut child = house
@@ -423,6 +424,60 @@ fn a_takeover_killed_at_random_keeps_every_byte(lab: &mut Lab) -> Result<()> {
             .with_context(|| format!("round {round} after {killed} kills, seed {}", lab.seed()))?;
         ensure!(killed > 0, "nothing was killed in time");
     }
+    Ok(())
+}
+
+/// System calls that change something which outlives the process.
+const CALLS: [&str; 4] = ["sendto", "rename", "unlink", "ftruncate"];
+
+fn a_takeover_killed_before_system_calls_keeps_every_byte(lab: &mut Lab) -> Result<()> {
+    let mut kills = 0;
+    for old in [&PM_SH, &DOG] {
+        for call in CALLS {
+            // The first ones only look; every third is still every step.
+            for when in (1..400).step_by(3) {
+                let injected = format!("inject={call}:signal=SIGKILL:when={when}");
+                let traced = format!("trace={call}");
+                let house = House::build(lab, Kind::CronAndSysvinit)?;
+                lab.vps.nft(&["flush", "ruleset"])?;
+                lab.watch_cut(&PORTS)?;
+                old.install(lab, &house)?;
+                let flood = Flood::start(lab, Family::V4, Way::In, 20000, 500, Pace::Steady(RATE))?;
+                let other =
+                    Flood::start(lab, Family::V6, Way::Out, 30050, 800, Pace::Steady(RATE))?;
+                let strace = [
+                    "strace",
+                    "-f",
+                    "-qq",
+                    "-o",
+                    "/dev/null",
+                    "-e",
+                    &traced,
+                    "-e",
+                    &injected,
+                ];
+                let killed = house.run(&[&strace[..], &old.import()].concat())?;
+                let is_over = killed.success().is_ok();
+                flood.wait_for(100)?;
+                let again = house.run(&old.import())?;
+                if let Err(error) = again.success() {
+                    ensure!(format!("{error:#}").contains("is not there"), "{error:#}");
+                }
+                flood.wait_for(100)?;
+                flood.stop()?;
+                other.stop()?;
+                let place = || format!("{}, before {call} no. {when}", old.name);
+                old.exact(lab, &house).with_context(place)?;
+                old.is_gone(lab, &house).with_context(place)?;
+                if is_over {
+                    break;
+                }
+                kills += 1;
+            }
+        }
+    }
+    ensure!(kills > 20, "only {kills} kills: the test does not test");
+    println!("        {kills} kills");
     Ok(())
 }
 

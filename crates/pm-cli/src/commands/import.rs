@@ -8,6 +8,7 @@ use pm_engine::EngineError;
 use pm_legacy::{Doubt, Tool, Trouble};
 use pm_setup::Root;
 use pm_store::StoreError;
+use pm_store::locks::{Lock, LockKind};
 use pm_store::paths::Paths;
 use pm_takeover::{Answers, Estate, Journal, Outcome, Pm, Seen, Step, Takeover, TakeoverError};
 
@@ -189,7 +190,13 @@ fn undo(
 pub(super) fn recover(paths: &Paths, pm: &mut Pm) {
     let found = match Takeover::interrupted(paths) {
         Ok(Some((tool, journal))) if journal.step == Step::Read => (tool, journal),
-        // Nothing is counted wrongly before that or after it.
+        // Nothing is counted wrongly before that, or while it is given back; but somebody has to do it.
+        Ok(Some((tool, journal))) if journal.step != Step::Adopted => {
+            if matches!(Lock::try_acquire(paths, LockKind::Update), Ok(Some(_))) {
+                tell!("{}", takeover::interrupted(tool));
+            }
+            return;
+        }
         _ => return,
     };
     let (tool, journal) = found;

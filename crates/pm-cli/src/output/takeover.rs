@@ -177,6 +177,13 @@ pub(crate) fn returned(returned: &Returned) -> Vec<String> {
         "{tool} is back. Open its menu once: it makes its rules anew then, and until then nothing is counted or cut off.",
         "{tool} 已恢复。请打开一次它的菜单，它才会重建规则；在此之前不计数，也不切断。"
     )];
+    if let Some(program) = &returned.overwritten {
+        let program = program.display();
+        lines.push(tr!(
+            "{program} is this pm, which was installed over {tool}'s program: install {tool} again to run it.",
+            "{program} 是本 pm，当初覆盖了 {tool} 的程序：要运行 {tool}，请重新安装它。"
+        ));
+    }
     if let Some(aside) = &returned.aside {
         let aside = aside.display();
         lines.push(tr!(
