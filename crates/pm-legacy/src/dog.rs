@@ -22,7 +22,7 @@ use crate::entries::{Entry, separate};
 use crate::imported::{Books, IN_PASSING, Imported, ImportedGroup, ImportedService};
 use crate::json::{at, flag, is_absent, number, parse, text};
 use crate::messages::{Draft, Messages, word};
-use crate::source::{Context, Files, Kernel, Refusal, Tool};
+use crate::source::{Context, Files, Foreign, Kernel, Refusal, Tool};
 use crate::text::{group, instant, note, shown};
 use crate::zone::beijing;
 use history::History;
@@ -43,7 +43,7 @@ pub(crate) fn read(
         return Err(Refusal::Foreign {
             file: CONFIG.to_owned(),
             tool: Tool::Dog,
-            reason: "it has no ports",
+            reason: Foreign::NoPorts,
         });
     };
     let mut imported = Imported::nothing(Tool::Dog, String::new());

@@ -204,10 +204,6 @@ pub enum Setting {
     Limit,
     /// When it is slowed down.
     DynQos,
-    /// The operator's words.
-    Note,
-    /// The group.
-    Group,
     /// At which shares of a quota somebody is told.
     Thresholds,
 }

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::source::{Refusal, Tool};
+use crate::source::{Foreign, Refusal, Tool};
 
 /// The most bytes that a figure can be: what pm's files hold.
 pub(crate) const MAX_BYTES: u64 = i64::MAX as u64;
@@ -35,7 +35,7 @@ pub(crate) fn parse(file: &str, tool: Tool, text: &str) -> Result<Value, Refusal
         Err(Refusal::Foreign {
             file: file.to_owned(),
             tool,
-            reason: "it is no object",
+            reason: Foreign::NoObject,
         })
     }
 }

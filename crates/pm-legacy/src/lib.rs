@@ -47,7 +47,9 @@ pub use accounting::Accounting;
 pub use doubt::{Doubt, Setting, Subject, Trouble};
 pub use imported::{Books, Imported, ImportedGroup, ImportedService, Overuse};
 pub use messages::Messages;
-pub use source::{Context, Counter, Files, Kernel, MAX_FILE_BYTES, Quota, Refusal, Table, Tool};
+pub use source::{
+    Context, Counter, Files, Foreign, Kernel, MAX_FILE_BYTES, Quota, Refusal, Table, Tool,
+};
 pub use takeover::counted_since;
 
 /// Returns what a tool's files and its table in the kernel mean to pm.

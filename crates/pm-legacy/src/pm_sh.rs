@@ -18,7 +18,7 @@ use crate::entries::{Entry, separate};
 use crate::imported::{Books, Imported, ImportedService};
 use crate::json::{at, flag, number, parse, text};
 use crate::messages::{Draft, Messages};
-use crate::source::{Context, Files, Kernel, Refusal, Tool};
+use crate::source::{Context, Files, Foreign, Kernel, Refusal, Tool};
 use crate::takeover::counted_since;
 use crate::text::shown;
 use state::State;
@@ -48,10 +48,10 @@ pub(crate) fn read(
         reason,
     };
     if config.get("schema").is_some() {
-        return Err(foreign("it is pm's own"));
+        return Err(foreign(Foreign::Own));
     }
     let Some(ports) = at(&config, &["ports"]).as_object() else {
-        return Err(foreign("it has no ports"));
+        return Err(foreign(Foreign::NoPorts));
     };
     let version = number(at(&config, &["config_version"])).unwrap_or(0);
     if version > NEWEST {

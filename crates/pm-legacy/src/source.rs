@@ -113,7 +113,7 @@ pub enum Refusal {
         /// The tool.
         tool: Tool,
         /// What is missing or different.
-        reason: &'static str,
+        reason: Foreign,
     },
     /// A version that came after those that are known here.
     #[error("{file} has version {found}, and this pm knows up to {known}: update pm")]
@@ -125,6 +125,27 @@ pub enum Refusal {
         /// The last that is known.
         known: u64,
     },
+}
+
+/// Why a file is not what a tool writes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Foreign {
+    /// It is JSON, but no object.
+    NoObject,
+    /// It is pm's own.
+    Own,
+    /// It has no ports.
+    NoPorts,
+}
+
+impl fmt::Display for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::NoObject => "it is no object",
+            Self::Own => "it is pm's own",
+            Self::NoPorts => "it has no ports",
+        })
+    }
 }
 
 impl Tool {

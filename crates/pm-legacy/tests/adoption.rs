@@ -1,4 +1,9 @@
 //! What the engine is given to adopt.
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what cannot be read fails its test"
+)]
 
 mod support;
 

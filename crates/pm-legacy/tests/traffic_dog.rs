@@ -1,4 +1,9 @@
 //! What traffic-dog has left. Expected figures are worked out from the files by hand.
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what cannot be read fails its test"
+)]
 
 mod support;
 
