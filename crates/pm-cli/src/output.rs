@@ -6,6 +6,7 @@ pub(crate) mod footprint;
 pub(crate) mod grid;
 pub(crate) mod history;
 pub(crate) mod json;
+pub(crate) mod moving;
 pub(crate) mod page;
 pub(crate) mod progress;
 #[cfg(test)]

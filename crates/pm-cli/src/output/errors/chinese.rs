@@ -8,6 +8,7 @@ mod calendar;
 mod config;
 mod engine;
 mod kernel;
+mod legacy;
 mod reason;
 mod request;
 mod setup;
@@ -33,6 +34,7 @@ pub(super) fn of(error: &(dyn Error + 'static)) -> Option<String> {
         .or_else(|| said(error, takeover::refusal))
         .or_else(|| said(error, update::update))
         .or_else(|| said(error, config::config))
+        .or_else(|| said(error, legacy::refusal))
         .or_else(|| said(error, kernel::backend))
         .or_else(|| said(error, kernel::shaping))
         .or_else(|| said(error, kernel::tc))
