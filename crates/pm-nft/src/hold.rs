@@ -65,10 +65,15 @@ impl Nftables {
         time: Duration,
     ) -> Result<(), BackendError> {
         self.release()?;
-        for batch in frame_and_rules(ports, before) {
+        for batch in frame_and_drops(ports, before) {
             self.send(batch)?;
         }
-        self.activate(ACTIVE, time)
+        self.activate(ACTIVE, time)?;
+        // Before, what passes is still the older rules' to count.
+        for batch in counting(ports, before) {
+            self.send(batch)?;
+        }
+        Ok(())
     }
 
     /// Holds again, for `time` from now on, what was held before.
@@ -217,7 +222,7 @@ fn parse_counter(name: &str) -> Option<(Direction, PortRange)> {
 }
 
 /// Returns the batches that make a table that holds nothing yet.
-fn frame_and_rules(ports: &BTreeSet<PortRange>, before: &[Hook]) -> Vec<Batch> {
+fn frame_and_drops(ports: &BTreeSet<PortRange>, before: &[Hook]) -> Vec<Batch> {
     let places = places(before);
     let mut batch = Batch::new(None);
     let new = NlmF::CREATE | NlmF::EXCL;
@@ -255,16 +260,30 @@ fn frame_and_rules(ports: &BTreeSet<PortRange>, before: &[Hook]) -> Vec<Batch> {
         }
         for ((_, chain, directions), _) in &places {
             for &direction in *directions {
+                let batch = next(&mut batches, &mut rules);
+                let end = Expr::Verdict(Verdict::Drop);
+                let flags = NlmF::CREATE | NlmF::APPEND;
+                add_rule(batch, flags, chain, ACTIVE, direction, ports, end);
+            }
+        }
+    }
+    batches
+}
+
+/// Returns the batches that count what is not dropped.
+fn counting(ports: &BTreeSet<PortRange>, before: &[Hook]) -> Vec<Batch> {
+    let (mut batches, mut rules) = (vec![Batch::new(None)], 0);
+    for ((_, chain, directions), _) in places(before) {
+        for &ports in ports {
+            for &direction in directions {
                 let name = counter(direction, ports);
                 let count = Expr::Object {
                     kind: NFT_OBJECT_COUNTER,
                     name: &name,
                 };
-                for (set, end) in [(ACTIVE, Expr::Verdict(Verdict::Drop)), (PROTOCOLS, count)] {
-                    let batch = next(&mut batches, &mut rules);
-                    let flags = NlmF::CREATE | NlmF::APPEND;
-                    add_rule(batch, flags, chain, set, direction, ports, end);
-                }
+                let batch = next(&mut batches, &mut rules);
+                let flags = NlmF::CREATE | NlmF::APPEND;
+                add_rule(batch, flags, chain, PROTOCOLS, direction, ports, count);
             }
         }
     }

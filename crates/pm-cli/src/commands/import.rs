@@ -74,7 +74,7 @@ fn take_over(
     };
     let directory = flags.dir.as_deref();
     let mut seen = takeover.look(tool, directory, &answers)?;
-    for line in takeover::table(&seen.imported) {
+    for line in takeover::shown(&seen.imported) {
         say!("{line}");
     }
     takeover.check(&seen, &answers)?;

@@ -1,9 +1,5 @@
 //! What is taken over from an older tool, before and after: the table that the operator agrees to,
 //! and everything in it that is not as it was.
-#![cfg_attr(
-    not(test),
-    expect(dead_code, reason = "`pm import --from` is to print it")
-)]
 
 use pm_core::calendar::ResetPolicy;
 use pm_core::config::{Contract, GroupName, Limit, QuotaSize};

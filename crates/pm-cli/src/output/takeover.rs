@@ -1,39 +1,20 @@
 //! Taking over from an older tool: what is seen, asked and done.
 
-use pm_core::units::{SizeFamily, approximate};
 use pm_legacy::{Imported, Tool};
 use pm_takeover::{Journal, Outcome, Returned, Seen, Stage};
 
+use super::moving;
 use crate::language::tr;
 
-/// Returns the services as they will be, one a line, and what was used of them.
-pub(crate) fn table(imported: &Imported) -> Vec<String> {
+/// Returns what is taken over, before and after, and everything in it that is not as it was.
+pub(crate) fn shown(imported: &Imported) -> Vec<String> {
     let (tool, version) = (imported.tool, &imported.version);
-    let mut lines = vec![tr!("From {tool} {version}:", "来自 {tool} {version}：")];
-    for (ports, found) in &imported.services {
-        let usage = found.books.usage;
-        let size = |bytes| approximate(bytes, SizeFamily::Binary);
-        let (incoming, outgoing) = (size(usage.incoming), size(usage.outgoing));
-        let quota = match (&found.service.group, found.service.quota) {
-            (Some(group), _) => tr!("group {group}", "组 {group}"),
-            (None, Some(quota)) => {
-                let quota = quota.size();
-                tr!("quota {quota}", "配额 {quota}")
-            }
-            (None, None) => tr!("no quota", "无配额"),
-        };
-        let note = one_line(found.service.note.as_str());
-        lines.push(tr!(
-            "  {ports}  in {incoming}, out {outgoing}; {quota}  {note}",
-            "  {ports}  入 {incoming}，出 {outgoing}；{quota}  {note}"
-        ));
-    }
+    let mut lines = vec![
+        tr!("From {tool}, {version}:", "来自 {tool}，{version}："),
+        moving::table(imported, None),
+    ];
+    lines.extend(Some(moving::doubts(imported, None)).filter(|doubts| !doubts.is_empty()));
     lines
-}
-
-/// A note may have several lines.
-fn one_line(note: &str) -> String {
-    note.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Returns what leaves the host.

@@ -31,7 +31,6 @@ pub(super) fn of(error: &(dyn Error + 'static)) -> Option<String> {
         .or_else(|| said(error, store::store))
         .or_else(|| said(error, setup::setup))
         .or_else(|| said(error, takeover::takeover))
-        .or_else(|| said(error, takeover::refusal))
         .or_else(|| said(error, update::update))
         .or_else(|| said(error, config::config))
         .or_else(|| said(error, legacy::refusal))

@@ -1,6 +1,5 @@
 //! Why a host could not be taken over from an older tool, or given back.
 
-use pm_legacy::Refusal;
 use pm_takeover::{Action, TakeoverError};
 
 use super::cause;
@@ -38,27 +37,5 @@ pub(super) fn takeover(error: &TakeoverError) -> String {
         TakeoverError::Setup(error) => cause(error),
         TakeoverError::Engine(error) => cause(error),
         TakeoverError::Store(error) => cause(error),
-    }
-}
-
-pub(super) fn refusal(error: &Refusal) -> String {
-    match error {
-        Refusal::Missing(file) => format!("缺少 {file}"),
-        Refusal::Damaged {
-            file,
-            line,
-            column,
-            reason,
-        } => format!("{file} 第 {line} 行第 {column} 列：{reason}"),
-        Refusal::TooLarge { file, bytes } => {
-            let most = pm_legacy::MAX_FILE_BYTES;
-            format!("{file} 有 {bytes} 字节，最多只读 {most} 字节")
-        }
-        Refusal::Foreign { file, tool, reason } => {
-            format!("{file} 不是 {tool} 的配置：{reason}")
-        }
-        Refusal::Newer { file, found, known } => {
-            format!("{file} 的版本是 {found}，本 pm 只认识到 {known}：请更新 pm")
-        }
     }
 }
