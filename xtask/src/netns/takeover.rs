@@ -381,7 +381,7 @@ fn taken_over(lab: &Lab, old: &Old) -> Result<()> {
 }
 
 fn a_takeover_killed_at_random_keeps_every_byte(lab: &mut Lab) -> Result<()> {
-    let mut rng = Rng::new(lab.seed());
+    let (mut rng, mut all) = (Rng::new(lab.seed()), 0);
     for (round, old) in [&PM_SH, &DOG, &TRAFFIC_DOG].into_iter().enumerate() {
         let house = House::build(lab, Kind::CronAndSysvinit)?;
         lab.vps.nft(&["flush", "ruleset"])?;
@@ -390,7 +390,7 @@ fn a_takeover_killed_at_random_keeps_every_byte(lab: &mut Lab) -> Result<()> {
         let traffic = Traffic::start(lab)?;
         let started = Instant::now();
         house.ok(&[PM, "import", "--from", old.name, "--dry-run"])?;
-        let longest = started.elapsed() * 3 / 2;
+        let longest = started.elapsed();
         let mut killed = 0;
         for _ in 0..12 {
             let mut child = house
@@ -422,8 +422,9 @@ fn a_takeover_killed_at_random_keeps_every_byte(lab: &mut Lab) -> Result<()> {
             .with_context(|| format!("round {round} after {killed} kills, seed {}", lab.seed()))?;
         old.is_gone(lab, &house)
             .with_context(|| format!("round {round} after {killed} kills, seed {}", lab.seed()))?;
-        ensure!(killed > 0, "nothing was killed in time");
+        all += killed;
     }
+    ensure!(all > 0, "nothing was killed in time");
     Ok(())
 }
 
