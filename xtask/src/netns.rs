@@ -3,6 +3,7 @@
 //! A test is a function on a fresh [`Lab`]; its name states the behaviour. One file per theme.
 
 mod accounting;
+mod archive;
 mod calendar_days;
 mod crosstalk;
 mod dynqos;
@@ -80,6 +81,7 @@ pub(crate) fn run(
         wire::TESTS,
         wizard::TESTS,
         accounting::TESTS,
+        archive::TESTS,
         quota::TESTS,
         crosstalk::TESTS,
         requests::TESTS,

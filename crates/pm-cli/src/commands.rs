@@ -1,5 +1,7 @@
 //! One module a subcommand; each parses its flags into a request, calls the engine and prints.
 
+mod apply;
+mod archive;
 mod change;
 pub(crate) mod config;
 mod delete_all;
@@ -65,6 +67,8 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::History(command) => history::run(&places, &command),
         Command::Config(command) => config::run(&places, command),
+        Command::Apply(flags) => apply::run(&places, &flags),
+        Command::Export(flags) => archive::export(&places, &flags),
         Command::Undo(options) => config::undo(&places, options),
         Command::Monitor(flags) if flags.account_only => monitor::account(&places),
         Command::Monitor(flags) => monitor::tick(&places, flags),

@@ -5,6 +5,7 @@ mod notify;
 mod push;
 mod service;
 mod values;
+mod wanted;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,6 +22,7 @@ pub use notify::{
 pub use push::Push;
 pub use service::{Contract, Group, Service};
 pub use values::{Factor, Limit, Mode, QuotaSize, Tariff, ValueError};
+pub use wanted::Wanted;
 
 use crate::language::Language;
 use crate::port::PortRange;

@@ -9,6 +9,7 @@ mod display;
 mod guard;
 mod refusal;
 mod settings;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -22,6 +23,7 @@ pub use difference::{Difference, differences, group_differences};
 pub use guard::ephemeral_overlap;
 pub use refusal::Refusal;
 pub use settings::{ContractSettings, Settings};
+pub use steps::steps;
 pub use warning::Warning;
 
 use crate::adoption::Adoption;

@@ -9,6 +9,9 @@ use pm_core::calendar::{Timestamp, Zone};
 use pm_core::config::Config;
 use time::Date;
 
+/// What a zone is called that is known by its rules only.
+const NAMELESS: &str = "localtime";
+
 /// When this pm was built: a clock that shows less is wrong.
 pub(crate) fn built_at() -> Timestamp {
     Timestamp::from_unix(env!("PM_BUILT_AT").parse().unwrap_or(0))
@@ -51,6 +54,11 @@ pub fn zone(config: &Config) -> Zone {
     known_zone(config).unwrap_or_else(Zone::utc)
 }
 
+/// Whether a zone is known by its rules only, so that its name says nothing elsewhere.
+pub(crate) fn is_nameless(name: &str) -> bool {
+    name == NAMELESS
+}
+
 /// Whether neither the configuration nor the system says which zone's dates count.
 pub(crate) fn is_unzoned(config: &Config) -> bool {
     known_zone(config).is_none()
@@ -73,5 +81,5 @@ fn system_zone(localtime: &Path) -> Option<Zone> {
     {
         return Some(zone);
     }
-    Zone::from_tzif("localtime", &fs::read(localtime).ok()?).ok()
+    Zone::from_tzif(NAMELESS, &fs::read(localtime).ok()?).ok()
 }

@@ -3,6 +3,7 @@
 //! Every operation is a few rounds of the same: read the kernel, account for what was read, save,
 //! plan, apply. [`session`] holds that loop, [`shaping`] what comes after it; the others differ in what they do before and after.
 
+mod archive;
 pub mod clock;
 pub mod doctor;
 mod error;
@@ -18,6 +19,8 @@ pub mod ssh;
 mod tick;
 mod view;
 
+pub use archive::is_empty;
+pub use clock::zone as zone_of;
 pub use error::EngineError;
 pub use execute::{Executed, Options, Seen};
 pub use history::{By, History, Whose};

@@ -78,5 +78,5 @@ pub(crate) fn remove_leftovers(dir: &Path) {
     }
 }
 
-const TEMP_PREFIX: &str = ".pm-";
-const TEMP_SUFFIX: &str = ".tmp";
+pub(crate) const TEMP_PREFIX: &str = ".pm-";
+pub(crate) const TEMP_SUFFIX: &str = ".tmp";

@@ -5,11 +5,13 @@
 //! - [`history`]: what was used by day and by period, saved in the same transaction.
 //! - [`locks`]: who may change what.
 //! - [`log_file`]: what ticks say, on a host without a journal.
+//! - [`archive_file`]: files that the operator names.
 //! - [`rollback`]: a copy of it all, for as long as a new pm is tried.
 //!
 //! Nothing here knows the kernel, the clock or what the numbers mean.
 
 pub mod action;
+pub mod archive_file;
 pub mod config_file;
 pub mod error;
 mod files;

@@ -1,14 +1,15 @@
-//! Moving in: from the tools that were here before.
+//! Moving in: from another host, or from the tools that were here before.
 
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, ValueEnum};
 use pm_legacy::{Accounting, Tool};
 
+use super::ChangeOptions;
 use crate::language::tr;
 
 #[derive(Args, Debug)]
-#[command(group = ArgGroup::new("what").args(["from", "undo"]).required(true))]
+#[command(group = ArgGroup::new("what").args(["from", "undo", "path"]).required(true).multiple(true))]
 pub(crate) struct Import {
     #[arg(
         long,
@@ -21,26 +22,24 @@ pub(crate) struct Import {
     )]
     pub(crate) from: Option<From>,
     #[arg(
-        value_name = tr!("DIR", "目录"),
-        requires = "from",
+        value_name = tr!("FILE", "文件"),
         help = tr!(
-            "Where its configuration is, if not where it usually is",
-            "它的配置所在的目录，如果不在默认位置",
+            "What `pm export` wrote, `-`: from stdin; with --from, the directory of the tool's \
+             configuration, if it is not where it usually is",
+            "`pm export` 写出的文件，`-` 为标准输入；用 --from 时，是旧工具的配置目录，如果不在默认位置",
         )
     )]
-    pub(crate) dir: Option<PathBuf>,
+    pub(crate) path: Option<PathBuf>,
     #[arg(
         long,
-        conflicts_with = "dir",
+        conflicts_with_all = ["from", "path"],
         help = tr!(
             "Give the host back to the tool that was taken over last",
             "把主机还给上次接管的那个工具",
         )
     )]
     pub(crate) undo: bool,
-    #[arg(long, help = tr!("Only say what would change", "只说明会改什么，不真改"))]
-    pub(crate) dry_run: bool,
-    #[arg(long, help = tr!("Do not ask", "不再询问"))]
+    #[arg(long, help = tr!("Without asking", "不询问"))]
     pub(crate) yes: bool,
     #[arg(
         long,
@@ -65,15 +64,8 @@ pub(crate) struct Import {
         )
     )]
     pub(crate) accounting: Option<Accounting>,
-    #[arg(
-        long,
-        requires = "from",
-        help = tr!(
-            "Even if it could lock you out of SSH",
-            "即使可能把自己锁在 SSH 之外",
-        )
-    )]
-    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) options: ChangeOptions,
 }
 
 /// A tool, as it is called on the command line.
@@ -105,13 +97,12 @@ impl Import {
                 Tool::Dog => From::Dog,
                 Tool::TrafficDog => From::TrafficDog,
             }),
-            dir: None,
+            path: None,
             undo: false,
-            dry_run: false,
             yes: false,
             overuse: None,
             accounting: None,
-            force: false,
+            options: ChangeOptions::default(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `pm import --from`: takes over from an older tool, and gives back.
+//! `pm import`: an archive, or `--from` an older tool, and back to it.
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -12,6 +12,7 @@ use pm_store::locks::{Lock, LockKind};
 use pm_store::paths::Paths;
 use pm_takeover::{Answers, Estate, Journal, Outcome, Pm, Seen, Step, Takeover, TakeoverError};
 
+use super::archive;
 use super::premises::{self, Premises};
 use crate::cli::{Import, Overuse, Places};
 use crate::language::tr;
@@ -22,6 +23,9 @@ use crate::wizard::yes_or_no;
 
 /// Does what the flags say.
 pub(crate) fn run(places: &Places, flags: &Import) -> Result<ExitCode> {
+    if let (None, false, Some(path)) = (flags.from, flags.undo, &flags.path) {
+        return archive::import(places, path, flags.yes, flags.options);
+    }
     premises::require(places, "import")?;
     let premises = Premises::look()?;
     let paths = super::paths(places);
@@ -32,13 +36,13 @@ pub(crate) fn run(places: &Places, flags: &Import) -> Result<ExitCode> {
     }
     let Some(from) = flags.from else {
         bail!(tr!(
-            "say from which tool: --from",
-            "请用 --from 说明从哪个工具接管"
+            "say which file, or from which tool: --from",
+            "请给出文件，或用 --from 说明从哪个工具接管"
         ));
     };
     let tool = from.tool();
     if let Some((which, journal)) = Takeover::interrupted(&paths)? {
-        if flags.dry_run {
+        if flags.options.dry_run {
             say!("{}", takeover::interrupted(which));
             say!("{}", tr!("Nothing was changed.", "没有做任何改动。"));
             return Ok(ExitCode::SUCCESS);
@@ -70,15 +74,15 @@ fn take_over(
     let mut answers = Answers {
         accounting: flags.accounting.map(|known| known.name().to_owned()),
         overuse: flags.overuse.map(|said| said.name().to_owned()),
-        force: flags.force,
+        force: flags.options.force,
     };
-    let directory = flags.dir.as_deref();
+    let directory = flags.path.as_deref();
     let mut seen = takeover.look(tool, directory, &answers)?;
     for line in takeover::shown(&seen.imported) {
         say!("{line}");
     }
     takeover.check(&seen, &answers)?;
-    if !flags.dry_run {
+    if !flags.options.dry_run {
         while let Some(question) = question(&seen) {
             ask(&question, &mut answers)?;
             seen = takeover.look(tool, directory, &answers)?;
@@ -87,7 +91,7 @@ fn take_over(
     for line in takeover::leaving(&seen) {
         say!("{line}");
     }
-    if flags.dry_run {
+    if flags.options.dry_run {
         say!("{}", tr!("Nothing was changed.", "没有做任何改动。"));
         return Ok(ExitCode::SUCCESS);
     }
@@ -170,7 +174,7 @@ fn undo(
     for line in takeover::going_back(tool, &journal) {
         say!("{line}");
     }
-    if flags.dry_run {
+    if flags.options.dry_run {
         say!("{}", tr!("Nothing was changed.", "没有做任何改动。"));
         return Ok(ExitCode::SUCCESS);
     }
