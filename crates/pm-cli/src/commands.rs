@@ -1,7 +1,7 @@
 //! One module a subcommand; each parses its flags into a request, calls the engine and prints.
 
 mod apply;
-mod archive;
+pub(crate) mod archive;
 mod change;
 pub(crate) mod config;
 mod delete_all;

@@ -1,5 +1,6 @@
 //! What the operator wants: the content of `config.json`.
 
+mod backup;
 mod names;
 mod notify;
 mod push;
@@ -12,6 +13,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use backup::{Backup, NoBackup};
 pub use names::{GroupName, MAX_GROUP_BYTES, MAX_NOTE_CHARS, Note, ZoneName};
 pub use notify::{
     BotToken, Channel, ChannelName, ChatId, DigestMinutes, Email, EventKind, MAX_NAME_BYTES,
@@ -62,6 +64,9 @@ pub struct Config {
     /// How packets find the class that shapes them.
     #[serde(default, skip_serializing_if = "Classifier::is_priority")]
     pub classifier: Classifier,
+    /// How often everything is written into an archive; `None`: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<Backup>,
     /// The groups that services are in.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<GroupName, Group>,
@@ -119,6 +124,7 @@ impl Default for Config {
             time_zone: None,
             language: None,
             classifier: Classifier::default(),
+            backup: None,
             groups: BTreeMap::new(),
             services: BTreeMap::new(),
             notify: Notify::default(),
@@ -187,6 +193,7 @@ impl Config {
             time_zone,
             language,
             classifier,
+            backup,
             groups,
             services,
             notify,
@@ -195,6 +202,7 @@ impl Config {
         *time_zone == other.time_zone
             && *language == other.language
             && *classifier == other.classifier
+            && *backup == other.backup
             && *groups == other.groups
             && *services == other.services
             && *notify == other.notify

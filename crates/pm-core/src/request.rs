@@ -29,7 +29,7 @@ pub use warning::Warning;
 use crate::adoption::Adoption;
 use crate::backend::ShapingError;
 use crate::cause::Cause;
-use crate::config::{Config, GroupName, ZoneName};
+use crate::config::{Backup, Config, GroupName, ZoneName};
 use crate::language::Language;
 use crate::port::{PortList, PortRange};
 use crate::shaping::Classifier;
@@ -128,6 +128,8 @@ pub enum Request {
     SetLanguage(Option<Language>),
     /// Set how packets find the class that shapes them.
     SetClassifier(Classifier),
+    /// Set how often everything is written into an archive; `None`: never.
+    SetBackup(Option<Backup>),
     /// Put a kept version in the place of the present configuration.
     ///
     /// It concerns the configuration only, but that who comes back has his [bill](crate::comeback)

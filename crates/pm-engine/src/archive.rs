@@ -3,12 +3,14 @@
 use pm_core::adoption::{Books, ServiceBooks};
 use pm_core::archive::Archive;
 use pm_core::backend::{Netfilter, Shaper};
+use pm_core::calendar::Timestamp;
+use pm_core::config::Backup;
 use pm_core::history::{ClosedPeriod, Why};
 use pm_core::ledger::Usage;
 use pm_core::port::PortRange;
 use pm_store::locks::{Lock, LockKind};
 use pm_store::state_db::StateDb;
-use pm_store::{StoreError, config_file};
+use pm_store::{StoreError, backups, config_file};
 
 use crate::history::merge;
 use crate::session::Session;
@@ -26,6 +28,25 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
     pub fn archive(&mut self, program: &str, with_secrets: bool) -> Result<Archive, EngineError> {
         let _lock = Lock::acquire(&self.paths, LockKind::Tick, LOCK_WAIT)?;
         self.archive_under_lock(program, with_secrets)
+    }
+
+    /// Makes a backup where `schedule` says that it is time for one. Returns whether it was.
+    ///
+    /// What it says is without secrets: it is for being copied elsewhere, and an import here keeps
+    /// those that are here.
+    ///
+    /// # Errors
+    ///
+    /// As the files say; backups that there are stay.
+    pub fn back_up_if_due(&mut self, schedule: Backup, program: &str) -> Result<bool, EngineError> {
+        let latest = backups::made(&self.paths)?.pop();
+        if latest.is_some_and(|latest| !is_due(schedule, latest, clock::now())) {
+            return Ok(false);
+        }
+        let archive = self.archive(program, false)?;
+        let bytes = archive.encode()?;
+        backups::add(&self.paths, archive.made, &bytes, schedule.keep())?;
+        Ok(true)
     }
 
     fn archive_under_lock(
@@ -76,6 +97,15 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
             books,
         ))
     }
+}
+
+/// Whether it is time for another backup. One that the clock of then was ahead with is none to wait
+/// for.
+fn is_due(schedule: Backup, latest: Timestamp, now: Timestamp) -> bool {
+    // Ticks do not come at the same second.
+    const EARLY: i64 = 30;
+    let passed = now.unix().saturating_sub(latest.unix());
+    passed < 0 || passed >= i64::from(schedule.hours()) * 3600 - EARLY
 }
 
 /// Whether there is anything that an import would replace.

@@ -1,7 +1,7 @@
 //! The tick, once a minute: account for what was counted, and keep the kernel as it must be.
 
 use pm_core::backend::{Netfilter, Shaper};
-use pm_core::config::Config;
+use pm_core::config::{Backup, Config};
 use pm_core::event::Event;
 use pm_core::ledger::State;
 use pm_store::StoreError;
@@ -27,6 +27,8 @@ pub enum Ticked {
         problems: Vec<EngineError>,
         /// Why the configuration on disk was not used, but the last good one.
         stale_config: Option<StoreError>,
+        /// How often a backup is to be made.
+        backup: Option<Backup>,
     },
     /// Nothing: another pm is at it.
     Busy,
@@ -79,6 +81,7 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
             leftover: session.leftover,
             problems: shaping.problems,
             stale_config,
+            backup: loaded.config.backup,
         })
     }
 
@@ -107,6 +110,7 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
             leftover: session.leftover,
             problems: Vec::new(),
             stale_config,
+            backup: None,
         })
     }
 

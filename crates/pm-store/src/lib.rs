@@ -12,6 +12,7 @@
 
 pub mod action;
 pub mod archive_file;
+pub mod backups;
 pub mod config_file;
 pub mod error;
 mod files;

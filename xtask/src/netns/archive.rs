@@ -18,6 +18,7 @@ tests!["archive":
     an_export_killed_at_each_system_call_leaves_a_whole_archive_or_none,
     what_is_wanted_is_applied_whole_or_not_at_all,
     what_is_no_archive_changes_nothing,
+    the_tick_keeps_as_many_backups_as_it_is_told,
 ];
 
 fn file(lab: &Lab, name: &str) -> PathBuf {
@@ -288,5 +289,49 @@ fn what_is_no_archive_changes_nothing(lab: &mut Lab) -> Result<()> {
     if fs::read_to_string("/etc/passwd")?.contains("pm_archive") {
         bail!("it was written through a link");
     }
+    Ok(())
+}
+
+fn the_tick_keeps_as_many_backups_as_it_is_told(lab: &mut Lab) -> Result<()> {
+    lab.ok(&["add", "20000", "--quota", "5GB"])?;
+    lab.ok(&["monitor"])?;
+    let dir = lab.state_dir().join("backups");
+    ensure!(!dir.exists(), "nobody asked for a backup");
+    lab.refused(&["config", "set", "backup", "daily"], &["every 1d keep 7"])?;
+    lab.ok(&["config", "set", "backup", "every 6h keep 2"])?;
+    let names = || -> Result<Vec<String>> {
+        let entries = fs::read_dir(&dir)?;
+        let mut names: Vec<String> = entries
+            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+            .collect::<Result<_>>()?;
+        names.sort();
+        Ok(names)
+    };
+    lab.ok(&["monitor"])?;
+    lab.ok(&["monitor"])?;
+    let [first] = &names()?[..] else {
+        bail!("not one backup: {:?}", names()?);
+    };
+    lab.ok(&["import", text(&dir.join(first))?, "--dry-run"])?;
+    // Seven hours, and two days, ago.
+    let seconds: i64 = first["pm-".len()..first.len() - ".archive".len()].parse()?;
+    let aged = |hours: i64| format!("pm-{}.archive", seconds - hours * 3600);
+    fs::rename(dir.join(first), dir.join(aged(7)))?;
+    fs::copy(dir.join(aged(7)), dir.join(aged(48)))?;
+    fs::write(dir.join("mine"), "")?;
+    lab.ok(&["monitor"])?;
+    let now = names()?;
+    ensure!(
+        now.len() == 3 && now[0] == "mine" && now[1] == aged(7),
+        "{now:?}"
+    );
+    // What cannot be written is told, and no reason to fail.
+    fs::remove_dir_all(&dir)?;
+    fs::write(&dir, "in the way")?;
+    let output = lab.pm(&["monitor"])?;
+    ensure!(output.code == Some(0), "the tick failed: {output:?}");
+    ensure!(output.stderr.contains("no backup was made"), "{output:?}");
+    lab.ok(&["config", "set", "backup", "off"])?;
+    ensure!(lab.pm(&["monitor"])?.stderr.is_empty(), "it is off");
     Ok(())
 }

@@ -244,7 +244,7 @@ fn unusable(file: &str, error: &ArchiveError) -> anyhow::Error {
     ))
 }
 
-fn why(error: &ArchiveError) -> String {
+pub(crate) fn why(error: &ArchiveError) -> String {
     match error {
         ArchiveError::NotOne => tr!("it is not an archive of pm's", "它不是 pm 的归档"),
         ArchiveError::Newer(format) => tr!(

@@ -22,10 +22,23 @@ use crate::output::{say, tell};
 pub(crate) fn tick(places: &Places, flags: Monitor) -> Result<ExitCode> {
     redirect(flags.messages);
     let mut engine = super::engine_regardless(places)?;
-    tell_of(match flags.wait {
+    let ticked = match flags.wait {
         true => engine.tick_after_others(),
         false => engine.tick(),
-    })
+    };
+    // At shutdown there is no time for it.
+    if let (
+        Ok(Ticked::Done {
+            backup: Some(schedule),
+            ..
+        }),
+        false,
+    ) = (&ticked, flags.wait)
+        && let Err(error) = engine.back_up_if_due(*schedule, env!("CARGO_PKG_VERSION"))
+    {
+        tell!("{}", errors::no_backup(&error));
+    }
+    tell_of(ticked)
 }
 
 /// Does what `pm --monitor` means: a tick, unless it comes from pm.sh's own line in a crontab.
@@ -77,6 +90,7 @@ fn tell_of(ticked: Result<Ticked, EngineError>) -> Result<ExitCode> {
             leftover,
             problems,
             stale_config,
+            backup: _,
         } => Ok(report(&events, &leftover, &problems, stale_config.as_ref())),
     }
 }

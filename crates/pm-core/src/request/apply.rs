@@ -82,6 +82,7 @@ impl Request {
             Self::SetTimeZone(zone) => next.time_zone.clone_from(zone),
             Self::SetLanguage(language) => next.language = *language,
             Self::SetClassifier(classifier) => next.classifier = *classifier,
+            Self::SetBackup(backup) => next.backup = *backup,
             Self::Restore {
                 config: restored, ..
             } => next = replaced(config, restored),

@@ -65,6 +65,8 @@ impl fmt::Display for Request {
             Self::SetClassifier(classifier) => {
                 write!(f, "pm config set classifier {classifier}")
             }
+            Self::SetBackup(Some(backup)) => write!(f, "pm config set backup '{backup}'"),
+            Self::SetBackup(None) => f.write_str("pm config set backup off"),
             Self::Restore {
                 version: Some(version),
                 ..

@@ -93,6 +93,7 @@ fn settings(then: &Config, now: &Config) -> serde_json::Result<Vec<Change>> {
             ("time_zone", serde_json::to_value(&config.time_zone)?),
             ("language", serde_json::to_value(config.language)?),
             ("classifier", serde_json::to_value(config.classifier)?),
+            ("backup", serde_json::to_value(config.backup)?),
         ])
     };
     let both = value(then)?.into_iter().zip(value(now)?);

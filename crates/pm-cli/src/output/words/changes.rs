@@ -194,6 +194,12 @@ fn configured(
         let classifier = after.classifier;
         lines.push(tr!("classifier: {classifier}", "分类方式：{classifier}"));
     }
+    if before.backup != after.backup {
+        lines.push(match after.backup {
+            Some(backup) => tr!("backups: {backup}", "备份：{backup}"),
+            None => tr!("backups: off", "备份：关闭"),
+        });
+    }
     lines
 }
 
