@@ -11,8 +11,10 @@
 //!   [`UNDATED`].
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::config::{Config, GroupName};
+use crate::dynqos::Hog;
 use crate::history::{ClosedPeriod, DayTotal, UNDATED};
 use crate::holder::Holder;
 use crate::ledger::{Account, Ledger, State, Usage};
@@ -44,7 +46,7 @@ use crate::tick::{Now, open};
 /// let used = Usage { incoming: 700, outgoing: 300 };
 /// let period = Period::begin("1".parse()?, date!(2026 - 11 - 22));
 /// let account = Account { usage: used, ..Account::new(Tariff::default(), period, None) };
-/// let books = ServiceBooks { total: used, account, expired: false };
+/// let books = ServiceBooks { total: used, account, expired: false, punished: None };
 /// let request = Request::Adopt(Box::new(Adoption {
 ///     command: "pm import --from elsewhere".to_owned(),
 ///     config,
@@ -100,6 +102,8 @@ pub struct ServiceBooks {
     pub account: Account,
     /// Whether it was told that its last day has passed.
     pub expired: bool,
+    /// For how long it is still to be slowed down for hogging the line; `None`: it is not.
+    pub punished: Option<Duration>,
 }
 
 impl Adoption {
@@ -194,6 +198,10 @@ impl Adoption {
             };
             ledger.total = books.total;
             ledger.expired = books.expired;
+            ledger.hog = Hog {
+                punished: books.punished,
+                ..Hog::default()
+            };
             ledger.deleted = false;
         }
         let groups = self.books.groups.iter();

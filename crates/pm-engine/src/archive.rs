@@ -71,6 +71,7 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
                     total: ledger.total,
                     account: ledger.account,
                     expired: ledger.expired,
+                    punished: ledger.hog.punished,
                 };
                 books.services.insert(ports, service);
             } else if ledger.total != Usage::default() {

@@ -1,9 +1,10 @@
 //! What is taken over, as the books that the engine adopts.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use pm_core::adoption::{Adoption, Books as Adopted, Extent, ServiceBooks};
-use pm_core::calendar::{Period, Zone};
+use pm_core::calendar::{Period, Timestamp, Zone};
 use pm_core::config::{Config, Contract};
 use pm_core::ledger::{Account, Usage};
 use pm_core::port::PortRange;
@@ -52,6 +53,13 @@ impl Imported {
             let sum = days.entry(day.ports).or_default();
             *sum = sum.plus(day.usage);
         }
+        let left = |until: Timestamp| {
+            let seconds = until.unix() - context.now.unix();
+            u64::try_from(seconds)
+                .ok()
+                .filter(|&seconds| seconds > 0)
+                .map(Duration::from_secs)
+        };
         let services = self.services.iter().map(|(&ports, found)| {
             let contract = config.contract(&found.service);
             let used = found.books.usage;
@@ -63,6 +71,7 @@ impl Imported {
                 },
                 account: account(contract, &found.books),
                 expired: false,
+                punished: found.punished_until.and_then(left),
             };
             (ports, books)
         });

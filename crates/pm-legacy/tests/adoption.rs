@@ -7,7 +7,10 @@
 
 mod support;
 
+use std::time::Duration;
+
 use pm_core::adoption::Extent;
+use pm_core::calendar::Timestamp;
 use pm_core::config::Config;
 use pm_core::ledger::Usage;
 use pm_core::request::Context as Judged;
@@ -70,4 +73,16 @@ fn what_pm_has_already_is_refused() {
     let present = Config::parse(present).unwrap();
     let imported = host.read().unwrap();
     assert!(imported.applied(&present, &Judged::default()).is_err());
+}
+
+#[test]
+fn a_running_punishment_goes_on_for_as_long_as_it_had_left() {
+    let mut host = Host::new(Tool::PmSh, "pm_sh_v2", 1_772_002_000, "UTC");
+    let punished = |host: &Host| {
+        let adoption = adopted(host, &Config::default());
+        adoption.books.services[&"10086".parse().unwrap()].punished
+    };
+    assert_eq!(punished(&host), Some(Duration::from_secs(1000)));
+    host.now = Timestamp::from_unix(1_772_003_000);
+    assert_eq!(punished(&host), None);
 }

@@ -1,6 +1,7 @@
 //! Usage and history as JSON.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -42,6 +43,8 @@ struct ServiceRow {
     period: AccountRow,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     expired: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    punished_seconds: Option<u64>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -119,6 +122,7 @@ impl Content {
                 total: books.total.into(),
                 period: books.account.into(),
                 expired: books.expired,
+                punished_seconds: books.punished.map(|left| left.as_secs()),
             };
             (ports, row)
         };
@@ -146,6 +150,7 @@ impl Content {
                 total: row.total.into(),
                 account: row.period.into(),
                 expired: row.expired,
+                punished: row.punished_seconds.map(Duration::from_secs),
             };
             (ports, books)
         };

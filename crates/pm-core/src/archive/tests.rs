@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::{Archive, ArchiveError, FORMAT, held_back};
@@ -33,6 +35,7 @@ fn books(config: &Config, bytes: u64) -> Books {
             total: used.plus(used),
             account: account(service.contract()),
             expired: false,
+            punished: Some(Duration::from_secs(90)),
         };
         (ports, books)
     });

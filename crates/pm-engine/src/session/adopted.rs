@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use pm_core::adoption::{Adoption, Extent};
 use pm_core::backend::Netfilter;
 use pm_core::calendar::Timestamp;
+use pm_core::dynqos::Hog;
 use pm_core::history::between;
 use pm_core::ledger::{Account, State, Usage};
 use pm_core::port::PortRange;
@@ -49,6 +50,7 @@ impl Adopted {
         let arrivals = before.ledgers.iter_mut();
         for (_, ledger) in arrivals.filter(|(ports, _)| !known.contains(ports)) {
             ledger.total = Usage::default();
+            ledger.hog = Hog::default();
             ledger.account = Account {
                 usage: Usage::default(),
                 adjust: 0,

@@ -45,6 +45,7 @@ fn books(total: Usage, used: Usage, adjust: i64) -> ServiceBooks {
         total,
         account: account(used, adjust),
         expired: false,
+        punished: None,
     }
 }
 
