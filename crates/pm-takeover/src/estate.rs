@@ -33,9 +33,13 @@ pub struct Lines {
     pub lines: Vec<(usize, Vec<u8>)>,
 }
 
+/// Where `install.sh` puts pm.sh, which stands in pm's place.
+pub(crate) const PM_SH_ASIDE: &str = "/usr/local/bin/pm.before-pm";
+
 /// Where programs and what calls them are, and a word that each must hold to be the tool's own.
-const PROGRAMS: [(Tool, &str, &str); 7] = [
+const PROGRAMS: [(Tool, &str, &str); 8] = [
     (Tool::PmSh, "/usr/local/bin/pm", "port_monitor"),
+    (Tool::PmSh, PM_SH_ASIDE, "port_monitor"),
     (
         Tool::Dog,
         "/usr/local/bin/port-traffic-dog.sh",

@@ -19,6 +19,7 @@ use pm_store::locks::{Lock, LockKind};
 
 use crate::backup;
 use crate::error::{Action, TakeoverError, io};
+use crate::estate::PM_SH_ASIDE;
 use crate::give_back;
 use crate::import::{Pm, Takeover};
 use crate::journal::{Journal, Step};
@@ -103,10 +104,11 @@ impl Takeover<'_> {
         })
     }
 
-    /// Returns the place of the tool's program, where this one is.
+    /// Returns the place of the tool's program, where this one is, and nobody has kept that.
     fn overwritten(&self, tool: Tool) -> Option<PathBuf> {
-        let is_there = tool == Tool::PmSh && self.this_program == Path::new(PM_SH);
-        is_there.then(|| self.this_program.clone())
+        let is_aside = || self.root.join(PM_SH_ASIDE).exists();
+        let is_lost = tool == Tool::PmSh && self.this_program == Path::new(PM_SH) && !is_aside();
+        is_lost.then(|| self.this_program.clone())
     }
 
     /// Holds the ports in front of pm's own rules, so that what is given back is all that passed.

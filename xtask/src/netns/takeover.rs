@@ -46,6 +46,9 @@ struct Old {
     before: [(u64, u64); 2],
 }
 
+const ASIDE: &str = "/usr/local/bin/pm.before-pm";
+const PM_SH_SCRIPT: &str = "#!/bin/bash\n# table inet port_monitor\n";
+
 const PM_SH: Old = Old {
     name: "pm.sh",
     table: "port_monitor",
@@ -105,6 +108,8 @@ impl Old {
                     "/etc/port_monitor/state/20000.txt",
                     "s_acc_in=4999500\ns_acc_out=7000000\ns_last_k_in=0\ns_last_k_out=0\n",
                 )?;
+                // Where `install.sh` has moved it.
+                house.write(ASIDE, PM_SH_SCRIPT)?;
             }
             "port_traffic_monitor" => {
                 house.write(
@@ -242,6 +247,7 @@ impl Old {
             "/etc/port-traffic-stat",
             "/etc/port_monitor/state",
             "/usr/local/bin/port-traffic-dog.sh",
+            ASIDE,
         ] {
             ensure!(!house.outside(path).exists(), "{path} is left");
         }
@@ -502,6 +508,7 @@ fn what_is_undone_is_the_tools_again_with_what_was_counted(lab: &mut Lab) -> Res
         fs::read(house.outside(CRONTAB))? == crontab,
         "another crontab"
     );
+    ensure!(house.read(ASIDE)? == PM_SH_SCRIPT, "another program");
     let state = house.read("/etc/port_monitor/state/20000.txt")?;
     // Each datagram has 1000 bytes.
     ensure!(
