@@ -104,6 +104,7 @@ pub(crate) fn run(
         installer::TESTS,
         forward::TESTS,
         settling::TESTS,
+        settling::mishaps::TESTS,
         settling::package::TESTS,
         settling::renewal::TESTS,
         random::TESTS,

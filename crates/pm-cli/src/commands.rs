@@ -90,20 +90,23 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
     }
 }
 
+/// pm with this host's kernel.
+pub(crate) type HostEngine = Engine<Nftables, TrafficControl>;
+
 /// Returns pm on this host, after what an interrupted update or takeover left was tidied up.
-pub(crate) fn engine(places: &Places) -> Result<Engine<Nftables, TrafficControl>> {
+pub(crate) fn engine(places: &Places) -> Result<HostEngine> {
     let mut engine = engine_as_it_is(places)?;
     import::recover(&paths(places), &mut engine);
     Ok(engine)
 }
 
 /// As [`engine`], but for a takeover that was interrupted.
-pub(crate) fn engine_as_it_is(places: &Places) -> Result<Engine<Nftables, TrafficControl>> {
+pub(crate) fn engine_as_it_is(places: &Places) -> Result<HostEngine> {
     open(places, update::recover)
 }
 
 /// As [`engine`], for what must be done all the same: that it cannot be tidied up is told, and no reason to stop.
-pub(crate) fn engine_regardless(places: &Places) -> Result<Engine<Nftables, TrafficControl>> {
+pub(crate) fn engine_regardless(places: &Places) -> Result<HostEngine> {
     let mut engine = open(places, |paths| {
         update::recover_or_tell(paths);
         Ok(())
@@ -112,10 +115,7 @@ pub(crate) fn engine_regardless(places: &Places) -> Result<Engine<Nftables, Traf
     Ok(engine)
 }
 
-fn open(
-    places: &Places,
-    recover: impl FnOnce(&Paths) -> Result<()>,
-) -> Result<Engine<Nftables, TrafficControl>> {
+fn open(places: &Places, recover: impl FnOnce(&Paths) -> Result<()>) -> Result<HostEngine> {
     let paths = paths(places);
     let shared = update::shared_tick_lock(&paths)?;
     if shared.is_none() {

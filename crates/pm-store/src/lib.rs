@@ -26,4 +26,5 @@ mod rows;
 pub mod state_db;
 
 pub use error::StoreError;
+pub use files::{gone_is_fine, without_path};
 pub use paths::Paths;

@@ -26,6 +26,8 @@ use crate::journal::{Journal, Step};
 
 /// For how long the kernel holds ports at most while they are given back.
 const HOLD: Duration = Duration::from_secs(20);
+/// How long to wait for another pm.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
 /// Where pm.sh installs itself.
 const PM_SH: &str = "/usr/local/bin/pm";
 /// pm's own table.
@@ -124,7 +126,8 @@ impl Takeover<'_> {
         let tool = journal.tool();
         if tool == Some(Tool::PmSh) {
             // Nothing of pm's can stay where its configuration cannot.
-            return Ok(pm.leave()?.services);
+            let locks = Lock::write_then_tick(self.paths, LOCK_WAIT)?;
+            return Ok(pm.leave(&locks, true)?.services);
         }
         let config = pm.view()?.config;
         let there = journal

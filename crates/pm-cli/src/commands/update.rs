@@ -138,7 +138,7 @@ pub(crate) fn install(places: &Places, found: &Found) -> Result<String> {
         let path = here.program().to_owned();
         return Err(UpdateError::Packaged { path }.into());
     }
-    let (_lock, recovered) = here.begin()?;
+    let (lock, recovered) = here.begin()?;
     tell_recovered(recovered.as_ref());
     if let Err(error) = download(&here, found) {
         here.discard_new();
@@ -159,7 +159,7 @@ pub(crate) fn install(places: &Places, found: &Found) -> Result<String> {
         tell!("{}", said.trim_end());
     }
     if calls_it {
-        renew_what_calls_it(&here);
+        renew_what_calls_it(&here, &super::paths(places), &lock);
     }
     let old = here.old_program();
     let old = old.display();
@@ -171,16 +171,21 @@ pub(crate) fn install(places: &Places, found: &Found) -> Result<String> {
 
 /// Lets the new program renew the units or cron lines that setup wrote: what it is called with, and its sandbox, are its
 /// own to say. Where that fails, the new pm is installed all the same, and it is told.
-fn renew_what_calls_it(here: &Installation) {
+fn renew_what_calls_it(here: &Installation, paths: &Paths, lock: &Lock) {
     let progress = Progress::new();
     progress.step(tr!(
         "renewing what calls pm",
         "正在更新调用 pm 的单元和脚本"
     ));
-    let output = Command::new(here.program())
+    let mut command = Command::new(here.program());
+    command
         .args(["--lang", &language::current().to_string(), "setup"])
-        .stdin(Stdio::null())
-        .output();
+        .stdin(Stdio::null());
+    // Where it cannot be shared, setup says who holds it.
+    if let Ok(Some(descriptor)) = lock.share(paths) {
+        command.env(premises::LOCK_VARIABLE, descriptor.to_string());
+    }
+    let output = command.output();
     drop(progress);
     let (is_done, said) = match &output {
         Ok(output) => (

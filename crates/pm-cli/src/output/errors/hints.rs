@@ -93,6 +93,11 @@ fn setup(error: &SetupError) -> Option<String> {
              again",
             "没人要用就给该用户改名或删除（`userdel {name}`），再运行一次"
         ),
+        SetupError::ForeignGroup { name } => tr!(
+            "rename or remove that group (`groupmod -n NEW {name}`, `groupdel {name}`) if nobody \
+             needs it, and run the command again",
+            "没人要用就给该组改名或删除（`groupmod -n 新名字 {name}`、`groupdel {name}`），再运行一次"
+        ),
         SetupError::Program { path, .. } => {
             let path = path.display();
             tr!(
