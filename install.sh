@@ -78,6 +78,11 @@ fail() {
     exit 1
 }
 
+declined() {
+    say "Nothing was changed." "没有做任何改动。"
+    exit 1
+}
+
 has() {
     command -v "$1" >/dev/null 2>&1
 }
@@ -442,7 +447,7 @@ ask_about_other() {
             "加上 --move-aside，它会保留为 pm.before-pm，\`pm uninstall\` 时放回；或装到别处：PM_INSTALL_DIR"
     fi
     ask "$dir/pm is another program ($other). Keep it as pm.before-pm, until \`pm uninstall\` puts it back?" \
-        "$dir/pm 是别的程序（$other）。把它保留为 pm.before-pm，\`pm uninstall\` 时放回，好吗？" || exit 1
+        "$dir/pm 是别的程序（$other）。把它保留为 pm.before-pm，\`pm uninstall\` 时放回，好吗？" || declined
 }
 
 # refuse_older NEW: unless somebody wants to go back.
@@ -474,7 +479,7 @@ take_release() {
     refuse_older "$version"
     ask_about_other
     ask "Install pm $version into $dir${present:+, in the place of pm $present}?" \
-        "把 pm $version 安装到 $dir${present:+（替换 pm $present）}吗？" || exit 1
+        "把 pm $version 安装到 $dir${present:+（替换 pm $present）}吗？" || declined
     # An installed pm renews itself, with its data, and goes back where the new one does not work.
     # One that cannot, because it has no keys or other ones (4), or not that command (2), is replaced below.
     if [ -n "$present" ]; then
@@ -565,16 +570,27 @@ in_checkout() {
     fi
 }
 
+# Whether pm can be built here; else lacks says what is missing, and is empty outside of a checkout.
 can_build() {
-    checkout && in_checkout cargo --version >/dev/null 2>&1 && in_checkout cc --version >/dev/null 2>&1 || return 1
+    lacks=
+    checkout || return 1
+    for program in cargo cc; do
+        if ! in_checkout "$program" --version >/dev/null 2>&1; then
+            lacks=$program
+            return 1
+        fi
+    done
     megabytes=$(awk '/^(MemTotal|SwapTotal):/ { sum += $2 } END { print int(sum / 1000) }' /proc/meminfo)
-    [ "$megabytes" -ge "$BUILD_MEGABYTES" ]
+    if [ "$megabytes" -lt "$BUILD_MEGABYTES" ]; then
+        lacks="$BUILD_MEGABYTES MB"
+        return 1
+    fi
 }
 
 build_here() {
     ask_about_other
-    ask "Build pm from $here, in about five minutes, and install it into $dir?" \
-        "用 $here 编译 pm（约五分钟）并安装到 $dir 吗？" || exit 1
+    ask "Build pm from $here, in about five minutes, and install it into $dir${present:+, in the place of pm $present}? \`pm update\` does not renew it; this script does." \
+        "用 $here 编译 pm（约五分钟）并安装到 $dir${present:+（替换 pm $present）}吗？\`pm update\` 不会更新它，要再运行这个脚本。" || declined
     built=${CARGO_TARGET_DIR:-$here/target}
     case $built in
     /*) ;;
@@ -587,6 +603,16 @@ build_here() {
 }
 
 no_way() {
+    if [ -z "$build" ] && [ -n "$address" ]; then
+        fail "there is no key here to check the release at $address with" "这里没有密钥来验证 $address 上的版本" \
+            "run the install.sh of that release, which has it, or name the key: PM_UPDATE_KEY" \
+            "请运行那个版本自带的 install.sh（里面有密钥），或给出密钥：PM_UPDATE_KEY"
+    fi
+    if [ -n "$lacks" ]; then
+        fail "pm cannot be built here: $lacks is missing" "这里不能编译 pm：缺少 $lacks" \
+            "building takes cargo (https://rustup.rs), cc (apt-get install gcc) and $BUILD_MEGABYTES MB of memory; or run the install.sh of a release; or copy a pm that was built elsewhere to $dir/pm" \
+            "编译需要 cargo（https://rustup.rs）、cc（apt-get install gcc）和 $BUILD_MEGABYTES MB 内存；或运行某个版本自带的 install.sh；或把别处编译好的 pm 复制到 $dir/pm"
+    fi
     fail "there is no release to install: this script has no address or key of one, and cannot build it here" \
         "没有可安装的版本：这个脚本里没有下载地址或密钥，这里也不能编译" \
         "run the install.sh of a release, or name its place and key (PM_RELEASE_URL, PM_UPDATE_KEY); or build it: in a checkout, with cargo and cc and 2 GB of memory; or copy a pm that was built elsewhere to $dir/pm" \

@@ -593,6 +593,9 @@ fn without_a_release_it_says_what_to_do(lab: &mut Lab) -> Result<()> {
     for shell in shells(lab)? {
         let output = shell.install(lab, &script, &dir, &["--yes"])?;
         check_refusal(&output, &["no release to install", "PM_RELEASE_URL"])?;
+        let keyless = ["--yes", "--mirror", "http://127.0.0.1:1"];
+        let output = shell.install(lab, &script, &dir, &keyless)?;
+        check_refusal(&output, &["no key here", "PM_UPDATE_KEY"])?;
         ensure!(names(&dir)?.is_empty());
     }
     Ok(())
