@@ -9,10 +9,15 @@ use crate::language::tr;
 /// Returns what is taken over, before and after, and everything in it that is not as it was.
 pub(crate) fn shown(imported: &Imported) -> Vec<String> {
     let (tool, version) = (imported.tool, &imported.version);
-    let mut lines = vec![
-        tr!("From {tool}, {version}:", "来自 {tool}，{version}："),
-        moving::table(imported, None),
-    ];
+    // pm.sh numbers the formats of its configuration, the others their releases.
+    let title = match tool {
+        Tool::PmSh => tr!(
+            "From {tool}, configuration version {version}:",
+            "来自 {tool}，配置版本 {version}："
+        ),
+        _ => tr!("From {tool}, {version}:", "来自 {tool}，{version}："),
+    };
+    let mut lines = vec![title, moving::table(imported, None)];
     lines.extend(Some(moving::doubts(imported, None)).filter(|doubts| !doubts.is_empty()));
     lines
 }
