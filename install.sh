@@ -421,9 +421,10 @@ look_at_present() {
     present=$(version_of "$dir/pm")
     if [ -n "$present" ]; then return 0; fi
     if is_compiled "$dir/pm"; then
-        # One of pm's own words: it is a pm that does not run here, and to be replaced.
+        # One of pm's own words: it is a pm that does not run here, and to be replaced. BusyBox's grep looks no further
+        # in a line than to the first zero byte.
         # shellcheck disable=SC2016 # as it stands there
-        if grep -qsF 'written by `pm setup`' "$dir/pm"; then return 0; fi
+        if tr '\000' '\n' <"$dir/pm" | grep -qsF 'written by `pm setup`'; then return 0; fi
         other=pm
     elif grep -qs port_monitor "$dir/pm"; then
         other=pm.sh
