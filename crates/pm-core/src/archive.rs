@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 use self::rows::Content;
 use crate::adoption::Books;
 use crate::calendar::Timestamp;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, printable};
 
 pub use secrets::held_back;
 
@@ -220,7 +220,7 @@ fn invalid(error: &serde_json::Error) -> ArchiveError {
     ArchiveError::Invalid {
         // After the first line.
         line: error.line() + 1,
-        reason: reason.to_owned(),
+        reason: printable(reason),
     }
 }
 

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use backup::{Backup, NoBackup};
 pub use names::{GroupName, MAX_GROUP_BYTES, MAX_NOTE_CHARS, Note, ZoneName};
+pub(crate) use names::{is_unprintable, printable};
 pub use notify::{
     BotToken, Channel, ChannelName, ChatId, DigestMinutes, Email, EventKind, MAX_NAME_BYTES,
     MAX_TEMPLATE_BYTES, MAX_URL_BYTES, MailAddress, MailServer, Notify, NotifyError, Placeholder,
@@ -254,7 +255,8 @@ impl ConfigError {
         let reason = text
             .rsplit_once(" at line ")
             .map_or(&*text, |(reason, _)| reason);
-        let reason = without_text(reason);
+        // The name of a field that nobody knows is told as it is.
+        let reason = names::printable(&without_text(reason));
         Self::Invalid {
             line: error.line(),
             column: error.column(),

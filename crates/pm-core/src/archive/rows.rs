@@ -11,7 +11,7 @@ use time::Date;
 use super::Archive;
 use crate::adoption::{Books, ServiceBooks};
 use crate::calendar::{Period, ResetPolicy, Timestamp, iso_date};
-use crate::config::{Factor, GroupName, Mode, Tariff};
+use crate::config::{Factor, GroupName, Mode, Tariff, is_unprintable};
 use crate::history::{ClosedPeriod, DayTotal, Why};
 use crate::holder::Holder;
 use crate::ledger::{Account, Terms, Usage};
@@ -22,6 +22,7 @@ use crate::port::PortRange;
 #[serde(deny_unknown_fields)]
 pub(super) struct Content {
     made: Timestamp,
+    #[serde(deserialize_with = "version")]
     pm: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     zone: Option<String>,
@@ -264,6 +265,16 @@ impl From<Usage> for Bytes {
 impl From<Bytes> for Usage {
     fn from(Bytes { incoming, outgoing }: Bytes) -> Self {
         Self { incoming, outgoing }
+    }
+}
+
+/// Reads what is printed as it is.
+fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    const MAX_CHARS: usize = 64;
+    let text = String::deserialize(deserializer)?;
+    match text.chars().count() > MAX_CHARS || text.chars().any(is_unprintable) {
+        true => Err(D::Error::custom("`pm` is not a version")),
+        false => Ok(text),
     }
 }
 

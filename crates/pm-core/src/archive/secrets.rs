@@ -2,10 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use crate::config::Config;
+use crate::config::{ChannelName, Config};
 
 /// The secrets of each way to reach people, and what says which peer they are for: a secret that
-/// a host has is not told to another one that an archive names.
+/// a host has is not told to another one that an archive names. An address that is itself a secret
+/// says so as well: where an archive names one, the secrets beside it are not filled in.
 const WAYS: [(&str, &[&str], &[&str]); 4] = [
     ("telegram", &["token"], &["api_base"]),
     ("wecom", &["url"], &[]),
@@ -30,8 +31,9 @@ pub fn held_back(config: &Config) -> Value {
     value
 }
 
-/// Puts the secrets of `present` where they were held back. What it has none for is left out; the
-/// names of that are returned.
+/// Puts the secrets of `present` where they were held back: all that a way has, or none of them.
+/// What it has none for, and what has only some of its own, is left out; the names of that are
+/// returned.
 pub(super) fn filled_in(mut value: Value, present: &Config) -> (Value, Vec<String>) {
     let mut own = std::collections::BTreeMap::new();
     let mut known = serde_json::to_value(present).unwrap_or_default();
@@ -47,16 +49,19 @@ pub(super) fn filled_in(mut value: Value, present: &Config) -> (Value, Vec<Strin
         if missing.is_empty() {
             return true;
         }
-        let own = own.get(name);
-        let own = own.filter(|own| peer.iter().all(|key| own.get(*key) == fields.get(*key)));
+        // One that is given may be of another peer than this host's own.
+        let is_given = |secret: &&str| fields.get(*secret).is_some_and(|given| !given.is_null());
+        let own = own.get(name).filter(|own| {
+            !secrets.iter().any(is_given)
+                && peer.iter().all(|key| own.get(*key) == fields.get(*key))
+        });
         for secret in missing {
             let Some(found) = own.and_then(|own| own.get(secret)) else {
-                left_out.push(
-                    name.rsplit_once('/')
-                        .map_or(name, |(name, _)| name)
-                        .to_owned(),
-                );
-                return false;
+                let name = name.rsplit_once('/').map_or(name, |(name, _)| name);
+                // What is no name is not one to tell: the configuration is refused for it.
+                let is_name = name.parse::<ChannelName>().is_ok();
+                left_out.extend(is_name.then(|| name.to_owned()));
+                return !is_name;
             };
             fields.insert(secret.to_owned(), found.clone());
         }

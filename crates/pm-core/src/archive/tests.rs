@@ -134,6 +134,37 @@ fn a_secret_is_for_the_peer_that_has_it() {
     assert!(read.push.is_none());
 }
 
+/// The address of a webhook and a bot's server say to whom the rest of the way's secrets go.
+#[test]
+fn a_way_gets_all_its_secrets_from_one_side() {
+    let config = Config::parse(SECRETIVE).unwrap();
+    let held_back = held_back(&config);
+    let changed = |channel: &str, field: &str, to: &str| {
+        let mut archive = archive(&config, false, Books::default());
+        let mut value = held_back.clone();
+        let fields = value.pointer_mut(channel).unwrap();
+        fields[field] = to.into();
+        archive.config = value;
+        archive.config_for(&config).unwrap()
+    };
+    let (read, left_out) = changed(
+        "/notify/channels/hook/via/webhook",
+        "url",
+        "https://evil.example/collect",
+    );
+    assert_eq!(left_out, ["hook"]);
+    assert_eq!(read.notify.channels.len(), 1);
+    let (_, left_out) = changed("/notify/channels/hook/via/webhook", "secret", "of another");
+    assert_eq!(left_out, ["hook"]);
+    let (read, left_out) = changed(
+        "/notify/channels/ops/via/telegram",
+        "api_base",
+        "https://evil.example",
+    );
+    assert_eq!(left_out, ["ops"]);
+    assert_eq!(read.notify.channels.len(), 1);
+}
+
 fn with_body(format: u64, body: &str) -> Vec<u8> {
     let head = super::Head {
         pm_archive: format,
@@ -171,6 +202,38 @@ fn a_newer_one_is_refused_and_one_with_less_in_it_is_read() {
     assert!(matches!(unknown, Err(ArchiveError::Invalid { .. })));
     let zero = Archive::decode(&with_body(0, body));
     assert!(matches!(zero, Err(ArchiveError::NotOne)));
+}
+
+/// Whoever made an archive must not be able to write to the terminal of who looks at it.
+#[test]
+fn what_would_steer_a_terminal_is_refused_and_not_repeated() {
+    let escape = r"\u001b[2J";
+    let good = r#"{"made": 1, "pm": "0.1", "config": {"schema": 1, "services": {}}}"#;
+    let by_field = [
+        good.replace("0.1", escape),
+        good.replace("0.1", "0.1\u{202e}"),
+        good.replace("\"pm\"", &format!("\"{escape}\": 1, \"pm\"")),
+        good.replace(
+            "{}}",
+            &format!("{{}}}}, \"days\": [[\"{escape}\", \"80\", 1, 1]]"),
+        ),
+    ];
+    for body in by_field {
+        let error = Archive::decode(&with_body(FORMAT, &body)).unwrap_err();
+        let said = error.to_string();
+        assert!(matches!(error, ArchiveError::Invalid { .. }), "{said}");
+        assert!(!said.contains(['\u{1b}', '\u{202e}']), "{said:?}");
+    }
+    let channel = format!(
+        r#""notify": {{"channels": {{"{escape}": {{"via": {{"wecom": {{"url": null}}}}}}}}}}"#
+    );
+    let setting = format!("\"{escape}\": 1");
+    for more in [channel, setting] {
+        let body = good.replace("\"schema\"", &format!("{more}, \"schema\""));
+        let archive = Archive::decode(&with_body(FORMAT, &body)).unwrap();
+        let said = archive.config_for(&Config::default()).unwrap_err();
+        assert!(!said.to_string().contains('\u{1b}'), "{said}");
+    }
 }
 
 #[test]
