@@ -324,7 +324,7 @@ pub(crate) enum Command {
              FILE, which `pm export` wrote, takes the place of everything. It is checked whole \
              before anything changes, and all of it is taken over, or nothing. Usage goes on from \
              where it was, periods end when they would have, and the history is there; what this \
-             host has counted itself is replaced, and kept in before-import.pm beside state.db.\n\n\
+             host has counted itself is replaced, and kept in before-import beside state.db.\n\n\
              --from takes over from an older tool on this host. It says first what is taken over, \
              what is not as it was, and what goes; then it asks. The tool's ports are held for \
              some milliseconds while they change hands, and not a byte is lost or counted twice. \
@@ -333,7 +333,7 @@ pub(crate) enum Command {
             "迁入：读入别的主机的归档，或从 pm.sh、port-traffic-dog、traffic-dog 接管\n\n\
              `pm export` 写出的 FILE 替换全部内容：先检查整个文件，再做改动；要么全部接管，要么什么都不改。\
              用量接着累计，周期在原定的日子结束，历史也都在；本机自己的计数会被替换，保存在 state.db 旁边的 \
-             before-import.pm 里。\n\n\
+             before-import 里。\n\n\
              --from 从本机的旧工具接管：先说明接管什么、哪些与原来不同、会移除什么，再询问。切换时端口会暂停\
              几毫秒，不丢一个字节，也不重复计数。旧工具的一切都会备份，--undo 把主机还给它。它写的任何内容都\
              不会被执行。中断之后，再执行同一条命令即可完成。"

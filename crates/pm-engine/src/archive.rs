@@ -5,17 +5,15 @@ use pm_core::archive::Archive;
 use pm_core::backend::{Netfilter, Shaper};
 use pm_core::calendar::Timestamp;
 use pm_core::config::Backup;
-use pm_core::history::{ClosedPeriod, Why};
-use pm_core::ledger::Usage;
 use pm_core::port::PortRange;
+use pm_store::backups::{self, Shelf};
 use pm_store::locks::{Lock, LockKind};
 use pm_store::state_db::StateDb;
-use pm_store::{StoreError, backups, config_file};
+use pm_store::{StoreError, config_file};
 
-use crate::history::merge;
 use crate::session::Session;
 use crate::view::LOCK_WAIT;
-use crate::{Engine, EngineError, clock};
+use crate::{Engine, EngineError, clock, replaced};
 
 impl<N: Netfilter, S: Shaper> Engine<N, S> {
     /// Returns configuration, usage and history, as of a reading made now. `program` is the
@@ -39,13 +37,15 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
     ///
     /// As the files say; backups that there are stay.
     pub fn back_up_if_due(&mut self, schedule: Backup, program: &str) -> Result<bool, EngineError> {
-        let latest = backups::made(&self.paths)?.pop();
-        if latest.is_some_and(|latest| !is_due(schedule, latest, clock::now())) {
+        let now = clock::now();
+        let latest = backups::latest(&self.paths, Shelf::Scheduled, now)?;
+        if latest.is_some_and(|latest| !is_due(schedule, latest, now)) {
             return Ok(false);
         }
         let archive = self.archive(program, false)?;
         let bytes = archive.encode()?;
-        backups::add(&self.paths, archive.made, &bytes, schedule.keep())?;
+        let (shelf, keep) = (Shelf::Scheduled, schedule.keep());
+        backups::add(&self.paths, shelf, archive.made, &bytes, keep)?;
         Ok(true)
     }
 
@@ -62,35 +62,28 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
         let saved = self.saved_state(db.as_ref(), &loaded.config)?;
         let mut session = Session::new(&mut self.netfilter, saved)?;
         session.observe(&loaded.config)?;
-        let (state, now) = (&session.state, session.time);
-        let mut books = Books::default();
-        let mut leaving: Vec<ClosedPeriod> = Vec::new();
-        for (&ports, ledger) in &state.ledgers {
-            if loaded.config.services.contains_key(&ports) {
-                let service = ServiceBooks {
-                    total: ledger.total,
-                    account: ledger.account,
-                    expired: ledger.expired,
-                    punished: ledger.hog.punished,
-                };
-                books.services.insert(ports, service);
-            } else if ledger.total != Usage::default() {
-                // Its rooms are not gone yet, and elsewhere they never were.
-                leaving.push(ledger.clone().close(ports, Why::Deleted, now));
-            }
+        let mut books = Books {
+            groups: session.state.groups.clone(),
+            closed: replaced::closed(&loaded.config, &session, db.as_ref())?,
+            days: replaced::days(&session, db.as_ref())?,
+            ..Books::default()
+        };
+        let ledgers = session.state.ledgers.iter();
+        for (&ports, ledger) in
+            ledgers.filter(|(ports, _)| loaded.config.services.contains_key(*ports))
+        {
+            let service = ServiceBooks {
+                total: ledger.total,
+                account: ledger.account,
+                expired: ledger.expired,
+                punished: ledger.hog.punished,
+            };
+            books.services.insert(ports, service);
         }
-        books.groups.clone_from(&state.groups);
-        if let Some(db) = &db {
-            books.days = db.days(None)?;
-            books.closed = db.closed_periods(None)?;
-        }
-        books.days = merge(books.days, session.unsaved_days());
-        books.closed.extend(session.state.closed.iter().cloned());
-        books.closed.extend(leaving);
         let zone = clock::zone(&loaded.config);
         let zone = Some(zone.name().to_owned()).filter(|name| !clock::is_nameless(name));
         Ok(Archive::new(
-            now,
+            session.time,
             program,
             zone,
             &loaded.config,
@@ -100,13 +93,12 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
     }
 }
 
-/// Whether it is time for another backup. One that the clock of then was ahead with is none to wait
-/// for.
+/// Whether it is time for another backup after one that was made by `now`.
 fn is_due(schedule: Backup, latest: Timestamp, now: Timestamp) -> bool {
     // Ticks do not come at the same second.
     const EARLY: i64 = 30;
     let passed = now.unix().saturating_sub(latest.unix());
-    passed < 0 || passed >= i64::from(schedule.hours()) * 3600 - EARLY
+    passed >= i64::from(schedule.hours()) * 3600 - EARLY
 }
 
 /// Whether there is anything that an import would replace.

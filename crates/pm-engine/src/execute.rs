@@ -17,7 +17,7 @@ use pm_store::state_db::StateDb;
 use crate::session::Session;
 use crate::shaping::{self, Occasion, Shaping};
 use crate::view::LOCK_WAIT;
-use crate::{Engine, EngineError, clock, host, ssh};
+use crate::{Engine, EngineError, Replaced, clock, host, replaced, ssh};
 
 /// How a request is carried out.
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,6 +53,8 @@ pub struct Executed {
     pub groups_before: Vec<GroupReport>,
     /// Every group after.
     pub groups_after: Vec<GroupReport>,
+    /// What becomes of the history.
+    pub replaced: Replaced,
     /// What the operator should know.
     pub warnings: Vec<Warning>,
     /// What happened, in order.
@@ -66,6 +68,17 @@ pub struct Executed {
     /// Why the configuration file could not be used that this replaced, and that is kept as a
     /// version if there was one. `before` is the last good one then.
     pub stale_config: Option<StoreError>,
+}
+
+impl Executed {
+    /// Whether all is afterwards as it was before, as far as anybody can see it.
+    pub fn changes_nothing(&self) -> bool {
+        self.before == self.after
+            && self.reports_before == self.reports_after
+            && self.groups_before == self.groups_after
+            && self.replaced == Replaced::default()
+            && self.stale_config.is_none()
+    }
 }
 
 impl<N: Netfilter, S: Shaper> Engine<N, S> {
@@ -320,6 +333,7 @@ fn judge<N: Netfilter>(
         Some(db) if !returning.is_empty() => db.last_periods(&returning)?,
         _ => Vec::new(),
     };
+    let replaced = replaced::by(request, before, session, db)?;
     session.begin_request(before);
     session.apply_to_usage(request, &after, &past);
     Ok(Executed {
@@ -329,6 +343,7 @@ fn judge<N: Netfilter>(
         reports_after: Vec::new(),
         groups_before,
         groups_after: Vec::new(),
+        replaced,
         warnings,
         events: Vec::new(),
         leftover: Vec::new(),

@@ -13,6 +13,7 @@ pub mod host;
 mod lifecycle;
 pub mod listeners;
 mod past;
+mod replaced;
 mod session;
 mod shaping;
 pub mod ssh;
@@ -26,6 +27,7 @@ pub use execute::{Executed, Options, Seen};
 pub use history::{By, History, Whose};
 pub use lifecycle::Moved;
 pub use past::{Past, PastVersion};
+pub use replaced::{Change, Replaced};
 pub use tick::Ticked;
 pub use view::View;
 

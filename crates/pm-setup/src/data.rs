@@ -164,11 +164,11 @@ fn belongs(root: &Root, path: &Path) -> Belongs {
     let is_temporary = name.starts_with(".pm-");
     match (directory, &*name) {
         (Paths::CONFIG_DIR, "versions")
-        | (Paths::STATE_DIR, "update" | "outbox" | "takeover" | "backups") => Belongs::Whole,
-        (Paths::CONFIG_DIR, "config.json") if is_config_ours(root, path) => Belongs::Pm,
-        (Paths::STATE_DIR, "made-by-setup" | "kept-by-uninstall" | "before-import.pm") => {
-            Belongs::Pm
+        | (Paths::STATE_DIR, "update" | "outbox" | "takeover" | "backups" | "before-import") => {
+            Belongs::Whole
         }
+        (Paths::CONFIG_DIR, "config.json") if is_config_ours(root, path) => Belongs::Pm,
+        (Paths::STATE_DIR, "made-by-setup" | "kept-by-uninstall") => Belongs::Pm,
         (Paths::STATE_DIR, name) if name == "state.db" || name.starts_with("state.db-") => {
             Belongs::Pm
         }

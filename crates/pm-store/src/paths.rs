@@ -76,6 +76,11 @@ impl Paths {
         self.state_dir.join("backups")
     }
 
+    /// Returns the directory of the archives of what imports replaced.
+    pub fn before_import_dir(&self) -> PathBuf {
+        self.state_dir.join("before-import")
+    }
+
     /// Returns the directory of the copy that an update goes back to.
     pub fn rollback_dir(&self) -> PathBuf {
         self.state_dir.join("update")

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -17,6 +17,7 @@ tests!["archive":
     an_import_killed_at_each_system_call_leaves_all_as_before_or_all_as_after,
     an_export_killed_at_each_system_call_leaves_a_whole_archive_or_none,
     what_is_wanted_is_applied_whole_or_not_at_all,
+    what_an_import_would_change_is_said,
     what_is_no_archive_changes_nothing,
     the_tick_keeps_as_many_backups_as_it_is_told,
 ];
@@ -25,7 +26,7 @@ fn file(lab: &Lab, name: &str) -> PathBuf {
     lab.directory().join(name)
 }
 
-fn text(path: &std::path::Path) -> Result<&str> {
+fn text(path: &Path) -> Result<&str> {
     path.to_str().context("not UTF-8")
 }
 
@@ -56,6 +57,16 @@ fn counted(lab: &Lab, port: &str) -> Result<Bytes> {
         inbound: of("in").context("no counter")?,
         outbound: of("out").context("no counter")?,
     })
+}
+
+/// Returns the archives in a directory, the oldest first.
+fn archives(dir: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(dir)?;
+    let mut paths: Vec<PathBuf> = entries
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<_>>()?;
+    paths.sort();
+    Ok(paths)
 }
 
 fn what_was_used_goes_on_on_another_host(lab: &mut Lab) -> Result<()> {
@@ -124,9 +135,15 @@ fn what_was_used_goes_on_on_another_host(lab: &mut Lab) -> Result<()> {
     let said = other.ok(&["import", text(&late)?, "--yes"])?;
     ensure!(said.contains("Nothing to change"), "{said}");
     ensure!(seen(&other)? == once, "the same again changed something");
-    // What was there before the first import is kept, to be had back.
-    let before = other.state_dir().join("before-import.pm");
-    other.ok(&["import", text(&before)?, "--dry-run"])?;
+    // What was there before the first import is kept, to be had back: the second has not taken its
+    // place, and the third, which changed nothing, is not there.
+    let kept = archives(&other.state_dir().join("before-import"))?;
+    ensure!(kept.len() == 2, "{kept:?}");
+    other.ok(&["import", text(&kept[0])?, "--yes"])?;
+    let [service] = &other.list()?[..] else {
+        bail!("what was there before the first import has not come back");
+    };
+    ensure!(service.port == "30000", "{} came back", service.port);
     other.check_ruleset().map(drop)
 }
 
@@ -161,7 +178,7 @@ fn an_import_killed_at_each_system_call_leaves_all_as_before_or_all_as_after(
         Ok(())
     };
     let kills = kill_at_calls(lab, &["import", text(&new)?, "--yes"], go_back, whole)?;
-    ensure!(kills > 20, "only {kills} kills");
+    ensure!(kills.all > 20 && kills.renames > 0, "only {kills:?}");
     Ok(())
 }
 
@@ -183,7 +200,7 @@ fn an_export_killed_at_each_system_call_leaves_a_whole_archive_or_none(
         Ok(())
     };
     let kills = kill_at_calls(lab, &["export", text(&out)?], nothing, whole)?;
-    ensure!(kills > 2, "only {kills} kills");
+    ensure!(kills.all > 2 && kills.renames > 0, "only {kills:?}");
     Ok(())
 }
 
@@ -232,7 +249,7 @@ fn what_is_wanted_is_applied_whole_or_not_at_all(lab: &mut Lab) -> Result<()> {
         Ok(())
     };
     let kills = kill_at_calls(lab, &args, go_back, whole)?;
-    ensure!(kills > 10, "only {kills} kills");
+    ensure!(kills.all > 10 && kills.renames > 0, "only {kills:?}");
     // What one service is refused for, all are.
     lab.ok(&["import", text(&before)?, "--yes"])?;
     fs::write(&wanted, r#"{"services": {"20005": {}, "20006-20010": {}}}"#)?;
@@ -243,6 +260,64 @@ fn what_is_wanted_is_applied_whole_or_not_at_all(lab: &mut Lab) -> Result<()> {
         pruned == Some(3) && lab.list()?.len() == 2,
         "who is not named goes"
     );
+    Ok(())
+}
+
+/// Also what is in no table: the history, and who is told.
+fn what_an_import_would_change_is_said(lab: &mut Lab) -> Result<()> {
+    lab.ok(&["add", "20000", "--quota", "5GB"])?;
+    lab.ok(&["set", "20000", "--used", "2GB"])?;
+    let plain = file(lab, "plain.pm");
+    lab.ok(&["export", text(&plain)?])?;
+    let look = |archive: &Path, words: &[&str]| {
+        let said = lab.ok(&["import", text(archive)?, "--dry-run"])?;
+        for word in words {
+            ensure!(said.contains(word), "{word:?} is not said:\n{said}");
+        }
+        ensure!(
+            words == ["Nothing to change"] || !said.contains("Nothing to change"),
+            "{said}"
+        );
+        Ok(())
+    };
+    look(&plain, &["Nothing to change"])?;
+    // More used, without any correction, is not what passed meanwhile.
+    Udp::open(lab, Family::V4, 20000)?.send(Way::In, 9, 500)?;
+    let used = file(lab, "used.pm");
+    lab.ok(&["export", text(&used)?])?;
+    lab.ok(&["import", text(&plain)?, "--yes"])?;
+    look(&used, &["20000: used now", "daily totals in the history"])?;
+    lab.ok(&["import", text(&used)?, "--yes"])?;
+    // A period that is over goes where the archive is from before.
+    lab.ok(&["reset", "20000"])?;
+    look(&used, &["closed periods in the history: 1 lost, 0 new"])?;
+    let reset = file(lab, "reset.pm");
+    lab.ok(&["export", text(&reset)?])?;
+    lab.ok(&["import", text(&used)?, "--yes"])?;
+    look(&reset, &["closed periods in the history: 0 lost, 1 new"])?;
+    // Who is told, by name only.
+    let path = lab.config_dir().join("config.json");
+    let config = fs::read_to_string(&path)?;
+    let told = config.replacen(
+        "\"services\"",
+        r#""notify": {"channels": {"ops": {"via": {"wecom":
+            {"url": "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=k3y-0f-it"}}}}},
+        "push": {"url": "https://example.net/push", "node": "n1", "secret": "p4ss-of-it"},
+        "services""#,
+        1,
+    );
+    fs::write(&path, told)?;
+    lab.ok(&["monitor"])?;
+    look(&used, &["channel ops: taken away", "push: taken away"])?;
+    let told = file(lab, "told.pm");
+    lab.ok(&["export", text(&told)?, "--with-secrets"])?;
+    lab.ok(&["import", text(&used)?, "--yes"])?;
+    let said = lab.ok(&["import", text(&told)?, "--dry-run"])?;
+    ensure!(
+        said.contains("channel ops: set up") && said.contains("push: set up"),
+        "{said}"
+    );
+    ensure!(!said.contains("k3y") && !said.contains("p4ss"), "{said}");
     Ok(())
 }
 
@@ -323,6 +398,17 @@ fn the_tick_keeps_as_many_backups_as_it_is_told(lab: &mut Lab) -> Result<()> {
     let now = names()?;
     ensure!(
         now.len() == 3 && now[0] == "mine" && now[1] == aged(7),
+        "{now:?}"
+    );
+    // One that a clock ahead has dated is neither the latest nor in the way of those that are.
+    let (future, old) = (aged(-9000), dir.join(&now[2]));
+    fs::copy(&old, dir.join(&future))?;
+    fs::rename(old, dir.join(aged(8)))?;
+    lab.ok(&["monitor"])?;
+    lab.ok(&["monitor"])?;
+    let now = names()?;
+    ensure!(
+        now.len() == 4 && now.contains(&future) && now.contains(&aged(7)),
         "{now:?}"
     );
     // What cannot be written is told, and no reason to fail.

@@ -20,7 +20,7 @@ tests!["kills":
 ];
 
 /// System calls that change something that outlives the process, and those around them.
-const CALLS: [&str; 11] = [
+const CALLS: [&str; 12] = [
     "sendto",
     "sendmsg",
     "recvmsg",
@@ -29,10 +29,20 @@ const CALLS: [&str; 11] = [
     "fsync",
     "fdatasync",
     "rename",
+    "renameat",
     "renameat2",
     "unlink",
     "ftruncate",
 ];
+
+/// How many processes were killed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Kills {
+    /// Before any call.
+    pub(super) all: u32,
+    /// Before a file took its name: a file is replaced whole only if a death there was tried.
+    pub(super) renames: u32,
+}
 
 /// Starts pm and kills it after `moment`, which is part of the test's random input, not a wait for anything.
 /// Returns whether it was faster.
@@ -139,8 +149,8 @@ pub(super) fn kill_at_calls(
     args: &[&str],
     prepare: impl Fn(&Lab) -> Result<()>,
     check: impl Fn(&Lab) -> Result<()>,
-) -> Result<u32> {
-    let mut kills = 0;
+) -> Result<Kills> {
+    let mut kills = Kills::default();
     for call in CALLS {
         for nth in 1.. {
             prepare(lab)?;
@@ -172,7 +182,8 @@ pub(super) fn kill_at_calls(
                 status.code().is_none(),
                 "{what}: instead it ended with {status}"
             );
-            kills += 1;
+            kills.all += 1;
+            kills.renames += u32::from(call.starts_with("rename"));
         }
     }
     Ok(kills)
@@ -185,7 +196,7 @@ fn a_tick_killed_before_each_system_call_keeps_every_byte(lab: &mut Lab) -> Resu
     let send = |_: &Lab| udp.send(Way::In, 3, 500);
     let exact = |lab: &Lab| lab.exact(&["20000"]);
     let kills = kill_at_calls(lab, &["monitor"], send, exact)?;
-    ensure!(kills > 10, "only {kills} kills");
+    ensure!(kills.all > 10, "only {kills:?}");
     // A tick that has to rebuild the table.
     let flushed = |lab: &Lab| {
         udp.send(Way::Out, 3, 500)?;
@@ -199,7 +210,7 @@ fn a_tick_killed_before_each_system_call_keeps_every_byte(lab: &mut Lab) -> Resu
         lab.exact(&["20000"])
     };
     let kills = kill_at_calls(lab, &["monitor"], flushed, healed)?;
-    ensure!(kills > 10, "only {kills} kills");
+    ensure!(kills.all > 10, "only {kills:?}");
     Ok(())
 }
 
@@ -221,13 +232,13 @@ fn commands_killed_before_each_system_call_keep_every_byte(lab: &mut Lab) -> Res
         }
         Ok(())
     };
-    let mut kills = kill_at_calls(
+    let mut kills = vec![kill_at_calls(
         lab,
         &["add", "20009", "--quota", "1GB"],
         without_20009,
         exact,
-    )?;
-    kills += kill_at_calls(
+    )?];
+    kills.push(kill_at_calls(
         lab,
         &["del", "20009"],
         |lab| {
@@ -236,10 +247,10 @@ fn commands_killed_before_each_system_call_keep_every_byte(lab: &mut Lab) -> Res
             Ok(())
         },
         exact,
-    )?;
+    )?);
     lab.ok(&["add", "20009", "--or-set"])?;
     let service = Udp::open(lab, Family::V4, 20009)?;
-    kills += kill_at_calls(
+    kills.push(kill_at_calls(
         lab,
         &["reset", "20009"],
         |lab| {
@@ -258,8 +269,8 @@ fn commands_killed_before_each_system_call_keep_every_byte(lab: &mut Lab) -> Res
             lab.exact_since("20009", since)?;
             exact(lab)
         },
-    )?;
-    kills += kill_at_calls(
+    )?);
+    kills.push(kill_at_calls(
         lab,
         &["set", "20000", "--mode", "out", "--quota", "9GB"],
         |lab| {
@@ -268,8 +279,10 @@ fn commands_killed_before_each_system_call_keep_every_byte(lab: &mut Lab) -> Res
             Ok(())
         },
         exact,
-    )?;
-    ensure!(kills > 40, "only {kills} kills");
+    )?);
+    let all: u32 = kills.iter().map(|kills| kills.all).sum();
+    let renames = kills.iter().all(|kills| kills.renames > 0);
+    ensure!(all > 40 && renames, "only {kills:?}");
     Ok(())
 }
 

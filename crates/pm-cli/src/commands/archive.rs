@@ -9,8 +9,10 @@ use pm_core::adoption::{Adoption, Extent};
 use pm_core::archive::{Archive, ArchiveError, FORMAT, MAX_BYTES};
 use pm_core::config::{Config, ConfigError};
 use pm_core::request::Request;
-use pm_engine::{Options, Seen, is_empty, zone_of};
+use pm_engine::{EngineError, Options, Seen, is_empty, zone_of};
+use pm_store::StoreError;
 use pm_store::archive_file;
+use pm_store::backups::{self, Shelf};
 
 use super::change;
 use crate::cli::{ChangeOptions, Export, Places};
@@ -19,8 +21,8 @@ use crate::output::errors::sentence;
 use crate::output::words::{self, caution};
 use crate::output::{say, tell};
 
-/// What is kept of the host before an import, in the state's directory.
-const BEFORE: &str = "before-import.pm";
+/// How many archives are kept of what imports replaced.
+const KEPT: u32 = 10;
 
 /// Writes everything into a file.
 pub(crate) fn export(places: &Places, flags: &Export) -> Result<ExitCode> {
@@ -112,12 +114,18 @@ pub(crate) fn import(
     }
     if !yes {
         require_terminal(path)?;
-        let only_look = Options {
-            force: options.force,
-            dry_run: true,
-        };
-        let planned = super::engine(places)?.execute_on(seen, &request, only_look)?;
-        for line in words::changes(&request, &planned) {
+    }
+    let only_look = Options {
+        force: options.force,
+        dry_run: true,
+    };
+    let planned = match super::engine(places)?.execute_on(seen, &request, only_look) {
+        // Only a change brings that up to date.
+        Err(EngineError::Store(StoreError::OlderSchema { .. })) if yes => None,
+        planned => Some(planned?),
+    };
+    if let (Some(planned), false) = (&planned, yes) {
+        for line in words::changes(&request, planned) {
             say!("{line}");
         }
         if !confirmed()? {
@@ -125,7 +133,9 @@ pub(crate) fn import(
             return Ok(ExitCode::FAILURE);
         }
     }
-    keep_what_was(places)?;
+    if planned.is_none_or(|planned| !planned.changes_nothing()) {
+        keep_what_was(places)?;
+    }
     change::run_on(places, &present, &request, options)
 }
 
@@ -157,9 +167,8 @@ fn keep_what_was(places: &Places) -> Result<()> {
             return Ok(());
         }
     };
-    let path = paths.state_dir.join(BEFORE);
     let bytes = archive.encode().map_err(|error| anyhow!(why(&error)))?;
-    archive_file::write(&path, &bytes, true)?;
+    let path = backups::add(&paths, Shelf::BeforeImport, archive.made, &bytes, KEPT)?;
     let path = path.display();
     say!(
         "{}",

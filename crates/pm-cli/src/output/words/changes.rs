@@ -1,10 +1,12 @@
 //! What a request changed, or would change.
 
+mod replaced;
+mod settings;
+
 use std::fmt;
 
 use pm_core::calendar::ResetPolicy;
-use pm_core::config::{Config, Contract, Group, GroupName, QuotaSize, Service, Tariff, ZoneName};
-use pm_core::language::Language;
+use pm_core::config::{Config, Contract, Group, GroupName, QuotaSize, Service, Tariff};
 use pm_core::ledger::Usage;
 use pm_core::port::PortRange;
 use pm_core::report::{BlockedBy, GroupReport, Report};
@@ -25,13 +27,14 @@ pub(crate) fn changes(request: &Request, executed: &Executed) -> Vec<String> {
         groups_before,
         reports_before,
     );
+    let replaces = replaced::is_all(request);
     for now in &executed.groups_after {
         let was = executed
             .groups_before
             .iter()
             .find(|was| was.name == now.name);
         match was {
-            Some(was) => lines.extend(group_usage(was, now)),
+            Some(was) => lines.extend(group_usage(was, now, replaces)),
             None => {
                 let billed = begins_with(request, now.adjust, now.billed, now.quota);
                 lines.extend(billed.map(|billed| about(group(&now.name), &billed)));
@@ -40,7 +43,7 @@ pub(crate) fn changes(request: &Request, executed: &Executed) -> Vec<String> {
     }
     for now in &executed.reports_after {
         match find(&executed.reports_before, now.ports) {
-            Some(was) => lines.extend(usage(was, now)),
+            Some(was) => lines.extend(usage(was, now, replaces)),
             None => {
                 let billed = begins_with(request, now.adjust, now.billed, now.quota);
                 let said = billed.into_iter().chain(cut_off(now));
@@ -48,6 +51,7 @@ pub(crate) fn changes(request: &Request, executed: &Executed) -> Vec<String> {
             }
         }
     }
+    lines.extend(replaced::history(executed.replaced));
     if let Request::Restore { .. } = request
         && begins_anew(executed)
     {
@@ -177,29 +181,7 @@ fn configured(
         };
         lines.push(about(ports, &change));
     }
-    if before.time_zone != after.time_zone {
-        lines.push(match after.time_zone.as_ref().map(ZoneName::as_str) {
-            Some(zone) => tr!("time zone: {zone}", "时区：{zone}"),
-            None => tr!("time zone: the system's", "时区：跟随系统"),
-        });
-    }
-    if before.language != after.language {
-        lines.push(match after.language {
-            Some(Language::English) => tr!("language: English", "语言：English"),
-            Some(Language::Chinese) => tr!("language: 中文", "语言：中文"),
-            None => tr!("language: the terminal's", "语言：跟随终端"),
-        });
-    }
-    if before.classifier != after.classifier {
-        let classifier = after.classifier;
-        lines.push(tr!("classifier: {classifier}", "分类方式：{classifier}"));
-    }
-    if before.backup != after.backup {
-        lines.push(match after.backup {
-            Some(backup) => tr!("backups: {backup}", "备份：{backup}"),
-            None => tr!("backups: off", "备份：关闭"),
-        });
-    }
+    lines.extend(settings::between(before, after));
     lines
 }
 
@@ -379,19 +361,19 @@ fn changed_service(from: &Service, to: &Service) -> Vec<String> {
     parts
 }
 
-fn usage(was: &Report, now: &Report) -> Vec<String> {
+fn usage(was: &Report, now: &Report, replaces: bool) -> Vec<String> {
     let mut lines = Vec::new();
     let ports = now.ports;
     // What happens to a group is said of the group.
     let stays_member = now.group.is_some() && was.group == now.group;
-    if !stays_member {
+    if !stays_member || replaces {
         let figures = |report: &Report| Figures {
             usage: report.usage,
             tariff: report.tariff,
             adjust: report.adjust,
             billed: report.billed,
         };
-        let text = billed_changed(&figures(was), &figures(now), family(now.quota));
+        let text = billed_changed(&figures(was), &figures(now), family(now.quota), replaces);
         lines.extend(text.map(|text| about(ports, &text)));
     }
     let is_cut_off = |report: &Report| cut_off(report).is_some();
@@ -430,7 +412,7 @@ fn cut_off(report: &Report) -> Option<String> {
     }
 }
 
-fn group_usage(was: &GroupReport, now: &GroupReport) -> Vec<String> {
+fn group_usage(was: &GroupReport, now: &GroupReport, replaces: bool) -> Vec<String> {
     let mut lines = Vec::new();
     let name = group(&now.name);
     let figures = |report: &GroupReport| Figures {
@@ -439,7 +421,7 @@ fn group_usage(was: &GroupReport, now: &GroupReport) -> Vec<String> {
         adjust: report.adjust,
         billed: report.billed,
     };
-    let text = billed_changed(&figures(was), &figures(now), family(now.quota));
+    let text = billed_changed(&figures(was), &figures(now), family(now.quota), replaces);
     lines.extend(text.map(|text| about(&name, &text)));
     match (was.is_spent, now.is_spent) {
         (false, true) if is_less(now.quota, was.quota) => {
@@ -481,12 +463,25 @@ struct Figures {
     billed: u64,
 }
 
-/// Returns what became of the bill; `None` if only what passed in the meantime is new in it.
-fn billed_changed(was: &Figures, now: &Figures, family: SizeFamily) -> Option<String> {
+/// Returns what became of the bill; `None` if only what passed in the meantime is new in it. Where
+/// one past `replaces` another, that is new, too.
+fn billed_changed(
+    was: &Figures,
+    now: &Figures,
+    family: SizeFamily,
+    replaces: bool,
+) -> Option<String> {
     let Usage { incoming, outgoing } = now.usage;
     let begins = incoming < was.usage.incoming || outgoing < was.usage.outgoing;
     let as_before = was.tariff.bill(incoming, outgoing);
-    if !begins && now.billed == as_before.saturating_add_signed(was.adjust)
+    if replaces && now.billed == was.billed && now.usage != was.usage {
+        let [incoming, outgoing] = [incoming, outgoing].map(|bytes| approximate(bytes, family));
+        return Some(tr!(
+            "counted now {incoming} in, {outgoing} out",
+            "计数现为入站 {incoming}、出站 {outgoing}"
+        ));
+    }
+    if !replaces && !begins && now.billed == as_before.saturating_add_signed(was.adjust)
         || now.billed == was.billed
     {
         return None;

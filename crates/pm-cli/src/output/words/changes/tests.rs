@@ -7,6 +7,7 @@ use crate::output::samples;
 use clap::Parser;
 use pm_core::config::Config;
 use pm_core::request::Context;
+use pm_engine::Replaced;
 
 const CONFIG: &str = r#"{
     "schema": 1,
@@ -72,6 +73,7 @@ fn restored(version: &str) -> String {
         groups_before: samples::groups(),
         groups_after: vec![],
         warnings: vec![],
+        replaced: Replaced::default(),
         torn_down: false,
         stale_config: None,
         leftover: vec![],
@@ -145,6 +147,7 @@ fn who_comes_back_with_a_bill_is_told_it() {
                 ..samples::group("vip", "1TB", 912_000_000_000, 0)
             }],
             warnings: vec![],
+            replaced: Replaced::default(),
             torn_down: false,
             stale_config: None,
             leftover: vec![],
@@ -192,6 +195,7 @@ fn then(line: &str, change: impl FnOnce(After<'_>)) -> String {
         groups_before,
         groups_after,
         warnings: vec![],
+        replaced: Replaced::default(),
         torn_down: false,
         stale_config: None,
         leftover: vec![],
