@@ -13,6 +13,7 @@ use pm_core::config::Config;
 use pm_core::port::PortRange;
 use pm_core::request::ephemeral_overlap;
 use pm_core::shaping::classes;
+use pm_store::backups::{self, Shelf};
 use pm_store::config_file;
 use pm_store::locks::{self, Lock, LockKind};
 use pm_store::state_db::StateDb;
@@ -88,6 +89,8 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
         let overdue = !config.services.is_empty() && age.is_none_or(|age| age > OVERDUE_SECONDS);
         findings.push(Finding::Ticks { age, overdue });
 
+        findings.push(self.backups(&config));
+
         findings.push(Finding::Menu {
             holder: self.who_has_the_menu_open(),
         });
@@ -106,6 +109,29 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
         findings.push(self.shaping(&config));
         findings.push(self.forwarding());
         findings
+    }
+
+    fn backups(&self, config: &Config) -> Finding {
+        let (schedule, now) = (config.backup, clock::now());
+        let latest = match schedule {
+            Some(_) => backups::latest(&self.paths, Shelf::Scheduled, now),
+            None => Ok(None),
+        };
+        let (latest, problem) = match latest {
+            Ok(latest) => (latest, None),
+            Err(error) => (None, Some(error.into())),
+        };
+        let age = latest.map(|latest| now.unix().saturating_sub(latest.unix()));
+        let overdue = schedule.is_some_and(|schedule| {
+            let most = i64::from(schedule.hours()) * 3600 + OVERDUE_SECONDS;
+            age.is_none_or(|age| age > most)
+        });
+        Finding::Backups {
+            schedule,
+            age,
+            overdue,
+            problem,
+        }
     }
 
     fn shaping(&mut self, config: &Config) -> Finding {

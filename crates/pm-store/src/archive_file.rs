@@ -13,7 +13,7 @@ use std::path::Path;
 
 use nix::fcntl::OFlag;
 
-use crate::action::{Action, Expected};
+use crate::action::Action;
 use crate::error::StoreError;
 use crate::files;
 
@@ -21,24 +21,26 @@ use crate::files;
 ///
 /// # Errors
 ///
-/// `Exists`, `WrongKind`, and as the system says; what was there is as it was.
+/// `Exists`, `NotAFile`, `NotThere`, and as the system says; what was there is as it was.
 pub fn write(path: &Path, bytes: &[u8], overwrite: bool) -> Result<(), StoreError> {
     let failed = |error| StoreError::io(Action::Write, path, error);
+    let dir = match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
+    };
+    if !dir.exists() {
+        return Err(not_there(Action::Write, dir));
+    }
     match std::fs::symlink_metadata(path) {
         Ok(found) if !found.is_file() => {
-            return Err(StoreError::WrongKind {
+            return Err(StoreError::NotAFile {
                 path: path.to_owned(),
-                expected: Expected::File,
             });
         }
         Ok(_) if !overwrite => return Err(exists(path)),
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
         _ => {}
     }
-    let dir = match path.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir,
-        _ => Path::new("."),
-    };
     let mut file = tempfile::Builder::new()
         .prefix(files::TEMP_PREFIX)
         .suffix(files::TEMP_SUFFIX)
@@ -62,14 +64,14 @@ pub fn write(path: &Path, bytes: &[u8], overwrite: bool) -> Result<(), StoreErro
 ///
 /// # Errors
 ///
-/// `WrongKind` for a link, a directory, a pipe; `TooLarge`, and as the system says.
+/// `NotAFile` for a link, a directory, a pipe; `NotThere`, `TooLarge`, and as the system says.
 pub fn read(path: &Path, most: usize) -> Result<Vec<u8>, StoreError> {
     let failed = |error: io::Error| match error.raw_os_error() {
         // Source: open(2), `O_NOFOLLOW`.
-        Some(number) if number == nix::errno::Errno::ELOOP as i32 => StoreError::WrongKind {
+        Some(number) if number == nix::errno::Errno::ELOOP as i32 => StoreError::NotAFile {
             path: path.to_owned(),
-            expected: Expected::File,
         },
+        _ if error.kind() == ErrorKind::NotFound => not_there(Action::Read, path),
         _ => StoreError::io(Action::Read, path, error),
     };
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
@@ -84,9 +86,8 @@ pub fn read(path: &Path, most: usize) -> Result<Vec<u8>, StoreError> {
 fn read_open(file: &File, path: &Path, most: usize) -> Result<Vec<u8>, StoreError> {
     let failed = |error| StoreError::io(Action::Read, path, error);
     if !file.metadata().map_err(failed)?.is_file() {
-        return Err(StoreError::WrongKind {
+        return Err(StoreError::NotAFile {
             path: path.to_owned(),
-            expected: Expected::File,
         });
     }
     read_all(file, path, most)
@@ -111,6 +112,13 @@ pub fn read_all(source: impl Read, name: &Path, most: usize) -> Result<Vec<u8>, 
         });
     }
     Ok(bytes)
+}
+
+fn not_there(action: Action, path: &Path) -> StoreError {
+    StoreError::NotThere {
+        action,
+        path: path.to_owned(),
+    }
 }
 
 fn exists(path: &Path) -> StoreError {
@@ -142,14 +150,20 @@ mod tests {
         symlink(&path, &other).unwrap();
         for overwrite in [false, true] {
             let through = write(&other, b"third", overwrite);
-            assert!(matches!(through, Err(StoreError::WrongKind { .. })));
+            assert!(matches!(through, Err(StoreError::NotAFile { .. })));
         }
         let through = read(&other, 100);
-        assert!(matches!(through, Err(StoreError::WrongKind { .. })));
+        assert!(matches!(through, Err(StoreError::NotAFile { .. })));
         assert!(matches!(
             read(dir.path(), 9),
-            Err(StoreError::WrongKind { .. })
+            Err(StoreError::NotAFile { .. })
         ));
+        assert!(matches!(
+            read(&dir.path().join("c"), 9),
+            Err(StoreError::NotThere { .. })
+        ));
+        let nowhere = write(&dir.path().join("c/d"), b"x", false);
+        assert!(matches!(nowhere, Err(StoreError::NotThere { .. })));
         assert_eq!(fs::read(&path).unwrap(), b"second");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
     }

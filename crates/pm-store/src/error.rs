@@ -140,6 +140,23 @@ pub enum StoreError {
         /// What must be there.
         expected: Expected,
     },
+    /// A file that the operator names is something else.
+    #[error(
+        "cannot use {}: it is not a file, but a link, a directory or the like; name the file itself",
+        path.display()
+    )]
+    NotAFile {
+        /// What is there.
+        path: PathBuf,
+    },
+    /// A file that the operator names, or the directory where it is to be, is not there.
+    #[error("cannot {action} {}: it is not there; look whether it is called so", path.display())]
+    NotThere {
+        /// What was being done.
+        action: Action,
+        /// What is missing.
+        path: PathBuf,
+    },
     /// A file stands where a new one is to be made.
     #[error("cannot write {}: it is there already; choose another name, or say `--force`", path.display())]
     Exists {

@@ -253,7 +253,7 @@ fn what_is_wanted_is_applied_whole_or_not_at_all(lab: &mut Lab) -> Result<()> {
     // What one service is refused for, all are.
     lab.ok(&["import", text(&before)?, "--yes"])?;
     fs::write(&wanted, r#"{"services": {"20005": {}, "20006-20010": {}}}"#)?;
-    lab.refused(&args, &["20007"])?;
+    lab.refused(&args, &["20007", "wanted.json", "nothing was changed"])?;
     ensure!(seen(lab)? == seen_old, "a refusal changed something");
     let pruned = code(&[args[0], args[1], "--prune"])?;
     ensure!(
@@ -359,6 +359,7 @@ fn what_is_no_archive_changes_nothing(lab: &mut Lab) -> Result<()> {
     fs::create_dir(&bad)?;
     lab.refused(&["import", text(&bad)?, "--yes"], &["not a file"])?;
     fs::remove_dir(&bad)?;
+    lab.refused(&["import", text(&bad)?, "--yes"], &["it is not there"])?;
     symlink("/etc/passwd", &bad)?;
     lab.refused(&["export", text(&bad)?, "--force"], &["not a file"])?;
     if fs::read_to_string("/etc/passwd")?.contains("pm_archive") {
@@ -382,8 +383,15 @@ fn the_tick_keeps_as_many_backups_as_it_is_told(lab: &mut Lab) -> Result<()> {
         names.sort();
         Ok(names)
     };
+    let says = |words: &str| {
+        let said = lab.pm(&["doctor"])?.stdout;
+        ensure!(said.contains(words), "{words:?} is not said:\n{said}");
+        Ok(())
+    };
+    says("warning  backups: every 6h keep 2, none made yet")?;
     lab.ok(&["monitor"])?;
     lab.ok(&["monitor"])?;
+    says("ok       backups: every 6h keep 2, the last one 0 min ago")?;
     let [first] = &names()?[..] else {
         bail!("not one backup: {:?}", names()?);
     };
@@ -394,6 +402,7 @@ fn the_tick_keeps_as_many_backups_as_it_is_told(lab: &mut Lab) -> Result<()> {
     fs::rename(dir.join(first), dir.join(aged(7)))?;
     fs::copy(dir.join(aged(7)), dir.join(aged(48)))?;
     fs::write(dir.join("mine"), "")?;
+    says("warning  backups: every 6h keep 2, the last one 7 h ago")?;
     lab.ok(&["monitor"])?;
     let now = names()?;
     ensure!(

@@ -1,5 +1,6 @@
 //! `pm apply`: services and groups as somebody wants them, whatever there is.
 
+use std::error::Error;
 use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
@@ -10,6 +11,7 @@ use pm_core::request::{Request, steps};
 use super::{archive, change};
 use crate::cli::{Apply, Places};
 use crate::language::tr;
+use crate::output::errors::sentence;
 use crate::output::{json, say};
 
 /// The most bytes that a file of wanted services has.
@@ -22,24 +24,23 @@ const CHANGED: u8 = 3;
 /// Makes everything as the file says, or nothing.
 pub(crate) fn run(places: &Places, flags: &Apply) -> Result<ExitCode> {
     let text = archive::text(&flags.file, MAX_BYTES)?;
-    let file = flags.file.display().to_string();
-    let wanted = Wanted::parse(&text).map_err(|error| {
-        let why = archive::config_error(&error);
-        anyhow!(tr!(
-            "cannot apply {file}: {why}; nothing was changed",
-            "无法应用 {file}：{why}；没有做任何改动"
-        ))
-    })?;
+    let file = archive::named(&flags.file);
+    let wanted = Wanted::parse(&text).map_err(|error| unusable(&file, &error))?;
     let present = super::config::past(places)?;
     if let Some(error) = present.stale_config {
         return Err(error.into());
     }
     let present = present.config;
-    let config = wanted.over(&present, flags.prune)?;
+    let config = wanted
+        .over(&present, flags.prune)
+        .map_err(|error| unusable(&file, &error))?;
     let requests = steps(&present, &config);
     let is_changed = !requests.is_empty();
     let request = Request::Adopt(Box::new(Adoption {
-        command: format!("pm apply {}", archive::quoted(&file)),
+        command: format!(
+            "pm apply {}",
+            archive::quoted(&flags.file.display().to_string())
+        ),
         config,
         books: Books::default(),
         extent: Extent::Newcomers,
@@ -75,4 +76,12 @@ pub(crate) fn run(places: &Places, flags: &Apply) -> Result<ExitCode> {
         true => ExitCode::from(CHANGED),
         false => code,
     })
+}
+
+fn unusable(file: &str, error: &(dyn Error + 'static)) -> anyhow::Error {
+    let why = sentence(error);
+    anyhow!(tr!(
+        "cannot apply {file}: {why}; nothing was changed",
+        "无法应用 {file}：{why}；没有做任何改动"
+    ))
 }

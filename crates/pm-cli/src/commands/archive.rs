@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, anyhow, bail};
 use pm_core::adoption::{Adoption, Extent};
 use pm_core::archive::{Archive, ArchiveError, FORMAT, MAX_BYTES};
-use pm_core::config::{Config, ConfigError};
+use pm_core::config::Config;
 use pm_core::request::Request;
 use pm_engine::{EngineError, Options, Seen, is_empty, zone_of};
 use pm_store::StoreError;
@@ -20,6 +20,9 @@ use crate::language::tr;
 use crate::output::errors::sentence;
 use crate::output::words::{self, caution};
 use crate::output::{say, tell};
+
+/// What `-` is called where it is read.
+const STDIN: &str = "stdin";
 
 /// How many archives are kept of what imports replaced.
 const KEPT: u32 = 10;
@@ -65,7 +68,7 @@ pub(crate) fn import(
 ) -> Result<ExitCode> {
     let archive = read(path)?;
     let present = super::config::past(places)?.config;
-    let file = path.display().to_string();
+    let file = named(path);
     let (mut config, left_out) = archive
         .config_for(&present)
         .map_err(|error| unusable(&file, &error))?;
@@ -74,7 +77,7 @@ pub(crate) fn import(
     let said = content(&archive);
     let pm = archive.pm.clone();
     let request = Request::Adopt(Box::new(Adoption {
-        command: format!("pm import {}", quoted(&file)),
+        command: format!("pm import {}", quoted(&path.display().to_string())),
         config,
         books: archive.books,
         extent: Extent::Everything,
@@ -182,11 +185,11 @@ fn keep_what_was(places: &Places) -> Result<()> {
 
 fn read(file: &Path) -> Result<Archive> {
     let bytes = if is_stdio(file) {
-        archive_file::read_all(io::stdin().lock(), file, MAX_BYTES)?
+        archive_file::read_all(io::stdin().lock(), Path::new(STDIN), MAX_BYTES)?
     } else {
         archive_file::read(file, MAX_BYTES)?
     };
-    Archive::decode(&bytes).map_err(|error| unusable(&file.display().to_string(), &error))
+    Archive::decode(&bytes).map_err(|error| unusable(&named(file), &error))
 }
 
 /// Lets dates be those of the zone in which periods were counted so far. Returns the zone where
@@ -207,6 +210,14 @@ fn content(archive: &Archive) -> String {
         "the usage of {services}, {periods} closed periods, {days} daily totals",
         "{services}的用量，已结束的周期 {periods} 个，每日用量 {days} 条"
     )
+}
+
+/// Returns what a file is called where people read of it.
+pub(super) fn named(file: &Path) -> String {
+    match is_stdio(file) {
+        true => STDIN.to_owned(),
+        false => file.display().to_string(),
+    }
 }
 
 pub(super) fn is_stdio(file: &Path) -> bool {
@@ -280,7 +291,7 @@ pub(crate) fn why(error: &ArchiveError) -> String {
             "它有 {who} 的用量，配置里却没有"
         ),
         ArchiveError::Config(error) => {
-            let why = config_error(error);
+            let why = sentence(error);
             tr!(
                 "its configuration cannot be used: {why}",
                 "其中的配置不能使用：{why}"
@@ -289,17 +300,12 @@ pub(crate) fn why(error: &ArchiveError) -> String {
     }
 }
 
-/// Returns why a configuration cannot be used.
-pub(super) fn config_error(error: &ConfigError) -> String {
-    sentence(error)
-}
-
 /// Reads a text from a file or stdin.
 pub(super) fn text(file: &Path, most: usize) -> Result<String> {
     let bytes = match is_stdio(file) {
-        true => archive_file::read_all(io::stdin().lock(), file, most)?,
+        true => archive_file::read_all(io::stdin().lock(), Path::new(STDIN), most)?,
         false => archive_file::read(file, most)?,
     };
-    let file = file.display();
+    let file = named(file);
     String::from_utf8(bytes).with_context(|| tr!("cannot read {file}", "无法读取 {file}"))
 }

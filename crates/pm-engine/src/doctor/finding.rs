@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use pm_core::backend::{BackendError, ShapingError};
 use pm_core::cause::Cause;
+use pm_core::config::Backup;
 use pm_core::port::PortRange;
 use pm_store::StoreError;
 
@@ -50,6 +51,17 @@ pub enum Finding {
         age: Option<i64>,
         /// Whether that is too long.
         overdue: bool,
+    },
+    /// The archives that the tick makes.
+    Backups {
+        /// How often, and how many are kept; `None`: none are made.
+        schedule: Option<Backup>,
+        /// Seconds since the last one; `None`: there is none.
+        age: Option<i64>,
+        /// Whether another should have been made by now.
+        overdue: bool,
+        /// Why it cannot be said.
+        problem: Option<Cause<StoreError>>,
     },
     /// The menu, which somebody may have open for hours.
     Menu {
@@ -215,6 +227,9 @@ impl Finding {
             Self::Table(TableState::TornDown | TableState::Different) => Severity::Warning,
             Self::Table(_) => Severity::Failure,
             Self::Ticks { overdue, .. } => warning(*overdue),
+            Self::Backups {
+                overdue, problem, ..
+            } => warning(*overdue || problem.is_some()),
             // Whoever has it open, it stops nothing.
             Self::Menu { .. } => Severity::Fine,
             Self::Ephemeral { overlaps } => warning(!overlaps.is_empty()),

@@ -26,6 +26,18 @@ fn healthy() -> Vec<Finding> {
             age: Some(31),
             overdue: false,
         },
+        Finding::Backups {
+            schedule: "every 1d keep 7".parse().ok(),
+            age: Some(80_000),
+            overdue: false,
+            problem: None,
+        },
+        Finding::Backups {
+            schedule: None,
+            age: None,
+            overdue: false,
+            problem: None,
+        },
         Finding::Menu { holder: None },
         Finding::Ephemeral { overlaps: vec![] },
         Finding::Ssh {
@@ -108,6 +120,30 @@ fn ill() -> Vec<Finding> {
         Finding::Ticks {
             age: None,
             overdue: true,
+        },
+        Finding::Backups {
+            schedule: "every 6h keep 20".parse().ok(),
+            age: Some(200_000),
+            overdue: true,
+            problem: None,
+        },
+        Finding::Backups {
+            schedule: "every 6h keep 20".parse().ok(),
+            age: None,
+            overdue: true,
+            problem: None,
+        },
+        Finding::Backups {
+            schedule: "every 6h keep 20".parse().ok(),
+            age: None,
+            overdue: true,
+            problem: Some(
+                StoreError::WrongKind {
+                    path: "/var/lib/port_monitor/backups".into(),
+                    expected: pm_store::action::Expected::Directory,
+                }
+                .into(),
+            ),
         },
         Finding::Menu {
             holder: Some("`pm` (process 4711)".into()),

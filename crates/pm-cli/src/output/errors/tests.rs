@@ -230,6 +230,11 @@ fn failures_of_the_disk() -> String {
             target: "/srv/pm.json".into(),
             option: "--config-dir",
         },
+        StoreError::NotAFile { path: config() },
+        StoreError::NotThere {
+            action: Action::Read,
+            path: config(),
+        },
         StoreError::WrongKind {
             path: config(),
             expected: Expected::File,

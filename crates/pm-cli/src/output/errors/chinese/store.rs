@@ -80,6 +80,13 @@ pub(super) fn store(error: &StoreError) -> String {
                 Expected::Directory => "目录",
             }
         ),
+        StoreError::NotAFile { path } => format!(
+            "{}：它不是普通文件，而是链接、目录之类；请直接指定文件本身",
+            unusable(path)
+        ),
+        StoreError::NotThere { action, path } => {
+            format!("{}：它不存在；请检查名称", cannot(*action, path))
+        }
         StoreError::NotPrivate { path } => format!(
             "{}：所有用户都能写它；请对它运行 `chmod 700`",
             unusable(path)

@@ -257,6 +257,11 @@ fn what_is_gone_or_in_the_way_is_explained() {
             path: path(),
             most: 1 << 20,
         },
+        StoreError::NotAFile { path: path() },
+        StoreError::NotThere {
+            action: Action::Read,
+            path: path(),
+        },
         StoreError::WrongKind {
             path: path(),
             expected: Expected::Directory,

@@ -472,3 +472,32 @@ fn what_becomes_of_usage_is_said_too() {
 fn what_becomes_of_usage_is_said_too_zh() {
     insta::assert_snapshot!(in_chinese(of_usage));
 }
+
+/// Whoever imports an archive is told whom it no longer tells, and what of the past goes.
+#[test]
+fn settings_of_the_host_and_the_history_are_said_without_secrets() {
+    let before = Config::parse(CONFIG).unwrap();
+    let told = CONFIG.replacen(
+        "\"schema\": 1,",
+        r#""schema": 1, "backup": "every 1d keep 7",
+        "notify": {"server_name": "hk-1", "channels": {"ops": {"via": {"wecom":
+            {"url": "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=k3y"}}}}},
+        "push": {"url": "https://example.net/push", "node": "n1", "secret": "p4ss"},"#,
+        1,
+    );
+    let told = Config::parse(&told).unwrap();
+    let replaced = Replaced {
+        periods: pm_engine::Change { gone: 1, new: 0 },
+        days: pm_engine::Change { gone: 3, new: 4 },
+    };
+    for language in pm_core::language::Language::ALL {
+        crate::language::speak(language);
+        let (set_up, taken) = (between(&before, &told), between(&told, &before));
+        let said = [set_up, taken].concat().join("\n");
+        assert_eq!(said.lines().count(), 8, "{said}");
+        assert!(!said.contains("k3y") && !said.contains("p4ss"), "{said}");
+        assert_eq!(super::replaced::history(replaced).len(), 2);
+        assert!(between(&told, &told).is_empty());
+    }
+    assert!(super::replaced::history(Replaced::default()).is_empty());
+}
