@@ -147,3 +147,44 @@ fn days_between(before: &[DayTotal], adoption: &Adoption) -> Change {
         new: missing(&after, &before),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pm_core::calendar::Timestamp;
+
+    use super::*;
+
+    fn period(ended: i64, bytes: u64) -> ClosedPeriod {
+        ClosedPeriod {
+            holder: "80".parse::<pm_core::port::PortRange>().unwrap().into(),
+            group: None,
+            began: None,
+            ended: Timestamp::from_unix(ended),
+            why: Why::Operator,
+            usage: Usage {
+                incoming: bytes,
+                outgoing: 0,
+            },
+            tariff: Default::default(),
+            adjust: 0,
+        }
+    }
+
+    #[test]
+    fn periods_are_compared_one_by_one_also_where_two_end_in_one_second() {
+        let change = |before: &[(i64, u64)], after: &[(i64, u64)]| {
+            let all = |periods: &[(i64, u64)]| -> Vec<_> {
+                periods
+                    .iter()
+                    .map(|&(ended, bytes)| period(ended, bytes))
+                    .collect()
+            };
+            let Change { gone, new } = periods_between(&all(before), &all(after));
+            (gone, new)
+        };
+        assert_eq!(change(&[(5, 1), (5, 2)], &[(5, 2), (5, 1)]), (0, 0));
+        assert_eq!(change(&[(5, 1), (5, 1)], &[(5, 1)]), (1, 0));
+        assert_eq!(change(&[(5, 1)], &[(5, 2)]), (1, 1));
+        assert_eq!(change(&[], &[(5, 1), (6, 1)]), (0, 2));
+    }
+}

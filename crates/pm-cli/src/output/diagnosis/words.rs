@@ -1,8 +1,9 @@
 //! What each check found, why it matters and what to do.
 
+mod backups;
+
 use std::collections::BTreeSet;
 
-use pm_core::config::Backup;
 use pm_core::port::PortRange;
 use pm_core::units::{SizeFamily, approximate};
 use pm_engine::doctor::{Finding, ShapingProblem, StorageProblem, TableState};
@@ -80,8 +81,11 @@ pub(super) fn of(finding: &Finding) -> (String, Trouble) {
             overdue,
             problem,
         } => match problem.as_deref() {
-            Some(error) => (sentence(error), Some(self_explaining(no_backups()))),
-            None => backups(*schedule, *age, *overdue),
+            Some(error) => (
+                sentence(error),
+                Some(self_explaining(backups::why_it_matters())),
+            ),
+            None => backups::of(*schedule, *age, *overdue),
         },
         Finding::Menu { holder } => (menu(holder.as_deref()), None),
         Finding::Ephemeral { overlaps } => ephemeral(overlaps),
@@ -234,50 +238,6 @@ fn table(state: TableState) -> (String, Trouble) {
                 tr!("mend what they name first", "先解决上面指出的问题"),
             )),
         ),
-    }
-}
-
-fn backups(schedule: Option<Backup>, age: Option<i64>, overdue: bool) -> (String, Trouble) {
-    let Some(schedule) = schedule else {
-        return (tr!("off", "关闭"), None);
-    };
-    let what = match age.map(ago) {
-        Some(ago) => tr!(
-            "{schedule}, the last one {ago} ago",
-            "{schedule}，上一份在 {ago}前"
-        ),
-        None => tr!("{schedule}, none made yet", "{schedule}，还没有做过"),
-    };
-    let trouble = overdue.then(|| {
-        trouble(
-            no_backups(),
-            tr!(
-                "the tick makes one when it is time, and says in `pm log` why it could not; \
-                 `pm export FILE` makes one now",
-                "到时候 tick 会做一份，做不成的原因见 `pm log`；`pm export 文件` 立即做一份"
-            ),
-        )
-    });
-    (what, trouble)
-}
-
-fn no_backups() -> String {
-    tr!(
-        "what was counted since the last one would be lost with this disk",
-        "这块磁盘一旦损坏，上一份备份之后计的流量就没有了"
-    )
-}
-
-/// Returns a time in seconds in the unit that says enough.
-fn ago(seconds: i64) -> String {
-    let (minutes, hours) = (seconds / 60, seconds / 3600);
-    match (minutes, hours) {
-        (0..=119, _) => tr!("{minutes} min", "{minutes} 分钟"),
-        (_, 0..=47) => tr!("{hours} h", "{hours} 小时"),
-        _ => {
-            let days = hours / 24;
-            tr!("{days} d", "{days} 天")
-        }
     }
 }
 
