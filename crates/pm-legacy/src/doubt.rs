@@ -1,5 +1,7 @@
 //! What was not taken over as it stood, so that the operator can see it before he agrees.
 
+use pm_core::backend::ShapingError;
+use pm_core::cause::Cause;
 use pm_core::config::GroupName;
 use pm_core::port::PortRange;
 use pm_core::ruleset::Direction;
@@ -94,6 +96,8 @@ pub enum Trouble {
         blocks: bool,
     },
 
+    /// This host cannot limit what is sent, for this reason: it is taken over without.
+    LimitImpossible(Cause<ShapingError>),
     /// There is no state file: the figures are those of the configuration, which may be old.
     StateMissing,
     /// There is no state file and nothing in the configuration either: it begins at nothing.

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use pm_core::backend::ShapingError;
 use pm_core::calendar::{Timestamp, Zone};
+use pm_core::cause::Cause;
 use pm_core::config::{Config, Contract, Group, GroupName, Service, ZoneName};
 use pm_core::history::{ClosedPeriod, DayTotal};
 use pm_core::holder::Holder;
@@ -183,6 +185,27 @@ impl Imported {
                 Subject::Everything | Subject::Entry(_) => {}
             }
         }
+    }
+
+    /// Whether what is sent is to be limited, now or when somebody hogs the line.
+    pub fn has_limits(&self) -> bool {
+        let mut services = self.services.values();
+        services.any(|found| found.service.limit.is_some() || found.service.dynqos.is_some())
+    }
+
+    /// Takes away the limits on what is sent, which this host cannot have, and says so of each.
+    pub fn leave_limits_out(&mut self, why: &Cause<ShapingError>) {
+        for (&ports, found) in &mut self.services {
+            let limit = found.service.limit.take();
+            let dynqos = found.service.dynqos.take();
+            found.punished_until = None;
+            if limit.is_some() || dynqos.is_some() {
+                let about = Subject::Service(ports);
+                let trouble = Trouble::LimitImpossible(why.clone());
+                self.doubts.push(Doubt { about, trouble });
+            }
+        }
+        self.doubts.sort_by(|a, b| a.about.cmp(&b.about));
     }
 
     /// Returns the requests that make the configuration of it, in order, on top of `present`.

@@ -17,7 +17,7 @@ use pm_core::backend::{BackendError, Netfilter};
 use pm_core::port::PortRange;
 use pm_core::ruleset::Direction;
 use pm_netlink::nf_tables::*;
-use pm_netlink::{Attributes, Batch, Error, NlmF};
+use pm_netlink::{Attributes, Batch, Error, NlmF, Request};
 
 use crate::Nftables;
 use crate::backend::failure;
@@ -85,6 +85,14 @@ impl Nftables {
         let Some(table) = self.read_other(TABLE)? else {
             return Ok(());
         };
+        let sets = self.active_sets()?;
+        let mut held = false;
+        for set in &sets {
+            held |= self.has_elements(set)?;
+        }
+        if !held && sets.iter().any(|set| set == ACTIVE) {
+            return self.activate(ACTIVE, time);
+        }
         // Elements that come in the place of others may both be missed by a packet that looks for them at that
         // moment. So there are rules and a set more, in front of those that still hold.
         let generation = self.socket.generation();
@@ -160,6 +168,27 @@ impl Nftables {
         Ok(Some(passed))
     }
 
+    /// Lets everything pass at once, and goes on counting it; that nothing is held is no error.
+    ///
+    /// # Errors
+    ///
+    /// As the kernel says; it lets go by itself then, when the time is over.
+    pub fn let_pass(&mut self) -> Result<(), BackendError> {
+        let sets = self.active_sets()?;
+        if sets.is_empty() {
+            return Ok(());
+        }
+        let mut batch = Batch::new(None);
+        for set in &sets {
+            // Without elements in the message, the kernel takes all of them.
+            batch.push(NFT_MSG_DELSETELEM, NFPROTO_INET, NlmF::empty(), |a| {
+                a.string(NFTA_SET_ELEM_LIST_TABLE, TABLE);
+                a.string(NFTA_SET_ELEM_LIST_SET, set);
+            });
+        }
+        self.send(batch)
+    }
+
     /// Lets everything pass; that nothing is held is no error.
     ///
     /// # Errors
@@ -192,6 +221,48 @@ impl Nftables {
                 other.map_err(|error| failure(&format!("delete table inet {}", table.name), error))
             }
         }
+    }
+
+    /// Returns the sets that packets are dropped by.
+    fn active_sets(&mut self) -> Result<Vec<String>, BackendError> {
+        let request = Request::new(NFT_MSG_GETSET, NFPROTO_INET, |a| {
+            a.string(NFTA_SET_TABLE, TABLE);
+        });
+        let found = self.socket.dump(&request, |all: &mut Vec<String>, reply| {
+            let (mut table, mut name) = ("", "");
+            for attribute in reply.attributes() {
+                let attribute = attribute?;
+                match attribute.kind {
+                    NFTA_SET_TABLE => table = attribute.str()?,
+                    NFTA_SET_NAME => name = attribute.str()?,
+                    _ => {}
+                }
+            }
+            if reply.kind == NFT_MSG_NEWSET && table == TABLE && name.starts_with(ACTIVE) {
+                all.push(name.to_owned());
+            }
+            Ok(())
+        });
+        match found {
+            Err(Error::NotFound) => Ok(Vec::new()),
+            other => other.map_err(|error| failure("read what is held", error)),
+        }
+    }
+
+    fn has_elements(&mut self, set: &str) -> Result<bool, BackendError> {
+        let request = Request::new(NFT_MSG_GETSETELEM, NFPROTO_INET, |a| {
+            a.string(NFTA_SET_ELEM_LIST_TABLE, TABLE);
+            a.string(NFTA_SET_ELEM_LIST_SET, set);
+        });
+        let found = self.socket.dump(&request, |any: &mut bool, reply| {
+            for attribute in reply.attributes() {
+                let attribute = attribute?;
+                *any |= attribute.kind == NFTA_SET_ELEM_LIST_ELEMENTS
+                    && attribute.nested().next().is_some();
+            }
+            Ok(())
+        });
+        found.map_err(|error| failure("read what is held", error))
     }
 
     fn send(&mut self, batch: Batch) -> Result<(), BackendError> {

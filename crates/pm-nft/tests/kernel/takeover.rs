@@ -164,6 +164,35 @@ fn the_kernel_lets_go_by_itself_and_counts_from_then_on() {
     });
 }
 
+/// A takeover that fails again and again cuts nobody off, loses nothing and leaves no rule more each time.
+#[test]
+fn what_is_let_pass_is_counted_and_held_again_with_the_same_rules() {
+    with_loopback(|nftables| {
+        nftables.let_pass().unwrap();
+        nft(DOG);
+        let table = nftables.read_other(NAME).unwrap().unwrap();
+        let held = BTreeSet::from([ports(443, 443)]);
+        let hour = Duration::from_secs(3600);
+        nftables.hold(&held, &table.hooks, hour).unwrap();
+        let rules = || nft(&format!("list table inet {}\n", hold::TABLE)).matches("drop").count();
+        let before = rules();
+        for round in 1..=3 {
+            assert_eq!(send(443, 5), 0);
+            nftables.let_pass().unwrap();
+            assert_eq!(send(443, 5), 5);
+            let passed = nftables.passed().unwrap().unwrap();
+            assert_eq!(passed[&ports(443, 443)].0, 500 * round);
+            nftables.hold_again(hour).unwrap();
+        }
+        assert_eq!((send(443, 5), rules()), (0, before));
+        // What still holds is not let go for a moment.
+        nftables.hold_again(hour).unwrap();
+        assert_eq!((send(443, 5), rules()), (0, 2 * before));
+        nftables.let_pass().unwrap();
+        assert_eq!(send(443, 5), 5);
+    });
+}
+
 /// Faults 7 and 8 of the tools that pm's users come from are about names that are like others: a table that was made anew
 /// under the same name is another.
 #[test]

@@ -1,11 +1,14 @@
 //! What was not taken over from an older tool as it stood, as sentences.
 
+use pm_core::request::Refusal;
 use pm_core::ruleset::Direction;
 use pm_core::units::{SizeFamily, approximate};
+use pm_engine::EngineError;
 use pm_legacy::{Accounting, Setting, Subject, Trouble};
 
 use super::group;
 use crate::language::tr;
+use crate::output::errors;
 
 /// Returns what a doubt is about; `None`: everything.
 pub(crate) fn subject(subject: &Subject) -> Option<String> {
@@ -34,6 +37,13 @@ pub(crate) fn trouble(trouble: &Trouble) -> String {
                 "{billed} of a quota of {quota} were used without its being cut off: pm will cut it \
                  off, or forgive what was used so far",
                 "配额 {quota}，已用 {billed}，却没有被切断：pm 会切断它，也可以免除目前的用量"
+            )
+        }
+        Trouble::LimitImpossible(why) => {
+            let why = errors::sentence(&EngineError::Refused(Refusal::NoShaping(why.clone())));
+            tr!(
+                "{why}: it is taken over without its limit",
+                "{why}：导入后不限速"
             )
         }
         Trouble::StateMissing => tr!(
