@@ -97,6 +97,8 @@ pub(crate) fn run(
         recovery::TESTS,
         storage::TESTS,
         takeover::TESTS,
+        takeover::troubles::TESTS,
+        takeover::back::TESTS,
         undo::TESTS,
         kills::TESTS,
         update::TESTS,

@@ -11,6 +11,7 @@ mod settings;
 
 use pm_core::calendar::{Timestamp, Zone};
 use pm_core::config::{Contract, GroupName, Service};
+use pm_core::holder::Holder;
 use pm_core::ledger::Usage;
 use pm_core::port::PortRange;
 use pm_core::ruleset::Direction;
@@ -19,7 +20,7 @@ use serde_json::Value;
 use crate::accounting::Terms;
 use crate::doubt::{Doubt, Subject, Trouble};
 use crate::entries::{Entry, separate};
-use crate::imported::{Books, IN_PASSING, Imported, ImportedGroup, ImportedService};
+use crate::imported::{Books, IN_PASSING, Imported, ImportedGroup, ImportedService, Origin};
 use crate::json::{at, flag, is_absent, number, parse, text};
 use crate::messages::{Draft, Messages, word};
 use crate::source::{Context, Files, Foreign, Kernel, Refusal, Tool};
@@ -175,6 +176,7 @@ impl Reader<'_> {
                     punished_until,
                     was_cut_off,
                 };
+                self.note_origin(ports.into(), imported);
                 imported.services.insert(ports, found);
             }
             _ => {
@@ -232,7 +234,28 @@ impl Reader<'_> {
             };
             imported.services.insert(ports, member);
         }
+        self.note_origin(name.clone().into(), imported);
         imported.groups.insert(name, pool);
+    }
+
+    fn note_origin(&self, holder: Holder, imported: &mut Imported) {
+        imported.origins.push(Origin {
+            key: self.entry.key.clone(),
+            holder,
+            times: (self.times(Direction::In), self.times(Direction::Out)),
+        });
+    }
+
+    /// Returns how often a byte is in its counter: as its rules count, or else as the release did.
+    fn times(&self, direction: Direction) -> u32 {
+        let (end, times) = match direction {
+            Direction::In => ("in", self.terms.times_in),
+            Direction::Out => ("out", self.terms.times_out),
+        };
+        let counter = self.kernel.counter(&self.object(end));
+        let found =
+            counter.and_then(|counter| evidence::times(counter, direction, self.entry.ports.len()));
+        found.unwrap_or(times)
     }
 
     /// Returns what was used, and what the tool bills of it.
@@ -242,22 +265,19 @@ impl Reader<'_> {
         let mut counters = Usage::default();
         let mut is_seen = false;
         for direction in Direction::BOTH {
-            let (end, field, times) = match direction {
-                Direction::In => ("in", "input", self.terms.times_in),
-                Direction::Out => ("out", "output", self.terms.times_out),
+            let (end, field) = match direction {
+                Direction::In => ("in", "input"),
+                Direction::Out => ("out", "output"),
             };
-            let counter = self.kernel.counter(&self.object(end));
+            let by = self.times(direction);
             let saved = at(self.saved, &[&self.entry.key, field]);
-            let (bytes, by) = match counter {
-                Some(counter) => {
-                    let found = evidence::times(counter, direction, self.entry.ports.len());
-                    (Some(counter.bytes), found.unwrap_or(times))
-                }
+            let bytes = match self.kernel.counter(&self.object(end)) {
+                Some(counter) => Some(counter.bytes),
                 None => {
-                    if self.kernel.table.is_some() && times > 0 {
+                    if self.kernel.table.is_some() && by > 0 {
                         doubt(Trouble::CounterMissing(direction));
                     }
-                    (self.saved_bytes(saved, field, doubt), times)
+                    self.saved_bytes(saved, field, doubt)
                 }
             };
             is_seen |= bytes.is_some();

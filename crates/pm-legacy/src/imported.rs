@@ -36,6 +36,8 @@ pub struct Imported {
     pub services: BTreeMap<PortRange, ImportedService>,
     /// The groups that they are in.
     pub groups: BTreeMap<GroupName, ImportedGroup>,
+    /// Whose figures its entries are, in the order in which it has them.
+    pub origins: Vec<Origin>,
     /// The periods that it closed, oldest first. It kept one figure of each, what was billed, which
     /// stands as a correction: how much of it came in or went out is not known.
     pub closed: Vec<ClosedPeriod>,
@@ -45,6 +47,17 @@ pub struct Imported {
     pub messages: Messages,
     /// Everything that is not as it was.
     pub doubts: Vec<Doubt>,
+}
+
+/// An entry of the tool's, and who has its figures.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Origin {
+    /// What the tool calls it.
+    pub key: String,
+    /// Who has them: a service, or the group that a list of ports became.
+    pub holder: Holder,
+    /// How often a byte that comes in, and one that is sent, is in what the tool keeps; 0: never.
+    pub times: (u32, u32),
 }
 
 /// A service that is taken over.
@@ -121,6 +134,7 @@ impl Imported {
             time_zone: None,
             services: BTreeMap::new(),
             groups: BTreeMap::new(),
+            origins: Vec::new(),
             closed: Vec::new(),
             days: Vec::new(),
             messages: Messages::default(),
@@ -191,6 +205,17 @@ impl Imported {
     pub fn has_limits(&self) -> bool {
         let mut services = self.services.values();
         services.any(|found| found.service.limit.is_some() || found.service.dynqos.is_some())
+    }
+
+    /// Returns the same without limits on what is sent.
+    #[must_use]
+    pub fn without_limits(mut self) -> Self {
+        for found in self.services.values_mut() {
+            found.service.limit = None;
+            found.service.dynqos = None;
+            found.punished_until = None;
+        }
+        self
     }
 
     /// Takes away the limits on what is sent, which this host cannot have, and says so of each.

@@ -45,7 +45,7 @@ mod zone;
 
 pub use accounting::Accounting;
 pub use doubt::{Doubt, Setting, Subject, Trouble};
-pub use imported::{Books, Imported, ImportedGroup, ImportedService, Overuse};
+pub use imported::{Books, Imported, ImportedGroup, ImportedService, Origin, Overuse};
 pub use messages::Messages;
 pub use source::{
     Context, Counter, Files, Foreign, Kernel, MAX_FILE_BYTES, Quota, Refusal, Table, Tool,

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::doubt::{Subject, Trouble};
 use crate::entries::{Entry, separate};
-use crate::imported::{Books, Imported, ImportedService};
+use crate::imported::{Books, Imported, ImportedService, Origin};
 use crate::json::{at, flag, number, parse, text};
 use crate::messages::{Draft, Messages};
 use crate::source::{Context, Files, Foreign, Kernel, Refusal, Tool};
@@ -67,14 +67,13 @@ pub(crate) fn read(
     imported.doubts.extend(doubts);
     let mut read = Vec::new();
     for entry in entries {
-        read.extend(port(
-            &entry,
-            version,
-            files,
-            kernel,
-            context,
-            &mut imported,
-        )?);
+        let found = port(&entry, version, files, kernel, context, &mut imported)?;
+        imported.origins.extend(found.as_ref().map(|found| Origin {
+            key: entry.key.clone(),
+            holder: found.ports.into(),
+            times: (1, 1),
+        }));
+        read.extend(found);
     }
     groups::divide(read, context, &mut imported);
     imported.messages = messages(&config);

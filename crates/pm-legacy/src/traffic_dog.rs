@@ -10,7 +10,7 @@ use pm_core::units::SizeUnit;
 
 use crate::doubt::{Setting, Subject, Trouble};
 use crate::entries::{Entry, separate};
-use crate::imported::{Books, IN_PASSING, Imported, ImportedService};
+use crate::imported::{Books, IN_PASSING, Imported, ImportedService, Origin};
 use crate::json::number_in;
 use crate::source::{Context, Files, Kernel, Refusal, Tool};
 use crate::text::{instant, shown};
@@ -95,6 +95,11 @@ pub(crate) fn read(
             was_cut_off,
             ..ImportedService::default()
         };
+        imported.origins.push(Origin {
+            key: entry.key.clone(),
+            holder: ports.into(),
+            times: (1, 1),
+        });
         imported.services.insert(ports, found);
     }
     imported.judge(context.zone, context.now);

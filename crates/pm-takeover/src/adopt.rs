@@ -31,7 +31,7 @@ pub(crate) fn check(
     checked.map(|_| ()).map_err(refused)
 }
 
-/// Puts it into pm: all of it or nothing.
+/// Puts it into pm: all of it or nothing; `dry_run` only tries.
 ///
 /// # Errors
 ///
@@ -41,6 +41,7 @@ pub(crate) fn adopt(
     present: &Config,
     imported: &Imported,
     answers: &Answers,
+    dry_run: bool,
 ) -> Result<Adopted, TakeoverError> {
     if has_it(pm, imported) {
         return Ok(Adopted::default());
@@ -52,7 +53,7 @@ pub(crate) fn adopt(
     };
     let options = Options {
         force: answers.force,
-        dry_run: false,
+        dry_run,
     };
     let executed = pm.execute_on(seen, &request, options)?;
     Ok(Adopted {
@@ -61,7 +62,7 @@ pub(crate) fn adopt(
 }
 
 /// Whether pm has everything already: it died after that was saved, and before it was noted.
-fn has_it(pm: &mut Pm, imported: &Imported) -> bool {
+pub(crate) fn has_it(pm: &mut Pm, imported: &Imported) -> bool {
     // What cannot be read has not been saved.
     pm.view().is_ok_and(|view| {
         let mut ports = imported.services.keys();

@@ -60,6 +60,18 @@ pub enum TakeoverError {
         /// What is wrong.
         source: serde_json::Error,
     },
+    /// pm.sh's configuration stands where pm's comes, and another one is to be taken over. Nothing was changed.
+    #[error("{} is pm.sh's own, and pm's configuration has its place there", path.display())]
+    Occupied {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The operator stopped it. Everything is as it was.
+    #[error("interrupted; everything is as it was")]
+    Interrupted,
+    /// The signals that stop a command could not be held back.
+    #[error("cannot hold back signals")]
+    Signals(#[source] io::Error),
     /// Nothing was taken over that could be given back.
     #[error("nothing was imported from another tool, or it was given back already")]
     NothingToUndo,

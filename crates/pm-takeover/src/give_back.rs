@@ -2,61 +2,63 @@
 
 use std::collections::BTreeMap;
 
+use pm_core::calendar::{Timestamp, Zone};
 use pm_legacy::Tool;
 use serde_json::{Map, Value, json};
 
-use crate::journal::Journal;
+use crate::journal::{Entry, Figure, Journal};
 
-/// Bytes in and out by first and last port.
-pub(crate) type Counted = BTreeMap<(u16, u16), (u64, u64)>;
+/// What the tool's entries have used, by its own names.
+pub(crate) type Figures = BTreeMap<String, Figure>;
 
 /// A file, by its path in the tool's directory, and its new text.
 pub(crate) type Changed = BTreeMap<String, String>;
 
-/// Returns the files that hold what was used, changed so that they hold `counted`. `text` reads one as it was kept. With
-/// its counters at zero, as when its table is made anew, the tool then goes on from there.
+/// Returns the files that hold what was used, changed so that they hold the journal's figures. `text` reads one as it
+/// was kept. With its counters at zero, as when its table is made anew, the tool then goes on from there.
 pub(crate) fn changed(
     tool: Tool,
-    counted: &Counted,
     journal: &Journal,
     text: &dyn Fn(&str) -> Option<String>,
 ) -> Changed {
     match tool {
-        Tool::PmSh => pm_sh(counted, text),
-        Tool::Dog => dog(counted, journal, text),
-        Tool::TrafficDog => traffic_dog(counted, text),
+        Tool::PmSh => pm_sh(&journal.figures, text),
+        Tool::Dog => dog(journal, text),
+        Tool::TrafficDog => traffic_dog(journal, text),
     }
 }
 
-/// The name that a tool has for ports.
-fn key(&(first, last): &(u16, u16)) -> String {
-    match first == last {
-        true => first.to_string(),
-        false => format!("{first}-{last}"),
-    }
-}
-
-fn pm_sh(counted: &Counted, text: &dyn Fn(&str) -> Option<String>) -> Changed {
+fn pm_sh(figures: &Figures, text: &dyn Fn(&str) -> Option<String>) -> Changed {
     let mut changed = Changed::new();
     let config = text("config.json").and_then(|text| serde_json::from_str::<Value>(&text).ok());
     let mut config = config.unwrap_or_default();
-    for (ports, &(incoming, outgoing)) in counted {
-        let path = format!("state/{}.txt", key(ports));
+    for (key, figure) in figures {
+        let path = format!("state/{key}.txt");
         if let Some(state) = text(&path) {
-            let figures = [
-                ("s_acc_in", incoming),
-                ("s_acc_out", outgoing),
-                ("s_last_k_in", 0),
-                ("s_last_k_out", 0),
+            let mut lines = vec![
+                ("s_acc_in", figure.incoming.to_string()),
+                ("s_acc_out", figure.outgoing.to_string()),
+                ("s_last_k_in", "0".to_owned()),
+                ("s_last_k_out", "0".to_owned()),
             ];
-            changed.insert(path, with_assignments(&state, &figures));
-        } else if let Some(port) = config.pointer_mut(&format!("/ports/{}", key(ports)))
+            let began = figure.began.filter(|began| *began > last_reset(&state));
+            lines.extend(began.map(|began| ("s_last_reset_ts", began.to_string())));
+            changed.insert(path, with_assignments(&state, &lines));
+        } else if let Some(port) = config.pointer_mut(&format!("/ports/{key}"))
             && let Some(port) = port.as_object_mut()
         {
             let figures = json!({
-                "acc_in": incoming, "acc_out": outgoing, "last_kernel_in": 0, "last_kernel_out": 0
+                "acc_in": figure.incoming, "acc_out": figure.outgoing,
+                "last_kernel_in": 0, "last_kernel_out": 0
             });
             port.insert("stats".to_owned(), figures);
+            let last = port
+                .get("last_reset_ts")
+                .and_then(Value::as_i64)
+                .unwrap_or(0);
+            if let Some(began) = figure.began.filter(|began| *began > last) {
+                port.insert("last_reset_ts".to_owned(), began.into());
+            }
             changed.insert("config.json".to_owned(), String::new());
         }
     }
@@ -66,8 +68,17 @@ fn pm_sh(counted: &Counted, text: &dyn Fn(&str) -> Option<String>) -> Changed {
     changed
 }
 
+/// Returns when the tool began the period itself; pm may have closed that one since.
+fn last_reset(state: &str) -> i64 {
+    let mut lines = state.lines();
+    let found = lines.find_map(|line| line.trim().strip_prefix("s_last_reset_ts="));
+    found
+        .and_then(|value| value.trim().parse().ok())
+        .unwrap_or(0)
+}
+
 /// Returns the text with other figures in its assignments; those it lacks come last.
-fn with_assignments(text: &str, figures: &[(&str, u64)]) -> String {
+fn with_assignments(text: &str, figures: &[(&str, String)]) -> String {
     let assigns = |line: &str, name: &str| line.trim().split('=').next() == Some(name);
     let kept = text
         .lines()
@@ -80,52 +91,90 @@ fn with_assignments(text: &str, figures: &[(&str, u64)]) -> String {
 }
 
 /// Its file holds what its counters show, in which a byte may be several times.
-fn dog(counted: &Counted, journal: &Journal, text: &dyn Fn(&str) -> Option<String>) -> Changed {
+fn dog(journal: &Journal, text: &dyn Fn(&str) -> Option<String>) -> Changed {
     let kept = text("traffic_data.json").and_then(|text| serde_json::from_str(&text).ok());
     let mut all: Map<String, Value> = kept.unwrap_or_default();
-    for (ports, &(incoming, outgoing)) in counted {
-        let name = key(ports);
-        let prefix = format!("port_{}", name.replace('-', "_"));
-        let times = |way: &str, chain: &str| {
-            let rules = journal.live.table.as_ref().and_then(|table| {
-                let chains = table.rules.get(&format!("{prefix}_{way}"))?;
-                chains.get(chain).map(|rules| rules.tcp)
-            });
-            u64::from(rules.unwrap_or(1).max(1))
+    for Entry { key, times, .. } in &journal.origins {
+        let Some(figure) = journal.figures.get(key) else {
+            continue;
         };
-        let entry = json!({
-            "input": incoming.saturating_mul(times("in", "input")),
-            "output": outgoing.saturating_mul(times("out", "output")),
-        });
-        let place = all.entry(name).or_insert_with(|| json!({}));
-        if let (Some(place), Value::Object(entry)) = (place.as_object_mut(), entry) {
-            place.extend(entry);
+        let place = all.entry(key.clone()).or_insert_with(|| json!({}));
+        let Some(place) = place.as_object_mut() else {
+            continue;
+        };
+        let ways = [
+            ("input", figure.incoming, times.0),
+            ("output", figure.outgoing, times.1),
+        ];
+        for (field, bytes, times) in ways {
+            // What it does not count, it does not look at either.
+            if times > 0 {
+                let shown = bytes.saturating_mul(times.into());
+                place.insert(field.to_owned(), shown.into());
+            }
         }
     }
     [("traffic_data.json".to_owned(), pretty(&Value::Object(all)))].into()
 }
 
-/// A line is ports, bytes in, bytes out and the time of the last reset.
-fn traffic_dog(counted: &Counted, text: &dyn Fn(&str) -> Option<String>) -> Changed {
-    let state = text("state").unwrap_or_default();
-    let line = |line: &str| {
+/// A line is ports, bytes in, bytes out and the time of the last reset; in another file, ports and what counted against
+/// a quota.
+fn traffic_dog(journal: &Journal, text: &dyn Fn(&str) -> Option<String>) -> Changed {
+    let state = with_lines(
+        &text("state").unwrap_or_default(),
+        journal,
+        &|figure, rest| {
+            let began = match rest.get(2) {
+                Some(began) => (*began).to_owned(),
+                None => timestamp(figure.began.unwrap_or(journal.read)),
+            };
+            format!("{} {} {began}", figure.incoming, figure.outgoing)
+        },
+    );
+    let mut limited = journal.clone();
+    let limits = text("limits").unwrap_or_default();
+    let has_limit = |key: &String| limits.lines().any(|line| first(line) == Some(key));
+    limited.figures.retain(|key, _| has_limit(key));
+    let used = with_lines(&text("used").unwrap_or_default(), &limited, &|figure, _| {
+        figure.billed.to_string()
+    });
+    let mut changed: Changed = [("state".to_owned(), state)].into();
+    if !limited.figures.is_empty() {
+        changed.insert("used".to_owned(), used);
+    }
+    changed
+}
+
+fn first(line: &str) -> Option<&str> {
+    line.split_whitespace().next()
+}
+
+/// Returns the lines with what `says` of those that have a figure, from what stood behind their name; those that are
+/// missing come last.
+fn with_lines(text: &str, journal: &Journal, says: &dyn Fn(&Figure, &[&str]) -> String) -> String {
+    let mut lines = Vec::new();
+    let mut missing = journal.figures.clone();
+    for line in text.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let found = counted
-            .iter()
-            .find(|(ports, _)| words.first() == Some(&&*key(ports)));
-        match (found, words.as_slice()) {
-            (Some((_, (incoming, outgoing))), [name, _, _, rest @ ..]) => {
-                let mut line = format!("{name} {incoming} {outgoing}");
-                for word in rest {
-                    line.push(' ');
-                    line.push_str(word);
-                }
-                line + "\n"
-            }
-            _ => format!("{line}\n"),
+        match words
+            .split_first()
+            .and_then(|(key, rest)| Some((key, rest, missing.remove(*key)?)))
+        {
+            Some((key, rest, figure)) => lines.push(format!("{key} {}", says(&figure, rest))),
+            None => lines.push(line.to_owned()),
         }
-    };
-    [("state".to_owned(), state.lines().map(line).collect())].into()
+    }
+    let missing = missing.iter();
+    lines.extend(missing.map(|(key, figure)| format!("{key} {}", says(figure, &[]))));
+    lines.into_iter().map(|line| line + "\n").collect()
+}
+
+/// Returns a time as that tool writes it.
+fn timestamp(unix: i64) -> String {
+    let at = Zone::utc().local(Timestamp::from_unix(unix));
+    let (date, time) = (at.date(), at.time());
+    let (hour, minute, second) = time.as_hms();
+    format!("{date}T{hour:02}:{minute:02}:{second:02}+0000")
 }
 
 fn pretty(value: &Value) -> String {
@@ -136,70 +185,85 @@ fn pretty(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pm_nft::other::{OtherTable, Rules};
     use std::path::Path;
 
-    fn counted() -> Counted {
-        [((443, 443), (10, 20)), ((100, 200), (30, 40))].into()
-    }
-
-    fn journal(tool: Tool) -> Journal {
-        Journal::new(tool, Path::new(tool.directory()), 0)
+    fn journal(tool: Tool, entries: &[(&str, (u32, u32))]) -> Journal {
+        let mut journal = Journal::new(tool, Path::new(tool.directory()), 1_772_000_000);
+        for (at, &(key, times)) in (1..).zip(entries) {
+            journal.origins.push(Entry {
+                key: key.to_owned(),
+                ports: None,
+                group: None,
+                times,
+            });
+            let figure = Figure {
+                incoming: 10 * at,
+                outgoing: 20 * at,
+                billed: 30 * at,
+                began: Some(1_772_000_001),
+            };
+            journal.figures.insert(key.to_owned(), figure);
+        }
+        journal
     }
 
     #[test]
     fn pm_sh_goes_on_from_what_was_counted() {
         let text = |path: &str| match path {
-            "state/443.txt" => Some("s_acc_in=1\ns_last_k_in=7\ns_note=x\n".to_owned()),
-            "config.json" => Some(r#"{"ports":{"100-200":{"stats":{"acc_in":1}}}}"#.to_owned()),
+            "state/443.txt" => {
+                Some("s_acc_in=1\ns_last_k_in=7\ns_last_reset_ts=5\ns_note=x\n".to_owned())
+            }
+            "state/80.txt" => Some("s_last_reset_ts=1772000002\n".to_owned()),
+            "config.json" => Some(r#"{"ports":{"90":{"stats":{"acc_in":1}}}}"#.to_owned()),
             _ => None,
         };
-        let changed = changed(Tool::PmSh, &counted(), &journal(Tool::PmSh), &text);
+        let entries = [("443", (1, 1)), ("90", (1, 1)), ("80", (1, 1))];
+        let changed = changed(Tool::PmSh, &journal(Tool::PmSh, &entries), &text);
         assert_eq!(
             changed["state/443.txt"],
-            "s_acc_in=10\ns_acc_out=20\ns_last_k_in=0\ns_last_k_out=0\ns_note=x\n"
+            "s_acc_in=10\ns_acc_out=20\ns_last_k_in=0\ns_last_k_out=0\ns_last_reset_ts=1772000001\ns_note=x\n"
         );
+        // A period that pm has not closed is the tool's own.
+        assert!(changed["state/80.txt"].ends_with("s_last_k_out=0\ns_last_reset_ts=1772000002\n"));
         let config: Value = serde_json::from_str(&changed["config.json"]).unwrap();
-        assert_eq!(
-            config.pointer("/ports/100-200/stats/acc_out"),
-            Some(&json!(40))
-        );
+        let stats = config.pointer("/ports/90/stats/acc_out");
+        assert_eq!(stats, Some(&json!(40)));
     }
 
     #[test]
     fn a_dog_is_given_back_what_its_counters_would_show() {
-        let mut journal = journal(Tool::Dog);
-        let rules = |chain: &str| [(chain.to_owned(), Rules { tcp: 2, all: 4 })].into();
-        journal.live.table = Some(OtherTable {
-            rules: [
-                ("port_443_in".to_owned(), rules("input")),
-                ("port_443_out".to_owned(), rules("output")),
-            ]
-            .into(),
-            ..OtherTable::default()
-        });
-        let text = |_: &str| Some(r#"{"443":{"input":1,"backup_time":"x"},"9":{}}"#.to_owned());
-        let changed = changed(Tool::Dog, &counted(), &journal, &text);
+        let entries = [("443", (2, 2)), ("80,8080", (1, 1)), ("5", (0, 1))];
+        let text = |_: &str| {
+            Some(r#"{"443":{"input":1,"backup_time":"x"},"9":{},"5":{"input":7}}"#.to_owned())
+        };
+        let changed = changed(Tool::Dog, &journal(Tool::Dog, &entries), &text);
         let data: Value = serde_json::from_str(&changed["traffic_data.json"]).unwrap();
-        assert_eq!(
-            data["443"],
-            json!({"input": 20, "output": 40, "backup_time": "x"})
-        );
-        assert_eq!(data["100-200"], json!({"input": 30, "output": 40}));
+        let expected = json!({
+            "443": {"input": 20, "output": 40, "backup_time": "x"},
+            "80,8080": {"input": 20, "output": 40},
+            "5": {"input": 7, "output": 60},
+            "9": {},
+        });
+        assert_eq!(data, expected);
     }
 
     #[test]
-    fn a_traffic_dog_keeps_its_other_lines() {
-        let text = |_: &str| Some("443 1 2 2026-07-06T20:00:00+0800\n80 5 6 x\n".to_owned());
+    fn a_traffic_dog_gets_every_line_and_keeps_its_others() {
+        let entries = [("443", (1, 1)), ("100-200", (1, 1))];
+        let text = |path: &str| match path {
+            "state" => Some("443 1 2 2026-07-06T20:00:00+0800\n80 5 6 x\n".to_owned()),
+            "limits" => Some("443 1000\n".to_owned()),
+            _ => None,
+        };
         let changed = changed(
             Tool::TrafficDog,
-            &counted(),
-            &journal(Tool::TrafficDog),
+            &journal(Tool::TrafficDog, &entries),
             &text,
         );
         assert_eq!(
             changed["state"],
-            "443 10 20 2026-07-06T20:00:00+0800\n80 5 6 x\n"
+            "443 10 20 2026-07-06T20:00:00+0800\n80 5 6 x\n100-200 20 40 2026-02-25T06:13:21+0000\n"
         );
+        assert_eq!(changed["used"], "443 30\n");
     }
 }

@@ -48,6 +48,59 @@ pub struct Journal {
     pub passed: BTreeMap<(u16, u16), (u64, u64)>,
     /// Whether there was a configuration of pm's before.
     pub had_config: bool,
+    /// What of the operator's was in it, so that what came with the tool can go again.
+    pub before: Before,
+    /// Which takeover it is: two may begin in one second, and clocks are set back.
+    pub number: u64,
+    /// Whose figures the tool's entries are.
+    pub origins: Vec<Entry>,
+    /// When completing it failed last, in seconds since 1970.
+    pub failed: Option<i64>,
+    /// What is given back, by the tool's own names.
+    pub figures: BTreeMap<String, Figure>,
+    /// How many services of it pm had when it was given back; from then on it has none.
+    pub removed: Option<usize>,
+    /// Whether pm's own files have made way.
+    pub is_aside: bool,
+}
+
+/// What pm's configuration had of its own before a takeover.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Before {
+    /// Channels, by name.
+    pub channels: Vec<String>,
+    /// A receiver that figures are pushed to.
+    pub push: bool,
+    /// A time zone.
+    pub time_zone: bool,
+    /// Thresholds that are not the default.
+    pub thresholds: bool,
+}
+
+/// An entry of the tool's, and who has its figures.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Entry {
+    /// What the tool calls it.
+    pub key: String,
+    /// The service, by first and last port, that has them; `None`: the group.
+    pub ports: Option<(u16, u16)>,
+    /// The group that has them.
+    pub group: Option<String>,
+    /// How often a byte that comes in, and one that is sent, is in what the tool keeps.
+    pub times: (u32, u32),
+}
+
+/// What an entry of the tool's has used.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Figure {
+    /// Bytes that came in.
+    pub incoming: u64,
+    /// Bytes that were sent.
+    pub outgoing: u64,
+    /// Bytes that are billed.
+    pub billed: u64,
+    /// When the period began, in seconds since 1970, where that is known.
+    pub began: Option<i64>,
 }
 
 /// What the operator said, by name.
@@ -110,6 +163,13 @@ impl Journal {
             read: began,
             passed: BTreeMap::new(),
             had_config: false,
+            before: Before::default(),
+            number: 0,
+            origins: Vec::new(),
+            failed: None,
+            figures: BTreeMap::new(),
+            removed: None,
+            is_aside: false,
         }
     }
 
@@ -163,7 +223,7 @@ impl Journal {
         for tool in Tool::ALL {
             all.extend(Self::load(paths, tool)?.map(|journal| (tool, journal)));
         }
-        all.sort_by_key(|(_, journal)| std::cmp::Reverse(journal.began));
+        all.sort_by_key(|(_, journal)| std::cmp::Reverse(journal.number));
         Ok(all)
     }
 
@@ -181,21 +241,40 @@ impl Journal {
         backup::write(&path, &text, 0o600)
     }
 
-    /// Forgets one that came to nothing, or puts one that was given back aside under `name`.
+    /// Returns the number of a takeover that begins now.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn next_number(paths: &Paths) -> Result<u64, TakeoverError> {
+        let latest = Self::all(paths)?.into_iter().next();
+        Ok(latest.map_or(1, |(_, journal)| journal.number.saturating_add(1)))
+    }
+
+    /// Forgets one that came to nothing, or puts one that was given back aside under `name`, or that with a number where
+    /// it is taken. Returns where it is now.
     ///
     /// # Errors
     ///
     /// As the system says.
-    pub fn put_aside(paths: &Paths, tool: Tool, name: &str) -> Result<(), TakeoverError> {
+    pub fn put_aside(paths: &Paths, tool: Tool, name: &str) -> Result<PathBuf, TakeoverError> {
         let directory = Self::directory(paths, tool);
-        let aside = directory.with_file_name(name);
+        let aside = free_name(&directory.with_file_name(name));
         match fs::rename(&directory, &aside) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 Err(io(Action::Write, &aside)(error))
             }
-            _ => Ok(()),
+            _ => Ok(aside),
         }
     }
+}
+
+/// Returns a path that is free: this one, or with a number behind it.
+pub(crate) fn free_name(path: &Path) -> PathBuf {
+    let is_free = |path: &PathBuf| fs::symlink_metadata(path).is_err();
+    let numbered = (2_u32..).map(|number| PathBuf::from(format!("{}-{number}", path.display())));
+    let mut names = std::iter::once(path.to_owned()).chain(numbered);
+    names.find(is_free).unwrap_or_else(|| path.to_owned())
 }
 
 /// JSON's objects have only names for keys.
@@ -227,11 +306,14 @@ mod tests {
         let mut old = Journal::new(Tool::PmSh, Path::new("/etc/port_monitor"), 1);
         old.passed.insert((1, 2), (3, u64::MAX));
         old.save(&paths, Tool::PmSh).unwrap();
-        let new = Journal::new(Tool::Dog, Path::new("/d"), 2);
+        // In the same second.
+        let mut new = Journal::new(Tool::Dog, Path::new("/d"), 1);
+        new.number = Journal::next_number(&paths).unwrap();
         new.save(&paths, Tool::Dog).unwrap();
         let expected = [(Tool::Dog, new), (Tool::PmSh, old)];
         assert_eq!(Journal::all(&paths).unwrap(), expected);
-        Journal::put_aside(&paths, Tool::Dog, "gone").unwrap();
+        let aside = Journal::put_aside(&paths, Tool::Dog, "gone").unwrap();
+        assert_eq!(free_name(&aside), aside.with_file_name("gone-2"));
         Journal::put_aside(&paths, Tool::Dog, "gone").unwrap();
         assert_eq!(Journal::load(&paths, Tool::Dog).unwrap(), None);
     }

@@ -2,6 +2,8 @@
 //!
 //! - [`estate`] finds what of a tool's is on the host, [`live`] what it has in the kernel; both change nothing.
 //! - [`import`] takes over: its module says in what order, and why nothing is lost or counted twice. [`undo`] gives back.
+//!   Its end, and what becomes of one that died or failed, is in `complete`; what is tried before anything goes, in
+//!   `rehearsal`.
 //! - [`journal`] and [`backup`] are what a takeover that died is completed, or taken back, from.
 //! - What a tool's files mean is `pm-legacy`'s to say, what pm makes of it `pm-engine`'s.
 //!
@@ -9,6 +11,7 @@
 
 mod adopt;
 pub mod backup;
+mod complete;
 pub mod cron;
 mod error;
 pub mod estate;
@@ -17,6 +20,8 @@ pub mod import;
 pub mod journal;
 pub mod live;
 pub mod locks;
+mod rehearsal;
+pub mod signals;
 pub mod undo;
 
 pub use adopt::Adopted;
@@ -25,4 +30,5 @@ pub use estate::Estate;
 pub use import::{Outcome, Pm, Seen, Stage, Takeover};
 pub use journal::{Answers, Journal, Step};
 pub use live::Live;
+pub use signals::Signals;
 pub use undo::Returned;

@@ -3,15 +3,15 @@
 //! pm.sh locks files, the dogs make directories.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use fd_lock::RwLock;
 use nix::sys::signal::kill;
-use nix::unistd::Pid;
+use nix::unistd::{Pid, geteuid};
 use pm_legacy::Tool;
 use pm_setup::Root;
 
@@ -23,6 +23,8 @@ const POLL: Duration = Duration::from_millis(20);
 const STALE: Duration = Duration::from_secs(120);
 /// In which file of its lock a dog notes process and time.
 const OWNER: &str = "owner";
+/// More than a process and a time take.
+const OWNER_BYTES: u64 = 64;
 
 /// A tool's locks, all of them held. Dropping it gives them back.
 #[derive(Debug, Default)]
@@ -34,24 +36,27 @@ pub struct Locks {
 }
 
 impl Locks {
-    /// Takes all locks of `tool`, whose files are in `directory`, waiting for up to `wait` for each.
+    /// Takes all locks of `tool`, whose files are in `directory`, waiting for up to `wait` for each, and as long as
+    /// `go_on` says so.
     ///
     /// # Errors
     ///
-    /// `AtWork`, or as the system says; none is held then.
+    /// `AtWork`, what `go_on` says, or as the system says; none is held then.
     pub fn acquire(
         root: &Root,
         tool: Tool,
         directory: &Path,
         wait: Duration,
+        go_on: &dyn Fn() -> Result<(), TakeoverError>,
     ) -> Result<Self, TakeoverError> {
         let mut held = Self::default();
+        let patience = Patience { tool, wait, go_on };
         for path in files(tool) {
-            let file = lock_file(root, tool, Path::new(path), wait)?;
+            let file = lock_file(root, Path::new(path), &patience)?;
             held.files.extend(file);
         }
         for path in directories(tool, directory) {
-            if make_directory(root, tool, &path, wait)? {
+            if make_directory(root, &path, &patience)? {
                 held.directories.push(root.join(&path));
             }
         }
@@ -101,9 +106,8 @@ pub(crate) fn clear_stale(root: &Root, tool: Tool, directory: &Path) {
 
 fn lock_file(
     root: &Root,
-    tool: Tool,
     path: &Path,
-    wait: Duration,
+    patience: &Patience<'_>,
 ) -> Result<Option<File>, TakeoverError> {
     let start = Instant::now();
     // Made where it is missing: a run that has just begun must find it held.
@@ -126,7 +130,7 @@ fn lock_file(
             // Kept without its borrow: closing the file unlocks it.
             Ok(guard) => std::mem::forget(guard),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                wait_on(tool, path, start, wait)?;
+                patience.wait_on(path, start)?;
                 continue;
             }
             Err(error) => return Err(io(Action::Lock, path)(error)),
@@ -138,9 +142,8 @@ fn lock_file(
 /// Makes a directory that is a lock. Returns whether there is a place for it.
 fn make_directory(
     root: &Root,
-    tool: Tool,
     path: &Path,
-    wait: Duration,
+    patience: &Patience<'_>,
 ) -> Result<bool, TakeoverError> {
     let start = Instant::now();
     let place = root.join(path);
@@ -157,6 +160,10 @@ fn make_directory(
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => return Err(io(Action::Lock, path)(error)),
         }
+        if fs::symlink_metadata(&place).is_ok_and(|found| !found.is_dir()) {
+            let error = std::io::Error::from(ErrorKind::NotADirectory);
+            return Err(io(Action::Lock, path)(error));
+        }
         if is_stale(&place) {
             let _ = fs::remove_file(place.join(OWNER));
             let removed = fs::remove_dir(&place);
@@ -169,30 +176,62 @@ fn make_directory(
                 .map_err(io(Action::Lock, path))?;
             continue;
         }
-        wait_on(tool, path, start, wait)?;
+        patience.wait_on(path, start)?;
     }
 }
 
-/// Whether a directory's maker is gone, or has held it for longer than any run of the tool takes.
+/// Whether a directory's maker is gone, or has held it for longer than any run of the tool takes. What others than this
+/// user made is none of the tool's locks, wherever it stands.
 fn is_stale(place: &Path) -> bool {
-    let owner = fs::read_to_string(place.join(OWNER)).unwrap_or_default();
-    let process = owner.split_whitespace().next();
-    if let Some(process) = process.and_then(|word| word.parse::<i32>().ok()) {
+    let Ok(found) = fs::symlink_metadata(place) else {
+        return false;
+    };
+    if found.uid() != geteuid().as_raw() {
+        return true;
+    }
+    if let Some(process) = owner(place) {
         return process <= 0 || kill(Pid::from_raw(process), None).is_err();
     }
-    let made = fs::metadata(place).and_then(|found| found.modified());
-    let age = made.ok().and_then(|made| made.elapsed().ok());
+    let age = found.modified().ok().and_then(|made| made.elapsed().ok());
     age.is_some_and(|age| age > STALE)
 }
 
-fn wait_on(tool: Tool, path: &Path, start: Instant, wait: Duration) -> Result<(), TakeoverError> {
-    let left = wait.saturating_sub(start.elapsed());
-    if left.is_zero() {
-        let path = path.to_owned();
-        return Err(TakeoverError::AtWork { tool, path });
+/// Returns the process that a lock's maker noted. Nothing but a file of this user's is read: a lock may be where
+/// anybody can write.
+fn owner(place: &Path) -> Option<i32> {
+    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(place.join(OWNER))
+        .ok()?;
+    let found = file.metadata().ok()?;
+    if !found.is_file() || found.uid() != geteuid().as_raw() {
+        return None;
     }
-    thread::sleep(POLL.min(left));
-    Ok(())
+    let mut text = String::new();
+    file.take(OWNER_BYTES).read_to_string(&mut text).ok()?;
+    text.split_whitespace().next()?.parse().ok()
+}
+
+/// How long a tool is waited for.
+struct Patience<'a> {
+    tool: Tool,
+    wait: Duration,
+    go_on: &'a dyn Fn() -> Result<(), TakeoverError>,
+}
+
+impl Patience<'_> {
+    fn wait_on(&self, path: &Path, start: Instant) -> Result<(), TakeoverError> {
+        (self.go_on)()?;
+        let left = self.wait.saturating_sub(start.elapsed());
+        if left.is_zero() {
+            let (tool, path) = (self.tool, path.to_owned());
+            return Err(TakeoverError::AtWork { tool, path });
+        }
+        thread::sleep(POLL.min(left));
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -204,7 +243,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let root = Root::at(directory.path());
         let usual = Path::new("/etc/port_monitor");
-        let acquire = || Locks::acquire(&root, Tool::PmSh, usual, Duration::ZERO);
+        let acquire = || Locks::acquire(&root, Tool::PmSh, usual, Duration::ZERO, &|| Ok(()));
         assert!(acquire().unwrap().files.is_empty());
         fs::create_dir_all(root.join("/var/run")).unwrap();
         let path = "/var/run/pm_cron.lock";
@@ -224,7 +263,7 @@ mod tests {
         let usual = Path::new("/etc/port-traffic-dog");
         let lock = root.join(usual.join("config.lock"));
         fs::create_dir_all(&lock).unwrap();
-        let acquire = || Locks::acquire(&root, Tool::Dog, usual, Duration::ZERO);
+        let acquire = || Locks::acquire(&root, Tool::Dog, usual, Duration::ZERO, &|| Ok(()));
         let living = format!("{} 1\n", std::process::id());
         fs::write(lock.join(OWNER), living).unwrap();
         assert!(matches!(acquire(), Err(TakeoverError::AtWork { .. })));
@@ -235,5 +274,34 @@ mod tests {
         assert_eq!(held.directories.len(), 3);
         drop(held);
         assert!(!lock.exists());
+    }
+
+    /// Fault 2 of the tools that pm's users come from: their lock is in /tmp, where any local user can make it.
+    #[test]
+    fn what_others_make_of_a_lock_is_neither_waited_for_nor_read_without_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::at(directory.path());
+        let usual = Path::new("/etc/port-traffic-stat");
+        let lock = root.join("/tmp/port-traffic-stat.lock");
+        let acquire = || Locks::acquire(&root, Tool::TrafficDog, usual, Duration::ZERO, &|| Ok(()));
+        fs::create_dir_all(&lock).unwrap();
+        nix::unistd::mkfifo(&lock.join(OWNER), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(matches!(acquire(), Err(TakeoverError::AtWork { .. })));
+        fs::remove_file(lock.join(OWNER)).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", lock.join(OWNER)).unwrap();
+        assert!(matches!(acquire(), Err(TakeoverError::AtWork { .. })));
+        if geteuid().is_root() {
+            std::os::unix::fs::lchown(&lock, Some(65534), None).unwrap();
+            drop(acquire().unwrap());
+            assert!(!lock.exists());
+        } else {
+            fs::remove_dir_all(&lock).unwrap();
+        }
+        let elsewhere = directory.path().join("elsewhere");
+        fs::create_dir(&elsewhere).unwrap();
+        fs::write(elsewhere.join(OWNER), "2000000000 1\n").unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &lock).unwrap();
+        assert!(matches!(acquire(), Err(TakeoverError::Io { .. })));
+        assert!(elsewhere.join(OWNER).exists());
     }
 }

@@ -4,25 +4,29 @@
 //! then its programs and its lines in the crontabs. Its table it makes itself, when its menu is opened or its own service
 //! restores it: until then nothing is counted.
 
-use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pm_core::config::GroupName;
+use pm_core::adoption::{Adoption, Books, Extent};
+use pm_core::calendar::Timestamp;
+use pm_core::config::{Config, GroupName};
+use pm_core::ledger::Usage;
 use pm_core::port::PortList;
 use pm_core::request::{Request, Selection};
-use pm_engine::Options;
-use pm_legacy::Tool;
+use pm_engine::{Options, Seen};
+use pm_legacy::{Imported, Tool};
 use pm_nft::other::Hook;
 use pm_store::locks::{Lock, LockKind};
 
+use crate::adopt;
 use crate::backup;
 use crate::error::{Action, TakeoverError, io};
 use crate::estate::PM_SH_ASIDE;
-use crate::give_back;
+use crate::give_back::{self, Figures};
 use crate::import::{Pm, Takeover};
-use crate::journal::{Journal, Step};
+use crate::journal::{Before, Figure, Journal, Step, free_name};
 
 /// For how long the kernel holds ports at most while they are given back.
 const HOLD: Duration = Duration::from_secs(20);
@@ -68,11 +72,32 @@ impl Takeover<'_> {
         self.go_on_undoing(pm, tool, journal)
     }
 
+    /// Goes on from where it was; what fails holds nothing.
     pub(crate) fn go_on_undoing(
         &mut self,
         pm: &mut Pm,
         tool: Tool,
         mut journal: Journal,
+    ) -> Result<Returned, TakeoverError> {
+        let undone = self.give_back(pm, tool, &mut journal);
+        if undone.is_err() {
+            let let_go = match journal.step {
+                // What passes is still to be counted.
+                Step::Read => self.nftables.let_pass(),
+                _ => self.nftables.release(),
+            };
+            if let Err(error) = let_go {
+                tracing::debug!("{error}");
+            }
+        }
+        undone
+    }
+
+    fn give_back(
+        &mut self,
+        pm: &mut Pm,
+        tool: Tool,
+        journal: &mut Journal,
     ) -> Result<Returned, TakeoverError> {
         let kept = Journal::backup(self.paths, tool);
         if journal.step != Step::Undoing {
@@ -82,19 +107,31 @@ impl Takeover<'_> {
             {
                 return Err(TakeoverError::InTheWay { path });
             }
-            self.hold_own(&journal)?;
-            journal.passed = counted(pm, &journal)?;
+            journal.figures = self.hold_and_count(pm, tool, journal)?;
             journal.step = Step::Undoing;
             journal.save(self.paths, tool)?;
         }
-        let services = self.remove_services(pm, &journal)?;
-        let aside = match tool {
-            Tool::PmSh => Some(self.put_own_aside(&journal)?),
-            Tool::Dog | Tool::TrafficDog => None,
+        // Made anew by the tool it begins at nothing, as its files will say.
+        self.delete_table(journal)?;
+        let takes_place = self.takes_pms_place(tool, journal);
+        let services = match journal.removed {
+            Some(services) => services,
+            None => {
+                let services = self.remove_services(pm, tool, journal, takes_place)?;
+                journal.removed = Some(services);
+                journal.save(self.paths, tool)?;
+                services
+            }
         };
+        let aside = takes_place.then(|| self.aside(journal));
+        if let (Some(aside), false) = (&aside, journal.is_aside) {
+            self.put_own_aside(aside)?;
+            journal.is_aside = true;
+            journal.save(self.paths, tool)?;
+        }
         kept.put_back(self.root)?;
-        self.write_counted(tool, &journal)?;
-        self.put_lines_back(&journal)?;
+        self.write_counted(tool, journal)?;
+        self.put_lines_back(journal)?;
         self.nftables.release()?;
         let name = format!("{tool}-{}-undone", journal.began);
         Journal::put_aside(self.paths, tool, &name)?;
@@ -104,6 +141,40 @@ impl Takeover<'_> {
             services,
             overwritten: self.overwritten(tool),
         })
+    }
+
+    /// Holds the ports, and returns what the tool's entries have used until then.
+    fn hold_and_count(
+        &mut self,
+        pm: &mut Pm,
+        tool: Tool,
+        journal: &mut Journal,
+    ) -> Result<Figures, TakeoverError> {
+        if journal.step == Step::Read {
+            let known = self.recall(tool, journal)?;
+            if !adopt::has_it(pm, &known) {
+                // Nobody but the copy and what holds the ports knows what was used.
+                self.read_again(tool, journal)?;
+                return Ok(figures_read(&self.recall(tool, journal)?));
+            }
+        }
+        // What cannot be read is known before anybody is held.
+        counted(pm, journal)?;
+        self.hold_own(journal)?;
+        counted(pm, journal)
+    }
+
+    /// Whether the tool's configuration comes where pm's is.
+    fn takes_pms_place(&self, tool: Tool, journal: &Journal) -> bool {
+        let directory = self.root.join(&journal.directory);
+        let is_pms = self.paths.config_file().parent() == Some(directory.as_path());
+        tool == Tool::PmSh && is_pms
+    }
+
+    /// Returns where pm's own files make way to.
+    fn aside(&self, journal: &Journal) -> PathBuf {
+        let name = format!("pm-before-undo-{}-{}", journal.began, journal.number);
+        self.paths.state_dir.join("takeover").join(name)
     }
 
     /// Returns the place of the tool's program, where this one is, and nobody has kept that.
@@ -122,9 +193,18 @@ impl Takeover<'_> {
     }
 
     /// Lets pm forget what was imported. Returns how many services it had of that.
-    fn remove_services(&mut self, pm: &mut Pm, journal: &Journal) -> Result<usize, TakeoverError> {
-        let tool = journal.tool();
-        if tool == Some(Tool::PmSh) {
+    fn remove_services(
+        &mut self,
+        pm: &mut Pm,
+        tool: Tool,
+        journal: &Journal,
+        takes_place: bool,
+    ) -> Result<usize, TakeoverError> {
+        if self.pm_shs_own().is_some() {
+            // It died before pm had anything.
+            return Ok(0);
+        }
+        if takes_place {
             // Nothing of pm's can stay where its configuration cannot.
             let locks = Lock::write_then_tick(self.paths, LOCK_WAIT)?;
             return Ok(pm.leave(&locks, true)?.services);
@@ -150,14 +230,41 @@ impl Takeover<'_> {
                 pm.execute(&Request::DeleteGroup { name }, options)?;
             }
         }
+        self.remove_settings(pm, tool, journal)?;
         Ok(services)
     }
 
+    /// Takes away channels, push, thresholds and zone that came with the tool, where they are as they came.
+    fn remove_settings(
+        &mut self,
+        pm: &mut Pm,
+        tool: Tool,
+        journal: &Journal,
+    ) -> Result<(), TakeoverError> {
+        let came = self.recall(tool, journal)?;
+        let present = pm.view()?.config;
+        let config = without_what_came(&present, &came, &journal.before);
+        if config == present {
+            return Ok(());
+        }
+        let adoption = Adoption {
+            command: "pm import --undo".to_owned(),
+            config,
+            books: Books::default(),
+            extent: Extent::Newcomers,
+        };
+        let request = Request::Adopt(Box::new(adoption));
+        let seen = Seen {
+            config: &present,
+            state: None,
+        };
+        pm.execute_on(seen, &request, Options::default())?;
+        Ok(())
+    }
+
     /// Puts pm's configuration and usage aside, in whose place pm.sh's come.
-    fn put_own_aside(&self, journal: &Journal) -> Result<PathBuf, TakeoverError> {
-        let name = format!("pm-before-undo-{}", journal.began);
-        let aside = self.paths.state_dir.join("takeover").join(name);
-        backup::make_private(&aside)?;
+    fn put_own_aside(&self, aside: &Path) -> Result<(), TakeoverError> {
+        backup::make_private(aside)?;
         let config = self.paths.config_file();
         let is_ours = fs::read_to_string(&config).is_ok_and(|text| text.contains("\"schema\""));
         let state = self.paths.state_db();
@@ -167,7 +274,7 @@ impl Takeover<'_> {
             files.push(config);
         }
         for path in files {
-            move_to(&path, &aside)?;
+            move_to(&path, aside)?;
         }
         let versions = self.paths.versions_dir();
         for entry in fs::read_dir(&versions).into_iter().flatten().flatten() {
@@ -177,7 +284,7 @@ impl Takeover<'_> {
         }
         // Where somebody else has put something, it stays.
         let _ = fs::remove_dir(&versions);
-        Ok(aside)
+        Ok(())
     }
 
     /// Writes what was counted into the tool's files, which are back by now.
@@ -187,25 +294,96 @@ impl Takeover<'_> {
         }
         let place = |name: &str| self.root.join(journal.directory.join(name));
         let text = |name: &str| fs::read_to_string(place(name)).ok();
-        for (name, text) in give_back::changed(tool, &journal.passed, journal, &text) {
-            backup::write(&place(&name), text.as_bytes(), 0o600)?;
+        for (name, text) in give_back::changed(tool, journal, &text) {
+            let place = place(&name);
+            let kept = fs::metadata(&place).ok();
+            let mode = kept.as_ref().map_or(0o600, |kept| kept.mode() & 0o7777);
+            backup::write(&place, text.as_bytes(), mode)?;
+            if let Some(kept) = kept {
+                chown(&place, Some(kept.uid()), Some(kept.gid()))
+                    .map_err(io(Action::Write, &place))?;
+            }
         }
         Ok(())
     }
 }
 
-/// Returns what the imported services have used in their running periods.
-fn counted(pm: &mut Pm, journal: &Journal) -> Result<give_back::Counted, TakeoverError> {
-    let reports = pm.view()?.reports.into_iter();
-    let used: BTreeMap<_, _> = reports
-        .map(|report| {
-            let usage = (report.usage.incoming, report.usage.outgoing);
-            ((report.ports.first(), report.ports.last()), usage)
-        })
-        .collect();
-    let services = journal.services.iter();
-    let found = services.filter_map(|ports| Some((*ports, *used.get(ports)?)));
+/// Returns a configuration without what came with a tool and has not been changed since.
+fn without_what_came(present: &Config, came: &Imported, before: &Before) -> Config {
+    let mut config = present.clone();
+    let channels: Vec<_> = came.messages.notify.channels.values().collect();
+    config.notify.channels.retain(|name, channel| {
+        before.channels.contains(&name.to_string()) || !channels.contains(&&*channel)
+    });
+    if !before.push && config.push == came.messages.push {
+        config.push = None;
+    }
+    if !before.thresholds && config.notify.thresholds == came.messages.notify.thresholds {
+        config.notify.thresholds = Config::default().notify.thresholds;
+    }
+    // Whoever has services by now goes by it.
+    if !before.time_zone && config.services.is_empty() && config.time_zone == came.time_zone {
+        config.time_zone = None;
+    }
+    config
+}
+
+/// Returns what the tool's entries have used in their running periods, as pm has counted it.
+fn counted(pm: &mut Pm, journal: &Journal) -> Result<Figures, TakeoverError> {
+    let view = pm.view()?;
+    let service = |ports: (u16, u16)| {
+        let mut reports = view.reports.iter();
+        let report = reports.find(|report| (report.ports.first(), report.ports.last()) == ports)?;
+        let ledger = view.state.ledgers.get(&report.ports);
+        let account = report
+            .group
+            .as_ref()
+            .and_then(|group| view.state.groups.get(group));
+        let account = account.or(ledger.map(|ledger| &ledger.account));
+        Some(figure(
+            report.usage,
+            report.billed,
+            account.and_then(|account| account.began),
+        ))
+    };
+    let group = |name: &str| {
+        let mut reports = view.groups.iter();
+        let report = reports.find(|report| report.name.to_string() == name)?;
+        let account = view.state.groups.get(&report.name);
+        Some(figure(
+            report.usage,
+            report.billed,
+            account.and_then(|account| account.began),
+        ))
+    };
+    let found = journal.origins.iter().filter_map(|entry| {
+        let found = match (&entry.ports, &entry.group) {
+            (Some(ports), _) => service(*ports),
+            (None, name) => group(name.as_deref()?),
+        };
+        Some((entry.key.clone(), found?))
+    });
     Ok(found.collect())
+}
+
+/// Returns the same of what pm does not have yet.
+fn figures_read(imported: &Imported) -> Figures {
+    let origins = imported.origins.iter();
+    let found = origins.filter_map(|origin| {
+        let (contract, books) = imported.account(&origin.holder)?;
+        let found = figure(books.usage, books.billed(contract), books.began);
+        Some((origin.key.clone(), found))
+    });
+    found.collect()
+}
+
+fn figure(usage: Usage, billed: u64, began: Option<Timestamp>) -> Figure {
+    Figure {
+        incoming: usage.incoming,
+        outgoing: usage.outgoing,
+        billed,
+        began: began.map(Timestamp::unix),
+    }
 }
 
 /// Moves a file into a directory, which may be on another disk; that it is gone is no error.
@@ -218,6 +396,10 @@ fn move_to(path: &Path, directory: &Path) -> Result<(), TakeoverError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(io(Action::Read, path)(error)),
     };
-    backup::write(&directory.join(name), &bytes, 0o600)?;
+    let place = directory.join(name);
+    if !fs::read(&place).is_ok_and(|there| there == bytes) {
+        // What was put aside before, by an undo that was interrupted, stays.
+        backup::write(&free_name(&place), &bytes, 0o600)?;
+    }
     fs::remove_file(path).map_err(io(Action::Remove, path))
 }

@@ -10,7 +10,9 @@ use pm_setup::Root;
 use pm_store::StoreError;
 use pm_store::locks::{Lock, LockKind};
 use pm_store::paths::Paths;
-use pm_takeover::{Answers, Estate, Journal, Outcome, Pm, Seen, Step, Takeover, TakeoverError};
+use pm_takeover::{
+    Answers, Estate, Journal, Outcome, Pm, Seen, Signals, Step, Takeover, TakeoverError,
+};
 
 use super::archive;
 use super::premises::{self, Premises};
@@ -76,7 +78,8 @@ fn take_over(
         overuse: flags.overuse.map(|said| said.name().to_owned()),
         force: flags.options.force,
     };
-    let directory = flags.path.as_deref();
+    let directory = flags.path.as_deref().map(std::path::absolute).transpose()?;
+    let directory = directory.as_deref();
     let mut seen = takeover.look(tool, directory, &answers)?;
     for line in takeover::shown(&seen.imported) {
         say!("{line}");
@@ -116,8 +119,10 @@ fn carry_out(
     seen: &Seen,
     answers: &Answers,
 ) -> Result<Outcome> {
+    // Before threads are begun, which hold them back, too.
+    let signals = Signals::hold()?;
     let progress = Progress::new();
-    let outcome = takeover.carry_out(pm, seen, answers, &mut |stage| {
+    let outcome = takeover.carry_out(pm, seen, answers, &signals, &mut |stage| {
         progress.step(takeover::stage(stage));
     });
     drop(progress);
@@ -171,7 +176,17 @@ fn undo(
     let Some((tool, journal)) = latest else {
         return Err(TakeoverError::NothingToUndo.into());
     };
-    for line in takeover::going_back(tool, &journal) {
+    // Others make way only where the tool's configuration comes in the place of pm's.
+    let others = match pm.view() {
+        Ok(view) => {
+            let services = view.config.services.keys();
+            services
+                .filter(|ports| !journal.ports().any(|its| its == **ports))
+                .count()
+        }
+        Err(_) => 0,
+    };
+    for line in takeover::going_back(tool, &journal, others) {
         say!("{line}");
     }
     if flags.options.dry_run {
@@ -190,29 +205,47 @@ fn undo(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Completes a takeover that died after its last reading: what passes is counted nowhere else for long.
+/// How long whoever completes a takeover by himself waits after it failed, in seconds: each time, ports are held.
+const PAUSE: i64 = 600;
+
+/// Completes a takeover that died after its last reading, or takes one back that died before: what passes is counted
+/// nowhere else for long, and the tool's lines are out of the crontabs.
 pub(super) fn recover(paths: &Paths, pm: &mut Pm) {
     let found = match Takeover::interrupted(paths) {
-        Ok(Some((tool, journal))) if journal.step == Step::Read => (tool, journal),
-        // Nothing is counted wrongly before that, or while it is given back; but somebody has to do it.
-        Ok(Some((tool, journal))) if journal.step != Step::Adopted => {
+        Ok(Some((tool, journal))) => (tool, journal),
+        _ => return,
+    };
+    let (tool, journal) = found;
+    let now = pm_engine::clock::now().unix();
+    let has_just_failed = |failed: i64| (failed..failed.saturating_add(PAUSE)).contains(&now);
+    match journal.step {
+        Step::Adopted | Step::Done => return,
+        Step::Read if journal.failed.is_some_and(has_just_failed) => {
+            tell!("{}", takeover::interrupted(tool));
+            return;
+        }
+        Step::Begun | Step::Read => {}
+        // Nothing is counted wrongly while it is given back; but somebody has to do it.
+        Step::Undoing => {
             if matches!(Lock::try_acquire(paths, LockKind::Update), Ok(Some(_))) {
                 tell!("{}", takeover::interrupted(tool));
             }
             return;
         }
-        _ => return,
-    };
-    let (tool, journal) = found;
+    }
     let mut done = || {
         let premises = Premises::look()?;
         let mut takeover = Takeover::new(&premises.root, paths, &premises.pm)?;
         anyhow::Ok(takeover.complete(pm, tool, journal.clone(), &mut |_| {})?)
     };
     match done() {
-        Ok(_) => tell!("{}", takeover::completed(tool)),
+        Ok(Some(_)) => tell!("{}", takeover::completed(tool)),
+        Ok(None) => tell!("{}", takeover::taken_back(tool)),
         Err(error) if is_under_way(&error) => {}
-        Err(error) => tell!("{}", caution(&errors::text(&error), &takeover::again(tool))),
+        Err(error) => tell!(
+            "{}",
+            caution(&errors::causes(&error), &takeover::again(tool))
+        ),
     }
 }
 
@@ -246,6 +279,10 @@ pub(crate) fn offer(places: &Places) -> Result<()> {
             && let Err(error) = run(places, &Import::of(tool))
         {
             errors::print(&error);
+        }
+        if tool == Tool::PmSh && Estate::found(&Root::of_host()).contains(&tool) {
+            // Its configuration is where pm's comes: nothing else can be taken over before.
+            break;
         }
     }
     Ok(())

@@ -102,6 +102,11 @@ pub(crate) fn without_hint(error: &(dyn Error + 'static)) -> String {
     tr!("error: {causes}", "错误：{causes}")
 }
 
+/// Returns an error and what caused it, to go on with what to do.
+pub(crate) fn causes(error: &anyhow::Error) -> String {
+    with_causes(error.as_ref())
+}
+
 /// Returns an error and what caused it.
 fn with_causes(error: &(dyn Error + 'static)) -> String {
     let mut text = sentence(error);

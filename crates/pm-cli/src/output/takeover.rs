@@ -1,6 +1,6 @@
 //! Taking over from an older tool: what is seen, asked and done.
 
-use pm_legacy::{Imported, Tool};
+use pm_legacy::{Doubt, Imported, Tool, Trouble};
 use pm_takeover::{Journal, Outcome, Returned, Seen, Stage};
 
 use super::moving;
@@ -15,6 +15,7 @@ pub(crate) fn shown(imported: &Imported) -> Vec<String> {
             "From {tool}, configuration version {version}:",
             "来自 {tool}，配置版本 {version}："
         ),
+        _ if version.is_empty() => tr!("From {tool}:", "来自 {tool}："),
         _ => tr!("From {tool}, {version}:", "来自 {tool}，{version}："),
     };
     let mut lines = vec![title, moving::table(imported, None)];
@@ -67,7 +68,7 @@ pub(crate) fn done(outcome: &Outcome) -> Vec<String> {
     let tool = outcome.imported.tool;
     let services = super::words::services(outcome.imported.services.len());
     let backup = outcome.backup.display();
-    vec![
+    let mut lines = vec![
         tr!(
             "Taken over from {tool}: {services}.",
             "已从 {tool} 接管：{services}。"
@@ -76,7 +77,17 @@ pub(crate) fn done(outcome: &Outcome) -> Vec<String> {
             "What it had is kept in {backup}; `pm import --undo` gives the host back to it.",
             "它原有的内容保存在 {backup}；`pm import --undo` 可以还给它。"
         ),
-    ]
+    ];
+    let is_limit = |doubt: &&Doubt| matches!(doubt.trouble, Trouble::LimitImpossible(_));
+    let unlimited = outcome.imported.doubts.iter().filter(is_limit).count();
+    if unlimited > 0 {
+        let unlimited = super::words::services(unlimited);
+        lines.push(tr!(
+            "{unlimited} came without their limits, which this host cannot have now; `pm doctor` says why.",
+            "{unlimited}未带限速导入，本机目前无法限速；原因见 `pm doctor`。"
+        ));
+    }
+    lines
 }
 
 /// Returns what is being done.
@@ -140,19 +151,42 @@ pub(crate) fn call_setup() -> String {
     )
 }
 
-/// Returns what will be given back.
-pub(crate) fn going_back(tool: Tool, journal: &Journal) -> Vec<String> {
+/// Returns what will be given back, where pm has so many services beside what was imported.
+pub(crate) fn going_back(tool: Tool, journal: &Journal, others: usize) -> Vec<String> {
     let services = super::words::services(journal.services.len());
-    let mut lines = vec![tr!(
-        "The host goes back to {tool}: pm forgets {services}, and {tool} has its files, programs and cron lines again, with what was counted since.",
-        "主机还给 {tool}：pm 不再管 {services}，{tool} 的文件、程序和 cron 行恢复，并写入这段时间计到的流量。"
-    )];
-    lines.extend((tool == Tool::PmSh).then(|| {
-        tr!(
+    let is_elsewhere = journal.directory != std::path::Path::new(tool.directory());
+    let mut lines = vec![match is_elsewhere {
+        false => tr!(
+            "The host goes back to {tool}: pm forgets {services}, and {tool} has its files, programs and cron lines again, with what was counted since.",
+            "主机还给 {tool}：pm 不再管 {services}，{tool} 的文件、程序和 cron 行恢复，并写入这段时间计到的流量。"
+        ),
+        true => {
+            let directory = journal.directory.display();
+            tr!(
+                "The host goes back to {tool}: pm forgets {services}, and {tool} has its programs and cron lines again. {directory} was only read and stays as it is: what was counted since is not written there.",
+                "主机还给 {tool}：pm 不再管 {services}，{tool} 的程序和 cron 行恢复。{directory} 只被读取过，保持原样：这段时间计到的流量不会写进去。"
+            )
+        }
+    }];
+    if !is_elsewhere {
+        lines.push(tr!(
+            "Bytes go back, corrections do not: what was set with `--used` or forgiven is in none of its figures.",
+            "归还的是字节数，不含更正：用 `--used` 改过的或免除的用量，不会体现在它的数字里。"
+        ));
+    }
+    if tool == Tool::PmSh && !is_elsewhere {
+        lines.push(tr!(
             "pm's own configuration and usage have to make way, and are put aside.",
             "pm 自己的配置和用量须让位，会另存。"
-        )
-    }));
+        ));
+        if others > 0 {
+            let others = super::words::services(others);
+            lines.push(tr!(
+                "{others} that pm has beside them go with these: nothing counts or cuts them off then.",
+                "pm 另有的 {others}也会随之移走：之后不再计数，也不切断。"
+            ));
+        }
+    }
     lines
 }
 

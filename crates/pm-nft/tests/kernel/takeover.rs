@@ -174,7 +174,11 @@ fn what_is_let_pass_is_counted_and_held_again_with_the_same_rules() {
         let held = BTreeSet::from([ports(443, 443)]);
         let hour = Duration::from_secs(3600);
         nftables.hold(&held, &table.hooks, hour).unwrap();
-        let rules = || nft(&format!("list table inet {}\n", hold::TABLE)).matches("drop").count();
+        let rules = || {
+            nft(&format!("list table inet {}\n", hold::TABLE))
+                .matches("drop")
+                .count()
+        };
         let before = rules();
         for round in 1..=3 {
             assert_eq!(send(443, 5), 0);

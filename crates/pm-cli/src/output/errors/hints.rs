@@ -72,7 +72,17 @@ fn takeover(error: &TakeoverError) -> Option<String> {
             "mend that and run the same command again: it goes on from here",
             "解决之后再运行同一条命令，会从这里继续"
         ),
+        TakeoverError::Occupied { path } => {
+            let path = path.display();
+            tr!(
+                "take over from there (`pm import --from pm.sh`, without a directory), or move it away \
+                 (`mv {path} {path}.old`)",
+                "直接接管它（`pm import --from pm.sh`，不带目录），或把它移走（`mv {path} {path}.old`）"
+            )
+        }
         TakeoverError::Unreadable { .. }
+        | TakeoverError::Interrupted
+        | TakeoverError::Signals(_)
         | TakeoverError::Damaged { .. }
         | TakeoverError::NothingToUndo => return None,
     })

@@ -78,6 +78,11 @@ pub(crate) fn trouble(trouble: &Trouble) -> String {
                 "出站计数器不在了：旧工具上次读数之后的流量无从得知"
             ),
         },
+        Trouble::MixedCounts { counter, by: 0 } => tr!(
+            "its counter holds {counter} bytes, though its release does not count them: they count as \
+             nothing, and the bill stays",
+            "计数器里有 {counter} 字节，但它的版本并不计这些：按零计，账单不变"
+        ),
         Trouble::MixedCounts { counter, by } => tr!(
             "its counter holds {counter} bytes, some counted once and some twice, as after a change \
              of how it is billed: they are divided by {by}, and the bill stays",

@@ -28,6 +28,14 @@ pub(super) fn takeover(error: &TakeoverError) -> String {
             format!("无法{action} {}：{source}", path.display())
         }
         TakeoverError::Damaged { path, source } => format!("{} 已损坏：{source}", path.display()),
+        TakeoverError::Occupied { path } => {
+            format!(
+                "{} 是 pm.sh 自己的配置，而 pm 的配置也要放在那里",
+                path.display()
+            )
+        }
+        TakeoverError::Interrupted => "已中断，一切保持原样".to_owned(),
+        TakeoverError::Signals(source) => format!("无法暂缓信号：{source}"),
         TakeoverError::NothingToUndo => "没有从别的工具接管过，或者已经还回去了".to_owned(),
         TakeoverError::InTheWay { path } => {
             format!("{} 又存在了，而且不是 pm 留下的", path.display())
