@@ -102,6 +102,8 @@ pub enum Trouble {
     StateMissing,
     /// There is no state file and nothing in the configuration either: it begins at nothing.
     NothingCounted,
+    /// Its counters show so many bytes, of which nobody knows which are in the figures already: they are left out.
+    CounterLeftOut(u64),
     /// A line of the state file is more than a name and a value, or none; it counts as missing.
     StateLine {
         /// 1-based.

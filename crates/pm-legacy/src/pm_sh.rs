@@ -161,6 +161,7 @@ fn group_id(port: &Value) -> String {
 /// Returns what was used, each direction by the takeover formula.
 fn usage(key: &str, state: &State, kernel: &Kernel, doubt: &mut dyn FnMut(Trouble)) -> Usage {
     let mut usage = Usage::default();
+    let mut left_out: u64 = 0;
     for direction in Direction::BOTH {
         let (name, added_up, looked_at) = match direction {
             Direction::In => (format!("cnt_in_{key}"), state.acc_in, state.last_in),
@@ -172,13 +173,20 @@ fn usage(key: &str, state: &State, kernel: &Kernel, doubt: &mut dyn FnMut(Troubl
         }
         // Without the last look nobody can tell what of the counter is in the sum already. The tool
         // looked a minute ago; all that the counter shows may be a month's.
-        let shows = shows.filter(|_| looked_at.is_some());
+        let (shows, unknown) = match looked_at {
+            Some(_) => (shows, 0),
+            None => (None, shows.unwrap_or_default()),
+        };
+        left_out = left_out.saturating_add(unknown);
         let used = counted_since(
             added_up.unwrap_or_default(),
             looked_at.unwrap_or_default(),
             shows,
         );
         usage.add(direction, used);
+    }
+    if left_out > 0 {
+        doubt(Trouble::CounterLeftOut(left_out));
     }
     usage
 }

@@ -14,6 +14,7 @@ use pm_engine::clock;
 use pm_legacy::{Imported, Tool};
 use pm_store::Paths;
 use pm_store::locks::{Lock, LockKind};
+use pm_store::state_db::StateDb;
 
 use crate::adopt::Adopted;
 use crate::error::{Action, TakeoverError, io};
@@ -62,6 +63,8 @@ impl Takeover<'_> {
         }
         let mut imported = self.recall(tool, &journal)?;
         if journal.step == Step::Read {
+            // A database that somebody died in is mended by who opens it to write, and by no one who only reads.
+            drop(StateDb::open(self.paths)?);
             // Nobody is cut off for what would fail.
             self.rehearse(engine, &imported, &journal.answers)?;
             if let Err(error) = self.read_again(tool, &mut journal) {

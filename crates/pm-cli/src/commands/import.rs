@@ -57,7 +57,10 @@ pub(crate) fn run(places: &Places, flags: &Import) -> Result<ExitCode> {
         match completed? {
             Some(outcome) => {
                 tell!("{}", takeover::completed(which));
-                return tell_outcome(&premises, &outcome);
+                let code = tell_outcome(&premises, &outcome)?;
+                if which == tool {
+                    return Ok(code);
+                }
             }
             None => tell!("{}", takeover::taken_back(which)),
         }
@@ -272,8 +275,8 @@ pub(crate) fn offer(places: &Places) -> Result<()> {
         }
         tell!("{}", takeover::found(tool));
         let question = tr!(
-            "Take over from it now? Y/n; Enter: yes",
-            "现在就接管吗？Y/n；直接回车：是"
+            "Look at what would be taken over? Y/n; Enter: yes",
+            "要看看会接管什么吗？Y/n；直接回车：是"
         );
         if asked(&question, true)?
             && let Err(error) = run(places, &Import::of(tool))

@@ -54,6 +54,14 @@ pub(crate) fn trouble(trouble: &Trouble) -> String {
             "nothing says what it has used: it begins at nothing",
             "没有任何已用流量的记录：从零开始"
         ),
+        Trouble::CounterLeftOut(bytes) => {
+            let shows = size(*bytes);
+            tr!(
+                "its counters show {shows}, of which nobody knows how much is of this period: it is \
+                 left out; `pm set PORT --used` puts it right",
+                "计数器显示 {shows}，但无从得知其中多少属于本周期：未计入；可用 `pm set 端口 --used` 更正"
+            )
+        }
         Trouble::StateLine { line, text } => tr!(
             "line {line} of its state file is left out, because it is not a plain value: {text}",
             "状态文件第 {line} 行不是普通的值，已忽略：{text}"
