@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::doubt::{Subject, Trouble};
 use crate::entries::{Entry, separate};
-use crate::imported::{Books, Imported, ImportedService, Origin};
+use crate::imported::{Books, IN_PASSING, Imported, ImportedService, Origin};
 use crate::json::{at, flag, number, parse, text};
 use crate::messages::{Draft, Messages};
 use crate::source::{Context, Files, Foreign, Kernel, Refusal, Tool};
@@ -185,7 +185,7 @@ fn usage(key: &str, state: &State, kernel: &Kernel, doubt: &mut dyn FnMut(Troubl
         );
         usage.add(direction, used);
     }
-    if left_out > 0 {
+    if left_out > IN_PASSING {
         doubt(Trouble::CounterLeftOut(left_out));
     }
     usage

@@ -400,3 +400,33 @@ fn what_is_not_pm_shs_is_refused() {
     let missing = Host::empty(Tool::PmSh, MARCH, "UTC").read();
     assert_eq!(missing, Err(Refusal::Missing("config.json".to_owned())));
 }
+
+#[test]
+fn what_a_counter_shows_that_nobody_has_looked_at_is_said() {
+    let mut files = pm_legacy::Files::default();
+    let config = r#"{"config_version": 3, "ports": {"20000": {"quota_gb": 5}}}"#;
+    files.insert("config.json", config);
+    let mut kernel = pm_legacy::Kernel::default();
+    let counter = |bytes| pm_legacy::Counter {
+        bytes,
+        ..pm_legacy::Counter::default()
+    };
+    let table = kernel.table.get_or_insert_default();
+    let shown = [("cnt_in_20000", 6_000_000_000), ("cnt_out_20000", 1)];
+    for (name, bytes) in shown {
+        table.counters.insert(name.to_owned(), counter(bytes));
+    }
+    let zone = pm_core::calendar::Zone::utc();
+    let context = pm_legacy::Context {
+        now: Timestamp::from_unix(1_772_000_000),
+        zone: &zone,
+        accounting: None,
+    };
+    let imported = pm_legacy::read(Tool::PmSh, &files, &kernel, &context).unwrap();
+    let said = troubles(&imported, "20000");
+    assert!(
+        said.contains(&Trouble::CounterLeftOut(6_000_000_001)),
+        "{said:?}"
+    );
+    assert_eq!(imported.origins[0].key, "20000");
+}
