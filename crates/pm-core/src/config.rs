@@ -1,6 +1,8 @@
 //! What the operator wants: the content of `config.json`.
 
 mod names;
+mod notify;
+mod push;
 mod service;
 mod values;
 
@@ -10,6 +12,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use names::{GroupName, MAX_GROUP_BYTES, MAX_NOTE_CHARS, Note, ZoneName};
+pub use notify::{
+    BotToken, Channel, ChannelName, ChatId, DigestMinutes, Email, EventKind, MAX_NAME_BYTES,
+    MAX_TEMPLATE_BYTES, MAX_URL_BYTES, MailAddress, MailServer, Notify, NotifyError, Placeholder,
+    Preset, QuietHours, ReportMinutes, Schedule, SecretUrl, Security, ServerName, Telegram,
+    Template, Thresholds, TimeOfDay, Via, WeCom, WebUrl, Webhook,
+};
+pub use push::Push;
 pub use service::{Contract, Group, Service};
 pub use values::{Factor, Limit, Mode, QuotaSize, Tariff, ValueError};
 
@@ -57,6 +66,12 @@ pub struct Config {
     /// The services, none of which overlap.
     #[serde(default, deserialize_with = "separate_services")]
     pub services: BTreeMap<PortRange, Service>,
+    /// Who is told what happens.
+    #[serde(default, skip_serializing_if = "Notify::is_default")]
+    pub notify: Notify,
+    /// Where the state is pushed; `None`: nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub push: Option<Push>,
 }
 
 /// Why a text is not a configuration.
@@ -104,6 +119,8 @@ impl Default for Config {
             classifier: Classifier::default(),
             groups: BTreeMap::new(),
             services: BTreeMap::new(),
+            notify: Notify::default(),
+            push: None,
         }
     }
 }
@@ -170,12 +187,16 @@ impl Config {
             classifier,
             groups,
             services,
+            notify,
+            push,
         } = self;
         *time_zone == other.time_zone
             && *language == other.language
             && *classifier == other.classifier
             && *groups == other.groups
             && *services == other.services
+            && *notify == other.notify
+            && *push == other.push
     }
 
     /// Returns the contract that counts for a service: its group's, or its own.
@@ -223,11 +244,21 @@ impl ConfigError {
         let reason = text
             .rsplit_once(" at line ")
             .map_or(&*text, |(reason, _)| reason);
+        let reason = without_text(reason);
         Self::Invalid {
             line: error.line(),
             column: error.column(),
-            reason: reason.to_owned(),
+            reason,
         }
+    }
+}
+
+/// Leaves a text out that stands where none is expected: it may be a secret.
+fn without_text(reason: &str) -> String {
+    let quoted = reason.strip_prefix("invalid type: string \"");
+    match quoted.and_then(|rest| rest.rsplit_once("\", expected ")) {
+        Some((_, expected)) => format!("invalid type: string, expected {expected}"),
+        None => reason.to_owned(),
     }
 }
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::GroupName;
 use crate::port::PortRange;
 
@@ -18,7 +20,8 @@ use crate::port::PortRange;
 /// assert_eq!("30000-30100".parse::<Holder>()?.to_string(), "30000-30100");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Holder {
     /// A service that is in no group.
     Service(PortRange),
@@ -61,5 +64,19 @@ impl FromStr for Holder {
             None => text.parse().ok().map(Self::Service),
         };
         holder.ok_or_else(|| NoHolder(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for Holder {
+    type Error = NoHolder;
+
+    fn try_from(text: String) -> Result<Self, NoHolder> {
+        text.parse()
+    }
+}
+
+impl From<Holder> for String {
+    fn from(holder: Holder) -> Self {
+        holder.to_string()
     }
 }

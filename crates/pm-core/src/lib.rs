@@ -20,6 +20,7 @@ pub mod report;
 pub mod request;
 pub mod rooms;
 pub mod ruleset;
+pub mod secret;
 pub mod shaping;
 #[cfg(any(test, feature = "strategies"))]
 pub mod strategies;

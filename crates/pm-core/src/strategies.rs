@@ -1,5 +1,7 @@
 //! Random values for property tests.
 
+mod notify;
+
 use proptest::prelude::*;
 use time::Date;
 
@@ -14,6 +16,11 @@ use crate::port::{PortList, PortRange};
 use crate::request::{ContractSettings, Request, Selection, Settings};
 use crate::shaping::{Classifier, MarkField};
 use crate::units::{BitRate, Size, SizeFamily, SizeUnit};
+
+pub use notify::{
+    PLANTED, channel, channel_name, event_kinds, holder, notify, push, quiet_hours, schedule,
+    secret, server_name, thresholds, via,
+};
 
 /// Any port or range.
 pub fn port_range() -> impl Strategy<Value = PortRange> {
@@ -268,8 +275,9 @@ pub fn config() -> impl Strategy<Value = Config> {
         prop::option::of(language()),
         classifier(),
     );
-    (general, groups, services).prop_map(
-        |((revision, time_zone, language, classifier), groups, services)| {
+    let voice = (notify::notify(), prop::option::of(notify::push()));
+    (general, groups, services, voice).prop_map(
+        |((revision, time_zone, language, classifier), groups, services, (notify, push))| {
             let names: Vec<GroupName> = groups.keys().cloned().collect();
             let join =
                 |(ports, (mut service, choice)): (PortRange, (Service, prop::sample::Index))| {
@@ -287,6 +295,8 @@ pub fn config() -> impl Strategy<Value = Config> {
                 classifier,
                 services: services.into_iter().map(join).collect(),
                 groups,
+                notify,
+                push,
                 ..Config::default()
             }
         },

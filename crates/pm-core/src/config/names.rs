@@ -115,7 +115,7 @@ impl TryFrom<String> for Note {
 }
 
 /// Whether a character does more to a terminal than to stand there.
-fn is_unprintable(c: char) -> bool {
+pub(super) fn is_unprintable(c: char) -> bool {
     let turns_text_around = matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
     let breaks_lines = matches!(c, '\u{2028}' | '\u{2029}');
     c.is_control() || turns_text_around || breaks_lines
