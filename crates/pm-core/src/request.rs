@@ -7,6 +7,7 @@ mod apply;
 mod difference;
 mod display;
 mod guard;
+mod notify;
 mod refusal;
 mod settings;
 #[cfg(test)]
@@ -20,6 +21,10 @@ use time::Date;
 
 pub use difference::{Difference, differences, group_differences};
 pub use guard::ephemeral_overlap;
+pub use notify::{
+    ChannelSettings, NotifyChange, NotifyRefusal, PushChange, PushSettings, changed_fields,
+    changed_push_fields,
+};
 pub use refusal::Refusal;
 pub use settings::{ContractSettings, Settings};
 pub use warning::Warning;
@@ -125,6 +130,10 @@ pub enum Request {
     SetLanguage(Option<Language>),
     /// Set how packets find the class that shapes them.
     SetClassifier(Classifier),
+    /// Change who is told what happens.
+    Notify(Box<NotifyChange>),
+    /// Change where the state is pushed.
+    Push(Box<PushChange>),
     /// Put a kept version in the place of the present configuration.
     ///
     /// It concerns the configuration only, but that who comes back has his [bill](crate::comeback)

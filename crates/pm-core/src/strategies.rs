@@ -18,8 +18,8 @@ use crate::shaping::{Classifier, MarkField};
 use crate::units::{BitRate, Size, SizeFamily, SizeUnit};
 
 pub use notify::{
-    PLANTED, channel, channel_name, event_kinds, holder, notify, push, quiet_hours, schedule,
-    secret, server_name, thresholds, via,
+    PLANTED, channel, channel_name, event_kinds, holder, notify, notify_change, push, push_change,
+    quiet_hours, schedule, secret, server_name, thresholds, via,
 };
 
 /// Any port or range.

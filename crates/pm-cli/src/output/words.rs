@@ -2,6 +2,7 @@
 
 mod changes;
 mod events;
+mod voice;
 mod warnings;
 
 use pm_core::calendar::ResetPolicy;

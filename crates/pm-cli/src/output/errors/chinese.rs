@@ -8,6 +8,7 @@ mod calendar;
 mod config;
 mod engine;
 mod kernel;
+mod notify;
 mod reason;
 mod request;
 mod setup;
@@ -44,6 +45,9 @@ pub(super) fn of(error: &(dyn Error + 'static)) -> Option<String> {
         .or_else(|| said(error, values::classifier))
         .or_else(|| said(error, values::language))
         .or_else(|| said(error, values::holder))
+        .or_else(|| said(error, notify::refusal))
+        .or_else(|| said(error, notify::setting))
+        .or_else(|| said(error, notify::secret))
         .or_else(|| said(error, calendar::reset_policy))
         .or_else(|| said(error, calendar::zone))
 }

@@ -185,6 +185,7 @@ fn configured(
         let classifier = after.classifier;
         lines.push(tr!("classifier: {classifier}", "分类方式：{classifier}"));
     }
+    lines.extend(super::voice::differences(before, after));
     lines
 }
 
