@@ -64,6 +64,9 @@ pub enum What {
         incoming: u64,
         /// What went out, in bytes.
         outgoing: u64,
+        /// Whether he was cut off until then.
+        #[serde(default)]
+        reopened: bool,
         /// The quota, in whose units it is said.
         quota: Option<QuotaSize>,
         /// When the next period begins; `None`: never.
@@ -114,6 +117,13 @@ pub enum What {
         /// The last tick before.
         since: Option<Timestamp>,
     },
+    /// The operator did something.
+    Done {
+        /// What.
+        deed: Deed,
+        /// To whom, in order.
+        holders: Vec<Holder>,
+    },
     /// Messages could not be delivered.
     Delivery {
         /// Where to.
@@ -138,6 +148,20 @@ pub enum Gone {
     },
     /// Counters, which were loaded with other values.
     Counters,
+    /// What waited to be sent.
+    Outbox,
+}
+
+/// What an operator does that others may want to know.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Deed {
+    /// He lets nothing through.
+    Blocked,
+    /// He lets it through again.
+    Unblocked,
+    /// He begins a period anew.
+    Reset,
 }
 
 /// Who it is about.
@@ -182,11 +206,33 @@ impl What {
                 quota: quota(holder),
                 next_reset: next_reset(holder),
             },
+            Event::Reached {
+                holder,
+                percent,
+                billed,
+                quota,
+            } => Self::Quota {
+                whom: whom(holder),
+                percent: *percent,
+                billed: *billed,
+                quota: *quota,
+                next_reset: next_reset(holder),
+            },
+            Event::Expiring {
+                ports,
+                last_day,
+                days,
+            } => Self::Expiring {
+                whom: whom(&(*ports).into()),
+                last_day: Some(*last_day),
+                days: *days,
+            },
             Event::Renewed { holder } => Self::Unblocked { whom: whom(holder) },
             Event::PeriodEnded { holder, usage } => Self::Reset {
                 whom: whom(holder),
                 incoming: usage.incoming,
                 outgoing: usage.outgoing,
+                reopened: false,
                 quota: quota(holder),
                 next_reset: next_reset(holder),
             },
@@ -238,6 +284,11 @@ impl What {
             Self::Healed { .. } => EventKind::Healed,
             Self::Restarted { .. } => EventKind::Restarted,
             Self::Delivery { .. } => EventKind::Delivery,
+            Self::Done { deed, .. } => match deed {
+                Deed::Blocked => EventKind::Blocked,
+                Deed::Unblocked => EventKind::Unblocked,
+                Deed::Reset => EventKind::Reset,
+            },
         }
     }
 
@@ -252,7 +303,23 @@ impl What {
             | Self::Restored { whom }
             | Self::Expiring { whom, .. }
             | Self::Expired { whom, .. } => Some(whom),
-            Self::Healed { .. } | Self::Restarted { .. } | Self::Delivery { .. } => None,
+            Self::Healed { .. }
+            | Self::Restarted { .. }
+            | Self::Delivery { .. }
+            | Self::Done { .. } => None,
+        }
+    }
+
+    /// Returns all whom it is about; none: the host.
+    pub fn holders(&self) -> Vec<Holder> {
+        match self {
+            Self::Done { holders, .. } => holders.clone(),
+            Self::Healed { services, .. } => services.iter().map(|&it| it.into()).collect(),
+            _ => self
+                .whom()
+                .map(|whom| whom.holder.clone())
+                .into_iter()
+                .collect(),
         }
     }
 }

@@ -7,6 +7,7 @@ mod apply;
 mod difference;
 mod display;
 mod guard;
+mod news;
 mod notify;
 mod refusal;
 mod settings;
@@ -21,6 +22,7 @@ use time::Date;
 
 pub use difference::{Difference, differences, group_differences};
 pub use guard::ephemeral_overlap;
+pub use news::news_of;
 pub use notify::{
     ChannelSettings, NotifyChange, NotifyRefusal, PushChange, PushSettings, changed_fields,
     changed_push_fields,

@@ -4,7 +4,7 @@ use pm_core::calendar::{Timestamp, Zone};
 use pm_core::config::QuotaSize;
 use pm_core::holder::Holder;
 use pm_core::language::Language;
-use pm_core::notice::{Gone, Notice, What, Whom};
+use pm_core::notice::{Deed, Gone, Notice, What, Whom};
 use pm_core::port::PortRange;
 use pm_core::request::{Request, Selection};
 use pm_core::units::{SizeFamily, approximate};
@@ -152,6 +152,7 @@ impl Voice<'_> {
                 whom,
                 incoming,
                 outgoing,
+                reopened,
                 quota,
                 next_reset,
             } => {
@@ -159,11 +160,18 @@ impl Voice<'_> {
                 let family = family(*quota);
                 let [incoming, outgoing] =
                     [incoming, outgoing].map(|bytes| approximate(*bytes, family));
-                let headline = say!(
-                    language;
-                    "{name}: a new period begins",
-                    "{name}：新周期开始"
-                );
+                let headline = match reopened {
+                    true => say!(
+                        language;
+                        "{name}: open again, a new period begins",
+                        "{name}：新周期开始，恢复放行"
+                    ),
+                    false => say!(
+                        language;
+                        "{name}: a new period begins",
+                        "{name}：新周期开始"
+                    ),
+                };
                 let last = say!(
                     language;
                     "Last period: {incoming} in, {outgoing} out",
@@ -251,6 +259,35 @@ impl Voice<'_> {
                 };
                 ("🔌", headline, vec![lost])
             }
+            What::Done { deed, holders } => {
+                let names: Vec<_> = holders.iter().map(|it| self.holder(it)).collect();
+                let whom = listed(language, &names);
+                match deed {
+                    Deed::Blocked => (
+                        "⛔",
+                        say!(language; "{whom}: blocked by the operator", "{whom}：已手动阻断"),
+                        Vec::new(),
+                    ),
+                    Deed::Unblocked => (
+                        "✅",
+                        say!(
+                            language;
+                            "{whom}: no longer blocked by the operator",
+                            "{whom}：已解除手动阻断"
+                        ),
+                        Vec::new(),
+                    ),
+                    Deed::Reset => (
+                        "🔄",
+                        say!(
+                            language;
+                            "{whom}: a new period begins, by the operator",
+                            "{whom}：已手动重置，新周期开始"
+                        ),
+                        Vec::new(),
+                    ),
+                }
+            }
             What::Delivery { channel, why, lost } => {
                 let headline = say!(
                     language;
@@ -293,23 +330,17 @@ impl Voice<'_> {
                 "another program replaced counters; counting goes on from there",
                 "计数器被其他程序替换，从替换后的数值继续计数"
             ),
+            Gone::Outbox => say!(
+                language;
+                "the outbox was damaged and is made anew; messages that waited in it are lost",
+                "发件箱损坏，已重建；其中等待发送的消息已丢失"
+            ),
         };
         let mut lines = Vec::new();
         if !services.is_empty() {
-            let named: Vec<_> = services
-                .iter()
-                .take(MOST_NAMED)
-                .map(PortRange::to_string)
-                .collect();
-            let (names, more) = (named.join(", "), services.len().saturating_sub(MOST_NAMED));
-            lines.push(match more {
-                0 => say!(language; "Services: {names}", "涉及的服务：{names}"),
-                more => say!(
-                    language;
-                    "Services: {names} and {more} more",
-                    "涉及的服务：{names} 等，另有 {more} 个"
-                ),
-            });
+            let names: Vec<_> = services.iter().map(PortRange::to_string).collect();
+            let names = listed(language, &names);
+            lines.push(say!(language; "Services: {names}", "涉及的服务：{names}"));
         }
         lines.extend(since.map(|since| {
             let since = self.time(since);
@@ -319,7 +350,7 @@ impl Voice<'_> {
                     "Not limited as it should be: for a while since {since}",
                     "未按设定限速：{since} 之后的一段时间"
                 ),
-                Gone::Rules | Gone::Counters => say!(
+                Gone::Rules | Gone::Counters | Gone::Outbox => say!(
                     language;
                     "Perhaps not counted: what passed for a while since {since}",
                     "可能未计入：{since} 之后一段时间的流量"
@@ -327,6 +358,13 @@ impl Voice<'_> {
             }
         }));
         ("🩹", headline, lines)
+    }
+
+    fn holder(self, holder: &Holder) -> String {
+        match holder {
+            Holder::Service(ports) => ports.to_string(),
+            Holder::Group(name) => say!(self.language; "group {name}", "组 {name}"),
+        }
     }
 
     fn last_day(self, last_day: Option<Date>, whom: &Whom) -> Vec<String> {
@@ -403,6 +441,16 @@ pub(crate) fn spaced(amount: impl std::fmt::Display) -> String {
 /// Returns a text on one line.
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Returns names, as many as can be taken in.
+fn listed(language: Language, names: &[String]) -> String {
+    let more = names.len().saturating_sub(MOST_NAMED);
+    let named = names.get(..MOST_NAMED).unwrap_or(names).join(", ");
+    match more {
+        0 => named,
+        more => say!(language; "{named} and {more} more", "{named} 等，另有 {more} 个"),
+    }
 }
 
 impl Message {

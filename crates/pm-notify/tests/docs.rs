@@ -78,6 +78,7 @@ fn notices(kind: EventKind, note: &str) -> [What; 3] {
             outgoing: quota(size).bytes() / 4 * 3,
             quota: Some(quota(size)),
             next_reset,
+            reopened: false,
         }),
         EventKind::Punished => [
             (alice(), "100M/5/5M/60"),

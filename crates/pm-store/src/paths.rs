@@ -71,6 +71,11 @@ impl Paths {
         self.state_dir.join("state.db")
     }
 
+    /// Returns the directory of what waits to be sent, which is the delivering user's.
+    pub fn outbox_dir(&self) -> PathBuf {
+        self.state_dir.join("outbox")
+    }
+
     /// Returns the directory of the copy that an update goes back to.
     pub fn rollback_dir(&self) -> PathBuf {
         self.state_dir.join("update")
