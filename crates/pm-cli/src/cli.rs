@@ -221,6 +221,15 @@ pub(crate) enum Command {
         "做每分钟的 tick：给计到的流量记账，保持规则应有的样子",
     ))]
     Monitor(Monitor),
+    #[command(hide = true, about = tr!("Send what waits to be sent", "发送等待中的通知"))]
+    Deliver {
+        #[arg(
+            long,
+            value_name = "DIR",
+            help = tr!("Where it waits", "通知所在的目录"),
+        )]
+        outbox: Option<PathBuf>,
+    },
     #[command(about = tr!(
         "Put all rules into the kernel, at boot or after a teardown",
         "把全部规则装入内核：开机时，或 teardown 之后",

@@ -3,6 +3,7 @@
 mod change;
 pub(crate) mod config;
 mod delete_all;
+mod deliver;
 pub(crate) mod doctor;
 mod group;
 pub(crate) mod history;
@@ -62,6 +63,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Command::Undo(options) => config::undo(&places, options),
         Command::Monitor(flags) if flags.account_only => monitor::account(&places),
         Command::Monitor(flags) => monitor::tick(&places, flags),
+        Command::Deliver { outbox } => deliver::run(&places, outbox),
         Command::Restore {
             anew,
             boot,

@@ -4,6 +4,7 @@
 //! plan, apply. [`session`] holds that loop, [`shaping`] what comes after it; the others differ in what they do before and after.
 
 mod clock;
+mod deliver;
 pub mod doctor;
 mod error;
 mod execute;
@@ -11,6 +12,7 @@ mod history;
 pub mod host;
 mod lifecycle;
 pub mod listeners;
+mod outbox;
 mod past;
 mod session;
 mod shaping;
@@ -18,6 +20,7 @@ pub mod ssh;
 mod tick;
 mod view;
 
+pub use deliver::deliver;
 pub use error::EngineError;
 pub use execute::{Executed, Options, Seen};
 pub use history::{By, History, Whose};

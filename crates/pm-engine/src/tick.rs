@@ -12,7 +12,7 @@ use pm_store::state_db::StateDb;
 use crate::session::Session;
 use crate::shaping::{Left, Occasion, Shaping};
 use crate::view::LOCK_WAIT;
-use crate::{Engine, EngineError};
+use crate::{Engine, EngineError, outbox};
 
 /// What a tick did.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub enum Ticked {
         leftover: Vec<EngineError>,
         /// What traffic control refused, while everything else was done.
         problems: Vec<EngineError>,
+        /// Why what happened is not told now; it waits.
+        untold: Option<Box<EngineError>>,
         /// Why the configuration on disk was not used, but the last good one.
         stale_config: Option<StoreError>,
     },
@@ -71,10 +73,13 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
         session.converge(&loaded.config, &loaded.text, &mut db)?;
         let mut shaping = Shaping::after(&mut self.shaper, left);
         shaping.finish(&mut session, &loaded.config, Occasion::Tick, &mut db);
+        let (state, now) = (&session.state, session.time);
+        let posted = outbox::post(&self.paths, &mut db, &loaded.config, state, now);
         Ok(Ticked::Done {
             events: session.events,
             leftover: session.leftover,
             problems: shaping.problems,
+            untold: posted.err().map(Box::new),
             stale_config,
         })
     }
@@ -103,6 +108,7 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
             events: session.events,
             leftover: session.leftover,
             problems: Vec::new(),
+            untold: None,
             stale_config,
         })
     }

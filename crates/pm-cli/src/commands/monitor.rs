@@ -39,8 +39,14 @@ fn tell_of(ticked: Ticked) -> Result<ExitCode> {
             events,
             leftover,
             problems,
+            untold,
             stale_config,
-        } => Ok(report(&events, &leftover, &problems, stale_config.as_ref())),
+        } => {
+            if let Some(error) = &untold {
+                tell!("{}", errors::untold(error));
+            }
+            Ok(report(&events, &leftover, &problems, stale_config.as_ref()))
+        }
     }
 }
 

@@ -96,7 +96,12 @@ pub(super) fn engine(error: &EngineError) -> Option<String> {
             "用 `nft monitor` 找出它并停掉，再运行 `pm monitor`"
         )),
         EngineError::Store(error) => store(error),
-        EngineError::NoUplink | EngineError::Changed | EngineError::Random(_) => None,
+        EngineError::NoUplink
+        | EngineError::Changed
+        | EngineError::Random(_)
+        | EngineError::NoOutbox { .. }
+        | EngineError::Outbox(_)
+        | EngineError::NotStarted(_) => None,
     }
 }
 
