@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::cron;
 use crate::error::{Action, SetupError};
 use crate::footprint::{Footprint, Piece};
+use crate::outbox;
 use crate::root::Root;
 use crate::seal::{Author, author};
 use crate::sysvinit;
@@ -79,6 +80,7 @@ pub fn standing(root: &Root, piece: &Piece) -> Result<Standing, SetupError> {
         }
         Piece::RcLinks if sysvinit::links(root).is_empty() => Standing::Missing,
         Piece::RcLinks => Standing::Current,
+        Piece::Outbox { path } => outbox::standing(root, path)?,
         Piece::User => match user::standing(root) {
             user::Standing::Missing => Standing::Missing,
             user::Standing::Ours => Standing::Current,
@@ -162,6 +164,7 @@ fn make(root: &Root, tools: &mut impl Tools, piece: &Piece) -> Result<(), SetupE
         }
         Piece::CrontabLine { path, line } => add_line(root, path, line),
         Piece::RcLinks => sysvinit::link(root, tools),
+        Piece::Outbox { path } => outbox::make(root, path),
         Piece::User => user::make(root, tools).map(|_| ()),
     }
 }

@@ -23,6 +23,7 @@ pub mod host;
 pub mod init;
 pub mod old_tools;
 pub mod openrc;
+mod outbox;
 pub mod program;
 pub mod remove;
 pub mod root;

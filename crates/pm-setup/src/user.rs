@@ -1,4 +1,4 @@
-//! The user who will deliver events: no login, no home, no right but to his own directory.
+//! The user who delivers messages: no login, no home, no right but to his own directory.
 
 use crate::error::SetupError;
 use crate::root::Root;
@@ -34,6 +34,16 @@ pub fn standing(root: &Root) -> Standing {
         Some(COMMENT) => Standing::Ours,
         Some(_) => Standing::Foreign,
     }
+}
+
+/// Returns his number and his group's; `None`: there is no such user.
+pub(crate) fn ids(root: &Root) -> Option<(u32, u32)> {
+    let text = root.text("/etc/passwd");
+    let mut users = text.lines().map(|line| line.split(':'));
+    let mut fields =
+        users.find_map(|mut fields| (fields.next() == Some(NAME)).then_some(fields))?;
+    let user = fields.nth(1)?.parse().ok()?;
+    Some((user, fields.next()?.parse().ok()?))
 }
 
 /// Makes him; says whether he was missing.
