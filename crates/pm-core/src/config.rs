@@ -4,6 +4,7 @@ mod names;
 mod notify;
 mod push;
 mod service;
+mod shown;
 mod values;
 
 use std::collections::BTreeMap;

@@ -76,6 +76,16 @@ impl Voice<'_> {
         }
     }
 
+    /// Returns the subject of a mail that several messages are [collected](crate::digest) into.
+    pub fn digest_title(self, count: usize) -> String {
+        let server = self.server;
+        say!(
+            self.language;
+            "[{server}] {count} messages",
+            "[{server}] {count} 条消息"
+        )
+    }
+
     /// Returns an instant as it is said.
     pub(crate) fn time(self, time: Timestamp) -> String {
         let local = self.zone.local(time);

@@ -72,7 +72,8 @@ pub fn parts(via: &Via, message: &Message) -> Vec<Part> {
 
 /// Returns several mails as one; `None` for none.
 ///
-/// `title` says how many there are; a single one stays as it is.
+/// `title` says how many there are, as [`Voice::digest_title`](crate::compose::Voice::digest_title)
+/// does; a single one stays as it is.
 pub fn digest(mails: &[Part], title: &str) -> Option<Part> {
     let (first, rest) = mails.split_first()?;
     if rest.is_empty() {

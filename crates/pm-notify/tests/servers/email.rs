@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::{failure, part, why};
-use pm_core::config::{Email, Security, Via};
+use pm_core::config::{Email, Preset, Security, Via, Webhook};
 use pm_notify::{Outcome, Part, TIMEOUT_SECONDS, Why, digest, send};
 use serde_json::Value;
 
@@ -199,6 +199,18 @@ fn who_logs_in_is_let_in_with_the_right_password_only() {
     assert_eq!(server.next()["login"], true);
 }
 
+fn hook(url: &str) -> Outcome {
+    let hook = Webhook {
+        url: url.parse().unwrap(),
+        secret: None,
+        preset: Preset::Generic,
+        body: None,
+    };
+    let outcome = send(&Via::Webhook(hook), &part("hello"), 0);
+    assert!(!format!("{outcome:?}").contains("pLaNtEd"), "{outcome:?}");
+    outcome
+}
+
 /// A certificate that nobody vouches for is somebody else's, for all pm knows.
 #[test]
 fn a_server_that_cannot_prove_who_it_is_gets_no_password() {
@@ -234,6 +246,14 @@ fn a_server_that_cannot_prove_who_it_is_gets_no_password() {
         let (refusal, retries) = failure(tell(email, &part("hello")));
         assert_eq!(refusal.why, Why::Tls, "{refusal}");
         assert!(retries);
+        if security == Security::Tls {
+            // HTTP trusts the same authorities.
+            let url = format!("https://127.0.0.1:{}/pLaNtEdKey", server.port);
+            let (refusal, retries) = failure(hook(&url));
+            assert_eq!(refusal.why, Why::Tls, "{refusal}");
+            assert!(refusal.answer.contains("certificate"), "{refusal}");
+            assert!(retries);
+        }
     }
 }
 

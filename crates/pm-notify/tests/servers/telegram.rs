@@ -6,8 +6,13 @@ use std::time::{Duration, Instant};
 
 use crate::bot_api::TOKEN;
 use crate::support::{Server, failure, part, response, why};
+use pm_core::calendar::{Timestamp, Zone};
 use pm_core::config::{Telegram, Via};
+use pm_core::language::Language;
+use pm_core::notice::{Notice, What, Whom};
+use pm_notify::compose::Voice;
 use pm_notify::{Outcome, Part, TIMEOUT_SECONDS, Why, parts, send, telegram};
+use proptest::prelude::*;
 
 fn via(base: &str, chat: &str) -> Via {
     Via::Telegram(Telegram {
@@ -159,6 +164,29 @@ fn a_line_longer_than_a_message_is_cut_between_characters() {
     let kept = whole.chars().filter(|c| "<&>🐙".contains(*c)).count();
     // The name of the server has three of them.
     assert_eq!(kept, 4 * 3_000 + 3);
+}
+
+proptest! {
+    /// Fault 6 of the scripts pm replaces: every text is only text.
+    #[test]
+    fn what_a_note_says_is_what_arrives(
+        note in pm_core::strategies::note(),
+        server in pm_core::strategies::server_name(),
+        chinese in any::<bool>(),
+    ) {
+        let zone = Zone::utc();
+        let language = if chinese { Language::Chinese } else { Language::English };
+        let voice = Voice { language, server: server.as_str(), zone: &zone };
+        let whom = Whom { holder: "20000".parse().unwrap(), note: note.clone() };
+        let notice = Notice { time: Timestamp::from_unix(0), what: What::Unblocked { whom } };
+        let message = voice.notice(&notice);
+        let parts = parts(&via("http://127.0.0.1:9", "5"), &message);
+        prop_assert_eq!(parts.len(), 1);
+        let arrived = crate::bot_api::html(&parts[0].text).unwrap();
+        prop_assert_eq!(&arrived, &message.text());
+        let words: Vec<_> = note.as_str().split_whitespace().collect();
+        prop_assert!(arrived.contains(&words.join(" ")));
+    }
 }
 
 /// A server that does not behave, and what it is taken for.
