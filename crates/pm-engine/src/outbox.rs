@@ -69,7 +69,7 @@ pub(crate) fn post(
     let has_channels = config.notify.channels.values().any(|it| it.enabled);
     let push = config.push.as_ref().filter(|push| push.enabled);
     if !has_channels && push.is_none() {
-        return forget(&directory);
+        return forget(&directory, db);
     }
     let waiting = db.waiting_news(MOST_NEWS)?;
     let zone = clock::zone(config);
@@ -121,11 +121,16 @@ fn exchange(
 }
 
 /// Removes the outbox, with the secrets in it, where nothing is sent any more.
-fn forget(directory: &Path) -> Result<(), EngineError> {
+fn forget(directory: &Path, db: &mut StateDb) -> Result<(), EngineError> {
     // Looked at by name only: most ticks of most hosts have nothing to do here.
     if fs::symlink_metadata(directory.join(outbox_db::FILE)).is_err() {
         return Ok(());
     }
+    // It is no news any more when there is somebody to be told again.
+    db.note_copied(&Copied {
+        up_to: Some(i64::MAX),
+        ..Copied::default()
+    })?;
     let owner = Owner::of(directory)?;
     owner.act(|| {
         for file in [outbox_db::FILE, outbox_db::ASIDE] {

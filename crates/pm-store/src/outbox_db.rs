@@ -105,9 +105,9 @@ impl OutboxDb {
         let path = directory.join(FILE);
         prepare(&path)?;
         let failed = |error| failure(&path, &error);
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX
-            | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        // SQLITE_OPEN_NOFOLLOW would also refuse a linked directory. Whoever puts a link in the place of
+        // the file now leads to what he may use himself.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(&path, flags).map_err(failed)?;
         let steps = Arc::new(AtomicU32::new(0));
         restrict(&mut connection, &steps).map_err(failed)?;
