@@ -8,6 +8,9 @@ mod errors;
 mod group;
 mod help;
 mod history;
+mod notify;
+mod push;
+pub(crate) mod secrets;
 mod settings;
 mod setup;
 #[cfg(test)]
@@ -32,6 +35,8 @@ pub(crate) use change::{Change, ChangeOptions};
 pub(crate) use config::Config;
 pub(crate) use group::Group;
 pub(crate) use history::{By, History};
+pub(crate) use notify::{FindChat, Log as NotifyLog, Notify};
+pub(crate) use push::Push;
 pub(crate) use setup::{Log, Messages, Monitor, Setup, Uninstall};
 pub(crate) use update::Update;
 
@@ -88,7 +93,9 @@ impl Cli {
         let matches = Self::command().try_get_matches_from(&words);
         let matches = matches.or_else(|error| match error.kind() {
             // Only now: to write the help of every command takes longer than most commands.
-            ErrorKind::DisplayHelp => Self::spoken().try_get_matches_from(&words),
+            ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                Self::spoken().try_get_matches_from(&words)
+            }
             _ => Err(error),
         })?;
         Self::from_arg_matches(&matches).map_err(|error| error.format(&mut Self::command()))
@@ -196,6 +203,16 @@ pub(crate) enum Command {
         about = tr!("Show, check or change pm's own settings", "显示、检查或修改 pm 自身的设置")
     )]
     Config(Config),
+    #[command(subcommand, about = tr!(
+        "Tell people what happens: Telegram, WeCom, mail, web hooks",
+        "通知：Telegram、企业微信、邮件、webhook",
+    ))]
+    Notify(Notify),
+    #[command(subcommand, about = tr!(
+        "Push the state of all services to a receiver each minute",
+        "云端推送：每分钟把所有服务的状态推送到接收端",
+    ))]
+    Push(Push),
     #[command(
         about = tr!("Take the last change of the configuration back", "撤销最近一次配置改动"),
         long_about = tr!(

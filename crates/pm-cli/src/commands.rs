@@ -11,7 +11,9 @@ pub(crate) mod list;
 mod log;
 mod manual;
 mod monitor;
+pub(crate) mod notify;
 mod premises;
+mod push;
 mod setup;
 mod teardown;
 pub(crate) mod uninstall;
@@ -60,6 +62,8 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::History(command) => history::run(&places, &command),
         Command::Config(command) => config::run(&places, command),
+        Command::Notify(command) => notify::run(&places, command),
+        Command::Push(command) => push::run(&places, command),
         Command::Undo(options) => config::undo(&places, options),
         Command::Monitor(flags) if flags.account_only => monitor::account(&places),
         Command::Monitor(flags) => monitor::tick(&places, flags),

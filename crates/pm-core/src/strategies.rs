@@ -401,6 +401,8 @@ pub fn request() -> impl Strategy<Value = Request> {
         1 => prop::option::of(zone_name()).prop_map(Request::SetTimeZone),
         1 => prop::option::of(language()).prop_map(Request::SetLanguage),
         1 => classifier().prop_map(Request::SetClassifier),
+        2 => notify_change().prop_map(|change| Request::Notify(Box::new(change))),
+        1 => push_change().prop_map(|change| Request::Push(Box::new(change))),
         1 => (any::<Option<u64>>(), config()).prop_map(|(version, config)| {
             Request::Restore { version, config: Box::new(config) }
         }),

@@ -19,6 +19,7 @@ mod shaping;
 pub mod ssh;
 mod tick;
 mod view;
+mod voice;
 
 pub use deliver::deliver;
 pub use error::EngineError;
@@ -28,6 +29,7 @@ pub use lifecycle::Moved;
 pub use past::{Past, PastVersion};
 pub use tick::Ticked;
 pub use view::View;
+pub use voice::{recent, standing, try_channel, zone};
 
 use pm_core::backend::{Netfilter, Shaper};
 use pm_store::locks::Lock;

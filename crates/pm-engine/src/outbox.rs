@@ -28,6 +28,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use owner::{Owner, become_owner};
 pub(crate) use wake::{answer, is_woken, start};
 
+use crate::voice::spoken;
 use crate::{EngineError, clock};
 
 /// How much is copied in one tick: what is more waits for the next.
@@ -53,7 +54,8 @@ pub(crate) struct Sender {
 }
 
 /// Copies what is to be told into the outbox, notes what became of what was copied before, and has
-/// it sent where something is due. Without channels and push, there is no outbox.
+/// it sent where something is due. Without channels and push, there is no outbox. `interface` is the
+/// one that a push names.
 ///
 /// # Errors
 ///
@@ -63,6 +65,7 @@ pub(crate) fn post(
     db: &mut StateDb,
     config: &Config,
     state: &State,
+    interface: &str,
     now: Timestamp,
 ) -> Result<(), EngineError> {
     let directory = paths.outbox_dir();
@@ -83,7 +86,6 @@ pub(crate) fn post(
     let mut batch = told.batch(&waiting);
     if let Some(push) = push {
         let (services, groups) = (reports(config, state), group_reports(config, state));
-        let interface = state.interfaces.keys().next().map_or("", |name| name);
         batch.push = Some(NewPush {
             settings: json(push),
             body: pm_notify::push::body(push, interface, &services, &groups),
@@ -231,8 +233,7 @@ impl Told<'_> {
     }
 
     fn language(&self, channel: &Channel) -> Language {
-        let chosen = channel.language.or(self.config.language);
-        chosen.unwrap_or(Language::English)
+        spoken(self.config, channel)
     }
 
     fn server<'a>(&'a self, channel: &'a Channel) -> &'a str {

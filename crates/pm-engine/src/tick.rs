@@ -73,12 +73,23 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
         session.converge(&loaded.config, &loaded.text, &mut db)?;
         let mut shaping = Shaping::after(&mut self.shaper, left);
         shaping.finish(&mut session, &loaded.config, Occasion::Tick, &mut db);
-        let (state, now) = (&session.state, session.time);
-        let posted = outbox::post(&self.paths, &mut db, &loaded.config, state, now);
+        let problems = shaping.problems;
+        let (events, leftover) = (session.events, session.leftover);
+        let (state, now) = (session.state, session.time);
+        let push = loaded.config.push.as_ref().filter(|push| push.enabled);
+        let interface = push.map_or_else(String::new, |_| self.uplink());
+        let posted = outbox::post(
+            &self.paths,
+            &mut db,
+            &loaded.config,
+            &state,
+            &interface,
+            now,
+        );
         Ok(Ticked::Done {
-            events: session.events,
-            leftover: session.leftover,
-            problems: shaping.problems,
+            events,
+            leftover,
+            problems,
             untold: posted.err().map(Box::new),
             stale_config,
         })
