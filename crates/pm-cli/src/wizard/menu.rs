@@ -26,7 +26,7 @@ const ITEMS: &[Item] = &[
         4,
         |config, look| {
             let state = notify::state(config, look);
-            tr!("Notify {state}", "通知设置 {state}")
+            tr!("Notify {state}", "通知 {state}")
         },
         notify::open,
     ),
@@ -34,7 +34,7 @@ const ITEMS: &[Item] = &[
         5,
         |config, look| {
             let state = push::state(config, look);
-            tr!("Push {state}", "云端推送 {state}")
+            tr!("Push {state}", "推送 {state}")
         },
         push::open,
     ),

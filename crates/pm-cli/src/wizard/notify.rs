@@ -47,13 +47,20 @@ pub(super) fn state(config: &Config, look: Look) -> String {
 }
 
 /// Returns how something that can be set up and switched on stands, in a sign and a word.
+///
+/// With a name of four columns before it, it is no wider than any other entry, so that two of them
+/// stand beside each other on a phone.
 pub(super) fn sign(is_on: bool, is_set_up: bool, look: Look) -> String {
-    let (sign, word) = match (is_on, is_set_up) {
-        (true, _) => (look.sign("✅ ", ""), tr!("on", "已开启")),
-        (false, true) => (look.sign("⚪ ", ""), tr!("off", "已关闭")),
-        (false, false) => (look.sign("⚪ ", ""), tr!("unset", "未配置")),
+    let word = match (is_on, is_set_up) {
+        (true, _) => tr!("on", "已开启"),
+        (false, true) => tr!("off", "已关闭"),
+        (false, false) => tr!("off", "未配置"),
     };
-    format!("{sign}{word}")
+    if !look.rich {
+        return format!("({word})");
+    }
+    let sign = if is_on { "✅" } else { "⚪" };
+    tr!("{sign} {word}", "{sign}{word}")
 }
 
 /// Shows the channels, and asks what to do.
