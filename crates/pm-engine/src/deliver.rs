@@ -66,7 +66,7 @@ pub fn deliver(directory: &Path) -> Result<(), EngineError> {
         loop {
             // Whoever wakes him while he is at it has put something in for one who was done.
             if answer(directory) || running.is_empty() {
-                let channels = OutboxDb::open(directory)?.channels()?;
+                let channels = OutboxDb::open_patiently(directory)?.channels()?;
                 for one in channels.into_iter().map(Some).chain([None]) {
                     let name = one.clone();
                     running.entry(one).or_insert_with(|| {

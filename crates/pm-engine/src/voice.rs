@@ -74,7 +74,8 @@ fn read<T>(
     if fs::symlink_metadata(directory.join(outbox_db::FILE)).is_err() {
         return Ok(None);
     }
-    let found = owner.act(|| OutboxDb::open(&directory).and_then(|outbox| read(&outbox)))?;
+    let found =
+        owner.act(|| OutboxDb::open_patiently(&directory).and_then(|outbox| read(&outbox)))?;
     Ok(Some(found?))
 }
 

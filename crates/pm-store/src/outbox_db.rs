@@ -49,8 +49,11 @@ const MOST_BYTES: u64 = 64 << 20;
 /// The longest text or row, in bytes.
 const MOST_ROW: i32 = 4 << 20;
 
-/// How long to wait for the other side's transaction.
+/// How long the tick waits for the other side's transaction.
 const BUSY: Duration = Duration::from_millis(50);
+
+/// How long whoever is no tick waits for another's: disks may be slow.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How many instructions of SQLite's lie between two looks at the budget.
 const STEP: i32 = 1_000;
@@ -102,6 +105,20 @@ impl OutboxDb {
     ///
     /// `Damaged`: the file is untouched. `Busy`, `Unusable`.
     pub fn open(directory: &Path) -> Result<Self, OutboxError> {
+        Self::open_within(directory, BUSY)
+    }
+
+    /// Opens the outbox as [`open`](Self::open) does, for whoever has time: `Busy` is it only after
+    /// ten seconds.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_patiently(directory: &Path) -> Result<Self, OutboxError> {
+        Self::open_within(directory, PATIENCE)
+    }
+
+    fn open_within(directory: &Path, patience: Duration) -> Result<Self, OutboxError> {
         let path = directory.join(FILE);
         prepare(&path)?;
         let failed = |error| failure(&path, &error);
@@ -110,7 +127,7 @@ impl OutboxDb {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(&path, flags).map_err(failed)?;
         let steps = Arc::new(AtomicU32::new(0));
-        restrict(&mut connection, &steps).map_err(failed)?;
+        restrict(&mut connection, &steps, patience).map_err(failed)?;
         let mut outbox = Self { connection, steps };
         outbox.begin_or_check(&path)?;
         Ok(outbox)
@@ -222,8 +239,12 @@ fn prepare(path: &Path) -> Result<(), OutboxError> {
 /// Lets the file do as little harm as possible.
 ///
 /// Source: <https://www.sqlite.org/security.html>
-fn restrict(connection: &mut Connection, steps: &Arc<AtomicU32>) -> rusqlite::Result<()> {
-    connection.busy_timeout(BUSY)?;
+fn restrict(
+    connection: &mut Connection,
+    steps: &Arc<AtomicU32>,
+    patience: Duration,
+) -> rusqlite::Result<()> {
+    connection.busy_timeout(patience)?;
     for (option, value) in [
         (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
         (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),

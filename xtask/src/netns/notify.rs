@@ -1,10 +1,11 @@
 //! Everything that happens is told, once, whatever happens to who tells it.
 
-use std::fs::{self, OpenOptions, Permissions};
+mod channels;
+
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,12 +13,19 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use nix::fcntl::{Flock, FlockArg};
 use serde_json::{Value, json};
 
 use super::tests;
 use crate::lab::{Lab, wait_until};
+use crate::outbox::{directory as outbox, hold, make};
 use crate::rng::Rng;
+
+use channels::{
+    commands_take_secrets_from_files_and_show_none, mails_are_collected_into_one,
+    the_push_arrives_signed_and_says_how_it_goes,
+    trouble_of_one_channel_is_told_to_the_others_once, what_happens_in_quiet_hours_waits,
+    what_nobody_takes_for_a_day_is_given_up_and_said,
+};
 
 tests!["notify":
     after_an_outage_every_event_arrives_once_and_in_order,
@@ -25,10 +33,13 @@ tests!["notify":
     a_tick_that_dies_between_its_two_commits_tells_nothing_twice,
     a_hostile_outbox_is_put_aside_and_costs_no_byte,
     no_secret_is_in_a_command_line_or_an_environment,
+    the_push_arrives_signed_and_says_how_it_goes,
+    what_happens_in_quiet_hours_waits,
+    what_nobody_takes_for_a_day_is_given_up_and_said,
+    trouble_of_one_channel_is_told_to_the_others_once,
+    mails_are_collected_into_one,
+    commands_take_secrets_from_files_and_show_none,
 ];
-
-/// A user who can deliver: `nobody`.
-const DELIVERER: u32 = 65_534;
 
 const PORT: u16 = 8_099;
 
@@ -105,10 +116,6 @@ fn serve(mut stream: TcpStream) -> Result<String> {
     Ok(title.to_owned())
 }
 
-fn outbox(lab: &Lab) -> PathBuf {
-    lab.state_dir().join("outbox")
-}
-
 /// Makes a lab with one service, a channel to the hook, and an outbox of somebody's who is not root.
 fn begin(lab: &Lab) -> Result<()> {
     lab.ok(&["add", "20000"])?;
@@ -117,28 +124,7 @@ fn begin(lab: &Lab) -> Result<()> {
     let url = format!("http://127.0.0.1:{PORT}/{PLANTED}");
     config["notify"] = json!({"channels": {"hook": {"via": {"webhook": {"url": url}}}}});
     fs::write(&path, serde_json::to_string(&config)?)?;
-    let outbox = outbox(lab);
-    fs::create_dir_all(&outbox)?;
-    chown(&outbox, Some(DELIVERER), Some(DELIVERER))?;
-    // He must be able to come there.
-    for directory in [lab.directory(), &lab.state_dir()] {
-        fs::set_permissions(directory, Permissions::from_mode(0o711))?;
-    }
-    Ok(())
-}
-
-/// Holds up whoever delivers, as long as it lives.
-fn hold(lab: &Lab) -> Result<Flock<fs::File>> {
-    let path = outbox(lab).join("deliver.lock");
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path)?;
-    chown(&path, Some(DELIVERER), Some(DELIVERER))?;
-    let held = Flock::lock(file, FlockArg::LockExclusive);
-    held.map_err(|(_, errno)| anyhow::anyhow!("cannot lock: {errno}"))
+    make(lab)
 }
 
 /// Blocks and unblocks in turn, with a tick after each; returns what is told of it.

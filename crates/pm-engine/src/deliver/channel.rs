@@ -28,7 +28,7 @@ pub(super) fn deliver(
     name: &ChannelName,
     end: Instant,
 ) -> Result<(), EngineError> {
-    let mut outbox = OutboxDb::open(directory)?;
+    let mut outbox = OutboxDb::open_patiently(directory)?;
     let mut moves = 0;
     while let Some(sending) = outbox.sending(name)? {
         if sending.attempts > 0 && !wait_until(sending.next_try, end) {

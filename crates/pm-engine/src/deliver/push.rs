@@ -13,7 +13,7 @@ use crate::{EngineError, clock};
 
 /// Pushes the newest state, if the receiver does not have it.
 pub(super) fn deliver(directory: &Path, end: Instant) -> Result<(), EngineError> {
-    let mut outbox = OutboxDb::open(directory)?;
+    let mut outbox = OutboxDb::open_patiently(directory)?;
     while let Some((sending, _)) = outbox.waiting_push()? {
         if sending.attempts > 0 && !wait_until(sending.next_try, end) {
             break;
