@@ -341,8 +341,8 @@ fn refusal(refusal: &Refusal) -> String {
             )
         }
         Refusal::Nothing => tr!(
-            "see `pm set --help` and `pm group set --help` for what can be set",
-            "能改什么，见 `pm set --help` 和 `pm group set --help`"
+            "the command with `--help` says what can be set, such as `pm set --help`",
+            "能改什么，在命令后加 `--help` 查看，例如 `pm set --help`"
         ),
         Refusal::UsedOfSeveral => tr!("name one service", "只写一个服务"),
         Refusal::UsedWithGroup => tr!(
