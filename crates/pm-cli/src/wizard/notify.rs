@@ -18,7 +18,7 @@ use crate::output::{errors, notify as shown};
 
 pub(super) use ask::secret;
 #[cfg(test)]
-pub(super) use channel::new;
+pub(super) use channel::{change as change_channel, new};
 
 /// One thing to do: its name, and what opens.
 type Item = (fn() -> String, fn(&mut Desk<'_>) -> Answer<()>);
@@ -120,7 +120,7 @@ fn change(desk: &mut Desk<'_>) -> Answer<()> {
     let Some(present) = desk.view.config.notify.channels.get(&name).cloned() else {
         return Ok(());
     };
-    let settings = channel::change(&mut desk.ui, &present)?;
+    let settings = channel::change(&mut desk.ui, &desk.view.config, &present)?;
     if settings == ChannelSettings::default() {
         return Ok(());
     }

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::error::Error;
 use std::str::FromStr;
 
-use pm_core::config::{EventKind, QuietHours, Schedule, Thresholds};
+use pm_core::config::{Config, EventKind, QuietHours, Schedule, Thresholds};
+use pm_core::holder::Holder;
 
 use crate::language::tr;
+use crate::output::words::holder as name;
 use crate::wizard::text;
 use crate::wizard::ui::{Answer, Question, Ui};
 
@@ -187,6 +189,51 @@ pub(super) fn events(ui: &mut Ui) -> Answer<Option<BTreeSet<EventKind>>> {
         }
     };
     let title = tr!("Which events?", "通知哪些事件？");
+    ui.several(&title, &hint, &items, read, show)
+}
+
+/// Asks of which services and groups is told; `None`: of all.
+pub(super) fn services(ui: &mut Ui, config: &Config) -> Answer<Option<BTreeSet<Holder>>> {
+    let hint = if ui.ticks() {
+        tr!(
+            "Space ticks, or type names: 20000,group vip or all; then Enter",
+            "空格勾选，或输入名称（如 20000,group vip、all），回车确认"
+        )
+    } else {
+        tr!(
+            "Type names: 20000,group vip or all",
+            "请输入名称，如 20000,group vip、all"
+        )
+    };
+    let services = config.services.keys().copied().map(Holder::Service);
+    let groups = config.groups.keys().cloned().map(Holder::Group);
+    let all: Vec<Holder> = groups.chain(services).collect();
+    let items: Vec<String> = all.iter().map(name).collect();
+    let read = |ticked: &BTreeSet<usize>, typed: &str| {
+        let typed = text::tidy(typed);
+        if typed == "all" {
+            return Ok(None);
+        }
+        let names = typed.split(',').filter(|name| !name.trim().is_empty());
+        let mut chosen: BTreeSet<Holder> = names.map(read).collect::<Result<_, _>>()?;
+        if let Some(other) = chosen.iter().find(|one| !all.contains(one)) {
+            let other = name(other);
+            return Err(tr!("there is no {other}", "没有{other}"));
+        }
+        chosen.extend(ticked.iter().filter_map(|&index| all.get(index)).cloned());
+        match chosen.is_empty() {
+            true => Err(tr!("nothing was chosen", "什么都没有选")),
+            false => Ok(Some(chosen)),
+        }
+    };
+    let show = |chosen: &Option<BTreeSet<Holder>>| match chosen {
+        None => tr!("all", "全部"),
+        Some(chosen) => {
+            let names: Vec<_> = chosen.iter().map(name).collect();
+            names.join(&tr!(", ", "、"))
+        }
+    };
+    let title = tr!("Of which services and groups?", "通知哪些端口和分组？");
     ui.several(&title, &hint, &items, read, show)
 }
 

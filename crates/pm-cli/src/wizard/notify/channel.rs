@@ -189,7 +189,11 @@ fn webhook(ui: &mut Ui) -> Answer<Webhook> {
 }
 
 /// Asks what is to be changed of a channel; nothing: the user goes back.
-pub(super) fn change(ui: &mut Ui, present: &Channel) -> Answer<ChannelSettings> {
+pub(in crate::wizard) fn change(
+    ui: &mut Ui,
+    config: &Config,
+    present: &Channel,
+) -> Answer<ChannelSettings> {
     let on = if present.enabled {
         tr!("switch it off", "关闭")
     } else {
@@ -215,6 +219,10 @@ pub(super) fn change(ui: &mut Ui, present: &Channel) -> Answer<ChannelSettings> 
     };
     entries.extend(secret.map(|text| Entry::new(5, text)));
     entries.extend(place.map(|text| Entry::new(6, text)));
+    entries.push(Entry::new(
+        7,
+        tr!("of which services", "通知哪些端口和分组"),
+    ));
     entries.push(Entry::new(0, tr!("back", "返回")));
     let title = tr!("Change what?", "修改哪一项？");
     let chosen = ui.choose(&title, &tr!("back", "返回"), &entries)?;
@@ -227,6 +235,7 @@ pub(super) fn change(ui: &mut Ui, present: &Channel) -> Answer<ChannelSettings> 
         4 => settings.report = Some(ask::report(ui, present.report.as_ref())?),
         5 => new_secret(ui, &present.via, &mut settings)?,
         6 => new_place(ui, &present.via, &mut settings)?,
+        7 => settings.services = Some(ask::services(ui, config)?),
         _ => {}
     }
     Ok(settings)

@@ -98,6 +98,71 @@ fn every_other_kind_of_channel_is_asked_for() {
     }
 }
 
+/// Answers the questions of a change of the channel that the configuration has under this name.
+fn changed(name: &str, input: &str) -> (Answer<String>, String) {
+    let talk = Said::default();
+    let mut ui = Ui::scripted(io::Cursor::new(input.to_owned()), talk.clone());
+    let config = r#"{"schema": 1, "groups": {"vip": {}}, "services": {"80": {}, "443": {}}, "notify": {"channels": {
+        "mail": {"via": {"email": {"server": "smtp.example.org", "user": "u", "password": "planted",
+            "from": "pm@example.org", "to": ["a@example.org"]}}},
+        "hook": {"enabled": false, "quiet": "23:00-07:00", "via": {"webhook": {"url": "https://h.example/planted"}}}}}}"#;
+    let config = Config::parse(config).unwrap();
+    let name = name.parse().unwrap();
+    let present = &config.notify.channels[&name];
+    let settings = notify::change_channel(&mut ui, &config, present);
+    drop(ui);
+    let line = settings.map(|settings| NotifyChange::Set { name, settings }.to_string());
+    (line, said(talk))
+}
+
+#[test]
+fn every_setting_of_a_channel_is_asked_for_in_both_languages() {
+    for (name, input, line) in [
+        ("mail", "1\n", "pm notify set mail --enabled no"),
+        ("hook", "1\n", "pm notify set hook --enabled yes"),
+        (
+            "hook",
+            "2\nlost\n\nquota，blocked\n",
+            "pm notify set hook --events quota,blocked",
+        ),
+        ("hook", "2\nall\n", "pm notify set hook --events all"),
+        ("hook", "3\n0\n", "pm notify set hook --quiet none"),
+        ("hook", "3\n\n", "pm notify set hook --quiet 23:00-07:00"),
+        ("hook", "4\n0\n", "pm notify set hook --report none"),
+        (
+            "hook",
+            "5\nplanted\nhttps://h.example/planted2\n",
+            "pm notify set hook --url-file -",
+        ),
+        (
+            "mail",
+            "5\nplanted2\n",
+            "pm notify set mail --password-file -",
+        ),
+        (
+            "mail",
+            "6\nnobody\nb@example.org\n",
+            "pm notify set mail --to 'b@example.org'",
+        ),
+        (
+            "mail",
+            "7\n81\n80,group vip\n",
+            "pm notify set mail --services '80,group vip'",
+        ),
+        ("mail", "7\nall\n", "pm notify set mail --services all"),
+        ("mail", "0\n", "pm notify set mail"),
+    ] {
+        for language in Language::ALL {
+            crate::language::speak(language);
+            let (made, said) = changed(name, input);
+            match made {
+                Ok(made) => assert_eq!(made, line, "{said}"),
+                Err(_) => panic!("{said}"),
+            }
+        }
+    }
+}
+
 /// Answers the questions of the push, as it is in `config`.
 fn pushed(config: &str, input: &str) -> (String, String) {
     let talk = Said::default();
