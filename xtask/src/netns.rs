@@ -3,6 +3,7 @@
 //! A test is a function on a fresh [`Lab`]; its name states the behaviour. One file per theme.
 
 mod accounting;
+mod archive;
 mod calendar_days;
 mod crosstalk;
 mod dynqos;
@@ -23,6 +24,7 @@ mod requests;
 mod roots;
 pub(crate) mod settling;
 mod storage;
+mod takeover;
 mod undo;
 mod update;
 mod update_faults;
@@ -80,6 +82,7 @@ pub(crate) fn run(
         wire::TESTS,
         wizard::TESTS,
         accounting::TESTS,
+        archive::TESTS,
         quota::TESTS,
         crosstalk::TESTS,
         requests::TESTS,
@@ -95,6 +98,7 @@ pub(crate) fn run(
         faults::TESTS,
         recovery::TESTS,
         storage::TESTS,
+        takeover::TESTS,
         undo::TESTS,
         kills::TESTS,
         update::TESTS,
@@ -102,6 +106,7 @@ pub(crate) fn run(
         installer::TESTS,
         forward::TESTS,
         settling::TESTS,
+        settling::mishaps::TESTS,
         settling::package::TESTS,
         settling::renewal::TESTS,
         random::TESTS,

@@ -80,18 +80,27 @@ impl Publisher {
     ///
     /// When it cannot be read or filled in.
     pub(crate) fn installer(&self) -> Result<String> {
-        let text = fs::read_to_string(test::root().join("install.sh"))?;
-        dist::fill(&text, |name| match name {
-            "PM_UPDATE_KEY" => self.keys.pk.to_base64(),
-            "PM_UPDATE_NEXT_KEY" => self.next_key.clone(),
-            _ => self.server.url(),
-        })
+        installer(&self.keys, &self.next_key, &self.server)
     }
 
     /// Returns its address.
     pub(crate) fn url(&self) -> String {
         self.server.url()
     }
+}
+
+/// Returns the installer as a release has it, with the public key of `keys` and that server's address in it.
+///
+/// # Errors
+///
+/// When it cannot be read or filled in.
+pub(crate) fn installer(keys: &KeyPair, next_key: &str, server: &Server) -> Result<String> {
+    let text = fs::read_to_string(test::root().join("install.sh"))?;
+    dist::fill(&text, |name| match name {
+        "PM_UPDATE_KEY" => keys.pk.to_base64(),
+        "PM_UPDATE_NEXT_KEY" => next_key.to_owned(),
+        _ => server.url(),
+    })
 }
 
 /// Returns them; they are built at the first call, as debug builds.

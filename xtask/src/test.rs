@@ -291,34 +291,36 @@ fn components() -> Result<()> {
 }
 
 fn purity() -> Result<()> {
-    let output = command("cargo")
-        .args([
-            "tree",
-            "--package",
-            "pm-core",
-            "--edges",
-            "normal",
-            "--prefix",
-            "none",
-        ])
-        .output()
-        .context("cannot start cargo")?;
-    ensure!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let tree = String::from_utf8_lossy(&output.stdout).into_owned();
-    let found = impure(&tree);
-    ensure!(
-        found.is_empty(),
-        "pm-core must stay free of {}, and depends on {found:?}",
-        IMPURE.join(", ")
-    );
+    for package in ["pm-core", "pm-legacy"] {
+        let output = command("cargo")
+            .args([
+                "tree",
+                "--package",
+                package,
+                "--edges",
+                "normal",
+                "--prefix",
+                "none",
+            ])
+            .output()
+            .context("cannot start cargo")?;
+        ensure!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let tree = String::from_utf8_lossy(&output.stdout).into_owned();
+        let found = impure(&tree);
+        ensure!(
+            found.is_empty(),
+            "{package} must stay free of {}, and depends on {found:?}",
+            IMPURE.join(", ")
+        );
+    }
     Ok(())
 }
 
-/// Returns the crates of a dependency list that pm-core must not have.
+/// Returns the crates of a dependency list that a pure crate must not have.
 fn impure(tree: &str) -> Vec<&str> {
     tree.lines()
         .filter_map(|line| line.split(' ').next())

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod archive;
 mod change;
 mod config;
 #[cfg(test)]
@@ -8,6 +9,7 @@ mod errors;
 mod group;
 mod help;
 mod history;
+mod import;
 mod notify;
 mod push;
 pub(crate) mod secrets;
@@ -31,10 +33,12 @@ use pm_core::request::Selection;
 use crate::language::{self, tr};
 use crate::output::errors::sentence;
 
+pub(crate) use archive::{Apply, Export};
 pub(crate) use change::{Change, ChangeOptions};
 pub(crate) use config::Config;
 pub(crate) use group::Group;
 pub(crate) use history::{By, History};
+pub(crate) use import::{Import, Overuse};
 pub(crate) use notify::{FindChat, Log as NotifyLog, Notify};
 pub(crate) use push::Push;
 pub(crate) use setup::{Log, Messages, Monitor, Setup, Uninstall};
@@ -233,6 +237,40 @@ pub(crate) enum Command {
         )
     )]
     Undo(ChangeOptions),
+    #[command(
+        about = tr!(
+            "Make services and groups as a file says",
+            "按文件设定服务和组",
+        ),
+        long_about = tr!(
+            "Make services and groups as a file says\n\n\
+             Each service and group in it is as it says, whatever it was before; what it leaves \
+             out of one has its default. Those that it does not name stay, unless `--prune`. All \
+             of it is done, or nothing. Doing it again changes nothing.\n\n\
+             Exit code: 0, it was so already; 3, something was changed, or would be with \
+             `--dry-run`; 1, it failed, and nothing was changed; 2, a wrong command line.",
+            "按文件设定服务和组\n\n\
+             文件里的每个服务和组都会变成文件所写的样子，没写的设置取默认值。文件里没有的服务和组保持\
+             不变，除非加 `--prune`。要么全部完成，要么什么都不改。再执行一次不会有任何改动。\n\n\
+             退出码：0 表示已经是这样；3 表示做了改动（用 `--dry-run` 时表示将有改动）；1 表示失败，\
+             没有做任何改动；2 表示命令行有误。"
+        )
+    )]
+    Apply(Apply),
+    #[command(
+        about = tr!(
+            "Write configuration, usage and history into one file",
+            "把配置、用量和历史写入一个文件",
+        ),
+        long_about = tr!(
+            "Write configuration, usage and history into one file\n\n\
+             The file is for its owner only, and never written through a link. `pm import` reads it, \
+             here or on another host.",
+            "把配置、用量和历史写入一个文件\n\n\
+             文件只有属主可读，也不会经由链接写入。在本机或别的主机上用 `pm import` 读入。"
+        )
+    )]
+    Export(Export),
     #[command(about = tr!(
         "Do the minute's tick: account for what was counted, keep the rules as they must be",
         "做每分钟的 tick：给计到的流量记账，保持规则应有的样子",
@@ -302,6 +340,32 @@ pub(crate) enum Command {
         )
     )]
     Setup(Setup),
+    #[command(
+        about = tr!(
+            "Move in: from another host's archive, or from pm.sh, port-traffic-dog or traffic-dog",
+            "迁入：读入别的主机的归档，或从 pm.sh、port-traffic-dog、traffic-dog 接管",
+        ),
+        long_about = tr!(
+            "Move in: from another host's archive, or from pm.sh, port-traffic-dog or traffic-dog\n\n\
+             FILE, which `pm export` wrote, takes the place of everything. It is checked whole \
+             before anything changes, and all of it is taken over, or nothing. Usage goes on from \
+             where it was, periods end when they would have, and the history is there; what this \
+             host has counted itself is replaced, and kept in before-import.pm beside state.db.\n\n\
+             --from takes over from an older tool on this host. It says first what is taken over, \
+             what is not as it was, and what goes; then it asks. The tool's ports are held for \
+             some milliseconds while they change hands, and not a byte is lost or counted twice. \
+             Everything that the tool had is kept, and --undo gives the host back to it. Nothing \
+             that it wrote is ever executed. Where it is interrupted, the same command completes it.",
+            "迁入：读入别的主机的归档，或从 pm.sh、port-traffic-dog、traffic-dog 接管\n\n\
+             `pm export` 写出的 FILE 替换全部内容：先检查整个文件，再做改动；要么全部接管，要么什么都不改。\
+             用量接着累计，周期在原定的日子结束，历史也都在；本机自己的计数会被替换，保存在 state.db 旁边的 \
+             before-import.pm 里。\n\n\
+             --from 从本机的旧工具接管：先说明接管什么、哪些与原来不同、会移除什么，再询问。切换时端口会暂停\
+             几毫秒，不丢一个字节，也不重复计数。旧工具的一切都会备份，--undo 把主机还给它。它写的任何内容都\
+             不会被执行。中断之后，再执行同一条命令即可完成。"
+        )
+    )]
+    Import(Import),
     #[command(
         about = tr!("Replace pm by its newest release", "把 pm 更新到最新版本"),
         long_about = tr!(

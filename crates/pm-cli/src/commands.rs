@@ -1,5 +1,7 @@
 //! One module a subcommand; each parses its flags into a request, calls the engine and prints.
 
+mod apply;
+pub(crate) mod archive;
 mod change;
 pub(crate) mod config;
 mod delete_all;
@@ -7,6 +9,7 @@ mod deliver;
 pub(crate) mod doctor;
 mod group;
 pub(crate) mod history;
+pub(crate) mod import;
 pub(crate) mod list;
 mod log;
 mod manual;
@@ -27,7 +30,7 @@ use pm_nft::Nftables;
 use pm_store::paths::Paths;
 use pm_tc::TrafficControl;
 
-use crate::cli::{Cli, Command, Monitor, Places, Reading};
+use crate::cli::{Cli, Command, Places, Reading};
 use crate::wizard;
 
 /// Runs what the command line says.
@@ -42,8 +45,13 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
     let may_ask_language = cli.lang.is_none() && !is_set;
     let command = match cli.command {
         Some(command) => command,
-        None if cli.monitor => Command::Monitor(Monitor::default()),
-        None if wizard::is_possible() => return wizard::run(&places, may_ask_language),
+        None if cli.monitor => return monitor::tick_from_pm_shs_cron(&places),
+        None if wizard::is_possible() => {
+            if import::is_offered(&places) {
+                import::offer(&places)?;
+            }
+            return wizard::run(&places, may_ask_language);
+        }
         None => Command::List(Reading { json: false }),
     };
     match command {
@@ -64,6 +72,8 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Command::Config(command) => config::run(&places, command),
         Command::Notify(command) => notify::run(&places, command),
         Command::Push(command) => push::run(&places, command),
+        Command::Apply(flags) => apply::run(&places, &flags),
+        Command::Export(flags) => archive::export(&places, &flags),
         Command::Undo(options) => config::undo(&places, options),
         Command::Monitor(flags) if flags.account_only => monitor::account(&places),
         Command::Monitor(flags) => monitor::tick(&places, flags),
@@ -77,6 +87,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Command::Doctor(reading) => doctor::run(&places, reading),
         Command::Log(flags) => log::run(flags),
         Command::Setup(flags) => setup::run(&places, flags),
+        Command::Import(flags) => import::run(&places, &flags),
         Command::Update(flags) => update::run(&places, &flags),
         Command::UpdateTrial { parent, command } => update::guard(parent, &command),
         Command::Uninstall(flags) => uninstall::run(&places, flags),
@@ -85,23 +96,32 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
     }
 }
 
-/// Returns pm on this host, after what an interrupted update left was tidied up.
-pub(crate) fn engine(places: &Places) -> Result<Engine<Nftables, TrafficControl>> {
+/// pm with this host's kernel.
+pub(crate) type HostEngine = Engine<Nftables, TrafficControl>;
+
+/// Returns pm on this host, after what an interrupted update or takeover left was tidied up.
+pub(crate) fn engine(places: &Places) -> Result<HostEngine> {
+    let mut engine = engine_as_it_is(places)?;
+    import::recover(&paths(places), &mut engine);
+    Ok(engine)
+}
+
+/// As [`engine`], but for a takeover that was interrupted.
+pub(crate) fn engine_as_it_is(places: &Places) -> Result<HostEngine> {
     open(places, update::recover)
 }
 
 /// As [`engine`], for what must be done all the same: that it cannot be tidied up is told, and no reason to stop.
-pub(crate) fn engine_regardless(places: &Places) -> Result<Engine<Nftables, TrafficControl>> {
-    open(places, |paths| {
+pub(crate) fn engine_regardless(places: &Places) -> Result<HostEngine> {
+    let mut engine = open(places, |paths| {
         update::recover_or_tell(paths);
         Ok(())
-    })
+    })?;
+    import::recover(&paths(places), &mut engine);
+    Ok(engine)
 }
 
-fn open(
-    places: &Places,
-    recover: impl FnOnce(&Paths) -> Result<()>,
-) -> Result<Engine<Nftables, TrafficControl>> {
+fn open(places: &Places, recover: impl FnOnce(&Paths) -> Result<()>) -> Result<HostEngine> {
     let paths = paths(places);
     let shared = update::shared_tick_lock(&paths)?;
     if shared.is_none() {

@@ -1,17 +1,20 @@
 //! What the operator wants: the content of `config.json`.
 
+mod backup;
 mod names;
 mod notify;
 mod push;
 mod service;
 mod shown;
 mod values;
+mod wanted;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use backup::{Backup, NoBackup};
 pub use names::{GroupName, MAX_GROUP_BYTES, MAX_NOTE_CHARS, Note, ZoneName};
 pub use notify::{
     BotToken, Channel, ChannelName, ChatId, DigestMinutes, Email, EventKind, MAX_NAME_BYTES,
@@ -22,6 +25,7 @@ pub use notify::{
 pub use push::Push;
 pub use service::{Contract, Group, Service};
 pub use values::{Factor, Limit, Mode, QuotaSize, Tariff, ValueError};
+pub use wanted::Wanted;
 
 use crate::language::Language;
 use crate::port::PortRange;
@@ -61,6 +65,9 @@ pub struct Config {
     /// How packets find the class that shapes them.
     #[serde(default, skip_serializing_if = "Classifier::is_priority")]
     pub classifier: Classifier,
+    /// How often everything is written into an archive; `None`: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<Backup>,
     /// The groups that services are in.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<GroupName, Group>,
@@ -118,6 +125,7 @@ impl Default for Config {
             time_zone: None,
             language: None,
             classifier: Classifier::default(),
+            backup: None,
             groups: BTreeMap::new(),
             services: BTreeMap::new(),
             notify: Notify::default(),
@@ -186,6 +194,7 @@ impl Config {
             time_zone,
             language,
             classifier,
+            backup,
             groups,
             services,
             notify,
@@ -194,6 +203,7 @@ impl Config {
         *time_zone == other.time_zone
             && *language == other.language
             && *classifier == other.classifier
+            && *backup == other.backup
             && *groups == other.groups
             && *services == other.services
             && *notify == other.notify

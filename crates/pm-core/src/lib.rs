@@ -2,6 +2,8 @@
 //!
 //! Clock, files and kernel are arguments here: see [`backend`] for what the kernel must offer.
 
+pub mod adoption;
+pub mod archive;
 pub mod backend;
 pub mod calendar;
 pub mod cause;

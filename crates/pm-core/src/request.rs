@@ -11,6 +11,7 @@ mod news;
 mod notify;
 mod refusal;
 mod settings;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -29,11 +30,13 @@ pub use notify::{
 };
 pub use refusal::Refusal;
 pub use settings::{ContractSettings, Settings};
+pub use steps::steps;
 pub use warning::Warning;
 
+use crate::adoption::Adoption;
 use crate::backend::ShapingError;
 use crate::cause::Cause;
-use crate::config::{Config, GroupName, ZoneName};
+use crate::config::{Backup, Config, GroupName, ZoneName};
 use crate::language::Language;
 use crate::port::{PortList, PortRange};
 use crate::shaping::Classifier;
@@ -136,6 +139,8 @@ pub enum Request {
     Notify(Box<NotifyChange>),
     /// Change where the state is pushed.
     Push(Box<PushChange>),
+    /// Set how often everything is written into an archive; `None`: never.
+    SetBackup(Option<Backup>),
     /// Put a kept version in the place of the present configuration.
     ///
     /// It concerns the configuration only, but that who comes back has his [bill](crate::comeback)
@@ -147,6 +152,8 @@ pub enum Request {
         /// What it says. Schema and revision go on from the present one.
         config: Box<Config>,
     },
+    /// Put a configuration in the place of the present one that comes with its own past.
+    Adopt(Box<Adoption>),
 }
 
 /// Existing services.
@@ -182,7 +189,8 @@ impl Request {
             Self::Set { used: Some(_), .. }
             | Self::Block { .. }
             | Self::SetGroup { .. }
-            | Self::Restore { .. } => true,
+            | Self::Restore { .. }
+            | Self::Adopt(_) => true,
             Self::Add { settings, .. } | Self::Set { settings, .. } => settings.can_cut_off(),
             // One that is there already may have services.
             Self::AddGroup { or_set, .. } => *or_set,
@@ -198,28 +206,39 @@ impl Request {
                 | Self::ResetGroup { .. }
                 | Self::Set { used: Some(_), .. }
                 | Self::SetGroup { used: Some(_), .. }
+                | Self::Adopt(_)
         )
+    }
+
+    /// Returns the configuration that it puts in the place of the present one; `None`: it changes
+    /// that one.
+    pub fn replacement(&self) -> Option<&Config> {
+        match self {
+            Self::Restore { config, .. } => Some(config),
+            Self::Adopt(adoption) => Some(&adoption.config),
+            _ => None,
+        }
     }
 
     /// Whether it needs the host to shape what is sent, so that [`Context::no_shaping`] matters.
     ///
     /// `before` is the present configuration: limits that stay as they are ask for nothing new.
     pub fn needs_shaping(&self, before: &Config) -> bool {
-        match self {
-            Self::Add { settings, .. } | Self::Set { settings, .. } => settings.needs_shaping(),
-            Self::Restore { config, .. }
-                if config.classifier != before.classifier && !config.classifier.is_priority() =>
-            {
-                true
+        if let Some(config) = self.replacement() {
+            if config.classifier != before.classifier && !config.classifier.is_priority() {
+                return true;
             }
-            Self::Restore { config, .. } => config.services.iter().any(|(ports, service)| {
+            return config.services.iter().any(|(ports, service)| {
                 let old = before.services.get(ports);
                 let is_new_limit =
                     service.limit.is_some() && old.is_none_or(|old| old.limit != service.limit);
                 let is_new_rule =
                     service.dynqos.is_some() && old.is_none_or(|old| old.dynqos != service.dynqos);
                 is_new_limit || is_new_rule
-            }),
+            });
+        }
+        match self {
+            Self::Add { settings, .. } | Self::Set { settings, .. } => settings.needs_shaping(),
             Self::SetClassifier(classifier) => !classifier.is_priority(),
             _ => false,
         }

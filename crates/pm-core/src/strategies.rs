@@ -7,8 +7,8 @@ use time::Date;
 
 use crate::calendar::{DayOfMonth, DayOfYear, Interval, ResetChoice, ResetPolicy, YearMonth};
 use crate::config::{
-    Config, Factor, Group, GroupName, Limit, MAX_NOTE_CHARS, Mode, Note, QuotaSize, Service,
-    ZoneName,
+    Backup, Config, Factor, Group, GroupName, Limit, MAX_NOTE_CHARS, Mode, Note, QuotaSize,
+    Service, ZoneName,
 };
 use crate::dynqos::{DynQos, Minutes};
 use crate::language::Language;
@@ -274,10 +274,16 @@ pub fn config() -> impl Strategy<Value = Config> {
         prop::option::of(zone_name()),
         prop::option::of(language()),
         classifier(),
+        prop::option::of(backup()),
     );
     let voice = (notify::notify(), prop::option::of(notify::push()));
     (general, groups, services, voice).prop_map(
-        |((revision, time_zone, language, classifier), groups, services, (notify, push))| {
+        |(
+            (revision, time_zone, language, classifier, backup),
+            groups,
+            services,
+            (notify, push),
+        )| {
             let names: Vec<GroupName> = groups.keys().cloned().collect();
             let join =
                 |(ports, (mut service, choice)): (PortRange, (Service, prop::sample::Index))| {
@@ -293,6 +299,7 @@ pub fn config() -> impl Strategy<Value = Config> {
                 time_zone,
                 language,
                 classifier,
+                backup,
                 services: services.into_iter().map(join).collect(),
                 groups,
                 notify,
@@ -301,6 +308,13 @@ pub fn config() -> impl Strategy<Value = Config> {
             }
         },
     )
+}
+
+/// Any schedule of backups.
+pub fn backup() -> impl Strategy<Value = Backup> {
+    (1..=366u32 * 24, 1..=1000u32).prop_filter_map("a schedule", |(hours, keep)| {
+        format!("every {hours}h keep {keep}").parse().ok()
+    })
 }
 
 /// Any language.
@@ -403,6 +417,7 @@ pub fn request() -> impl Strategy<Value = Request> {
         1 => classifier().prop_map(Request::SetClassifier),
         2 => notify_change().prop_map(|change| Request::Notify(Box::new(change))),
         1 => push_change().prop_map(|change| Request::Push(Box::new(change))),
+        1 => prop::option::of(backup()).prop_map(Request::SetBackup),
         1 => (any::<Option<u64>>(), config()).prop_map(|(version, config)| {
             Request::Restore { version, config: Box::new(config) }
         }),

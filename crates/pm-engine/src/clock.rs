@@ -9,13 +9,16 @@ use pm_core::calendar::{Timestamp, Zone};
 use pm_core::config::{Config, ZoneName};
 use time::Date;
 
+/// What a zone is called that is known by its rules only.
+const NAMELESS: &str = "localtime";
+
 /// When this pm was built: a clock that shows less is wrong.
 pub(crate) fn built_at() -> Timestamp {
     Timestamp::from_unix(env!("PM_BUILT_AT").parse().unwrap_or(0))
 }
 
 /// Returns the time now; a clock before 1970 shows 1970.
-pub(crate) fn now() -> Timestamp {
+pub fn now() -> Timestamp {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
@@ -47,13 +50,18 @@ pub(crate) fn today(config: &Config) -> Option<Date> {
 /// Returns the zone whose dates count: the configured one, else the system's, else UTC.
 ///
 /// `TZ` is not asked: a tick under cron and a command in a shell must agree.
-pub(crate) fn zone(config: &Config) -> Zone {
+pub fn zone(config: &Config) -> Zone {
     known_zone(config.time_zone.as_ref()).unwrap_or_else(Zone::utc)
 }
 
 /// The same for a configured zone, if one is.
 pub(crate) fn zone_of(configured: Option<&ZoneName>) -> Zone {
     known_zone(configured).unwrap_or_else(Zone::utc)
+}
+
+/// Whether a zone is known by its rules only, so that its name says nothing elsewhere.
+pub(crate) fn is_nameless(name: &str) -> bool {
+    name == NAMELESS
 }
 
 /// Whether neither the configuration nor the system says which zone's dates count.
@@ -75,5 +83,5 @@ fn system_zone(localtime: &Path) -> Option<Zone> {
     {
         return Some(zone);
     }
-    Zone::from_tzif("localtime", &fs::read(localtime).ok()?).ok()
+    Zone::from_tzif(NAMELESS, &fs::read(localtime).ok()?).ok()
 }

@@ -66,6 +66,9 @@ pub enum EngineError {
         /// How often it was tried.
         rounds: u32,
     },
+    /// What there is makes no archive.
+    #[error("cannot make an archive: {0}")]
+    Archive(#[from] pm_core::archive::ArchiveError),
     /// The system gave no random bytes.
     #[error("the system gave no random bytes: {0}")]
     Random(getrandom::Error),

@@ -113,6 +113,7 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
             return self.rehearse(request, options, seen);
         }
         let mut db = StateDb::open(&self.paths)?;
+        config_file::follow(&self.paths, &mut db)?;
         let (loaded, stale_config) = self.config_for(request, Some(&db))?;
         require_same_config(seen, &loaded.config)?;
         let saved = self.saved_state(Some(&db), &loaded.config)?;
@@ -138,7 +139,15 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
             Some(_) => config_file::content(&self.paths),
             None => loaded.text.clone().into_bytes(),
         };
-        let text = if stale_config.is_some() {
+        // A configuration that comes with a past follows that into its file: one save decides.
+        let follows = matches!(request, Request::Adopt(_));
+        let text = if follows {
+            config_file::check_replacement(&self.paths, &done.after)?;
+            match changed {
+                true => done.after.emit(),
+                false => loaded.text.clone(),
+            }
+        } else if stale_config.is_some() {
             config_file::save(&self.paths, &done.after)?
         } else if changed {
             config_file::replace(&self.paths, &loaded, &done.after)?
@@ -153,7 +162,7 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
         if let Err(error) = in_force {
             // With the numbers of all messages that were refused.
             tracing::debug!("{error:?}");
-            if changed {
+            if changed && !follows {
                 config_file::put_back(&self.paths, &content)?;
             }
             session.abandon_request();
@@ -164,6 +173,9 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
                 why: Box::new(error),
                 left: back.err().map(Box::new),
             });
+        }
+        if let Err(error) = config_file::follow(&self.paths, &mut db) {
+            session.leftover.push(error.into());
         }
         shaping.finish(&mut session, &done.after, Occasion::Change, &mut db);
         done.reports_after = reports(&done.after, &session.state);
@@ -215,7 +227,7 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
         db: Option<&StateDb>,
     ) -> Result<(Loaded, Option<StoreError>), EngineError> {
         match (db, request) {
-            (Some(db), Request::Restore { .. }) => {
+            (Some(db), Request::Restore { .. } | Request::Adopt(_)) => {
                 Ok(config_file::load_or_last_good(&self.paths, db)?)
             }
             (Some(db), _) => Ok((config_file::load_with(&self.paths, db)?, None)),

@@ -142,7 +142,7 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
 }
 
 /// Adds what no tick has saved yet to the days.
-fn merge(mut days: Vec<DayTotal>, unsaved: Vec<DayTotal>) -> Vec<DayTotal> {
+pub(crate) fn merge(mut days: Vec<DayTotal>, unsaved: Vec<DayTotal>) -> Vec<DayTotal> {
     for one in unsaved {
         let same = |day: &&mut DayTotal| (day.date, day.ports) == (one.date, one.ports);
         match days.iter_mut().rev().find(same) {

@@ -3,7 +3,8 @@
 //! Every operation is a few rounds of the same: read the kernel, account for what was read, save,
 //! plan, apply. [`session`] holds that loop, [`shaping`] what comes after it; the others differ in what they do before and after.
 
-mod clock;
+mod archive;
+pub mod clock;
 mod deliver;
 pub mod doctor;
 mod error;
@@ -21,6 +22,8 @@ mod tick;
 mod view;
 mod voice;
 
+pub use archive::is_empty;
+pub use clock::zone as zone_of;
 pub use deliver::deliver;
 pub use error::EngineError;
 pub use execute::{Executed, Options, Seen};

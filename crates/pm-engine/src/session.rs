@@ -1,5 +1,6 @@
 //! One session with the tick lock held: read, account, save, plan, apply, until nothing is left.
 
+mod adopted;
 mod before;
 mod cleanup;
 mod reading;
@@ -20,6 +21,7 @@ use pm_core::ruleset::{Changes, Epoch, Installed};
 use pm_core::tick::{Now, step};
 use pm_store::state_db::StateDb;
 
+use self::adopted::Adopted;
 use self::before::Before;
 use self::reading::Applied;
 use crate::error::EngineError;
@@ -38,6 +40,8 @@ pub(crate) struct Session<'a, N> {
     /// The configuration and the usage without the request that is being carried out. Until all
     /// of it is in force, this is what is saved: a request that fails leaves no trace.
     before: Option<Before>,
+    /// The past that the request brings along, until all of it is in force.
+    adopted: Option<Adopted>,
     /// Whether the kernel holds all that must be.
     in_force: bool,
     /// When it began, by both clocks. To all of it, this is now: nothing ends in the middle.
@@ -87,6 +91,7 @@ impl<'a, N: Netfilter> Session<'a, N> {
             saved: state.clone(),
             state,
             before: None,
+            adopted: None,
             in_force: false,
             time: clock::now(),
             since_boot: clock::since_boot(),
@@ -226,7 +231,10 @@ impl<'a, N: Netfilter> Session<'a, N> {
         let settled = changes.is_empty() && !gives_back && !self.state.torn_down;
         let generation = self.seen.as_ref().map(|(reading, _)| reading.generation);
         self.state.settled_at = generation.filter(|_| settled);
-        self.save(db, self.state.clone(), Some(text))?;
+        match self.adopted.take() {
+            Some(adopted) => self.save_adopted(db, adopted, text)?,
+            None => self.save(db, self.state.clone(), Some(text))?,
+        }
         self.before = None;
         self.in_force = true;
         let is_clean = changes.is_empty() || !self.clean_up(changes);
@@ -248,7 +256,11 @@ impl<'a, N: Netfilter> Session<'a, N> {
         };
         before.settled_at = None;
         before.next_epoch = self.state.next_epoch;
+        let known: BTreeSet<_> = before.ledgers.keys().copied().collect();
         before.adopt(changes, &self.state);
+        if let Some(adopted) = &self.adopted {
+            adopted.leave_out(before, &known, self.time);
+        }
         before.expect(changes);
         let before = before.clone();
         self.save(db, before, None)
@@ -291,7 +303,11 @@ impl<'a, N: Netfilter> Session<'a, N> {
         let kept = std::mem::take(&mut state.closed);
         let told = std::mem::take(&mut state.news);
         let before = self.before.as_mut().map(|before| &mut before.state);
-        for going_on in before.into_iter().chain([&mut self.state]) {
+        let after = Some(&mut self.state).filter(|_| {
+            let adopted = self.adopted.as_ref();
+            !adopted.is_some_and(Adopted::replaces_history)
+        });
+        for going_on in before.into_iter().chain(after) {
             going_on.closed.retain(|period| !kept.contains(period));
             let is_told = |news: &News| told.iter().any(|it| it.is_same(news));
             going_on.news.retain(|news| !is_told(news));

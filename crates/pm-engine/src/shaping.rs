@@ -83,8 +83,10 @@ pub(crate) fn obstacle(
     let (uplinks, classifier) = match request {
         // Whatever stands at the uplinks' roots, the classifier is one that the kernel has or not.
         Request::SetClassifier(classifier) => (Ok(BTreeSet::new()), *classifier),
-        Request::Restore { config, .. } => (shaper.uplinks(), config.classifier),
-        _ => (shaper.uplinks(), config.classifier),
+        _ => {
+            let next = request.replacement().unwrap_or(config);
+            (shaper.uplinks(), next.classifier)
+        }
     };
     uplinks
         .and_then(|uplinks| shaper.probe(&uplinks, classifier))

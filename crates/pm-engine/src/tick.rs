@@ -1,12 +1,12 @@
 //! The tick, once a minute: account for what was counted, and keep the kernel as it must be.
 
 use pm_core::backend::{Netfilter, Shaper};
-use pm_core::config::Config;
+use pm_core::config::{Backup, Config};
 use pm_core::event::Event;
 use pm_core::ledger::State;
 use pm_store::StoreError;
 use pm_store::config_file;
-use pm_store::locks::{Lock, LockKind};
+use pm_store::locks::{Lock, LockKind, remove_with};
 use pm_store::state_db::StateDb;
 
 use crate::session::Session;
@@ -29,23 +29,43 @@ pub enum Ticked {
         untold: Option<Box<EngineError>>,
         /// Why the configuration on disk was not used, but the last good one.
         stale_config: Option<StoreError>,
+        /// How often a backup is to be made.
+        backup: Option<Backup>,
     },
     /// Nothing: another pm is at it.
     Busy,
 }
 
+impl Ticked {
+    /// Returns a tick that had nothing to do.
+    fn nothing() -> Self {
+        Self::Done {
+            events: Vec::new(),
+            leftover: Vec::new(),
+            problems: Vec::new(),
+            untold: None,
+            stale_config: None,
+            backup: None,
+        }
+    }
+}
+
 impl<N: Netfilter, S: Shaper> Engine<N, S> {
-    /// Does one tick, or leaves at once when another pm is at it.
+    /// Does one tick, or leaves at once when another pm is at it. Where there is neither configuration nor usage, there
+    /// is nothing to do, and nothing is made: uninstall must not find anew what it has just removed.
     ///
     /// # Errors
     ///
     /// Any; what was saved is true, the kernel goes on counting and cutting, and the next tick
     /// goes on from there.
     pub fn tick(&mut self) -> Result<Ticked, EngineError> {
+        if self.is_nothing() {
+            return Ok(Ticked::nothing());
+        }
         let Some(lock) = self.tick_lock()? else {
             return Ok(Ticked::Busy);
         };
-        self.tick_under(&lock)
+        self.tick_under(lock)
     }
 
     /// Does one tick, after whoever is at it: for the last one before the host goes down, or the
@@ -55,21 +75,32 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
     ///
     /// As [`tick`](Self::tick), and `Held` when another pm is at it for long.
     pub fn tick_after_others(&mut self) -> Result<Ticked, EngineError> {
+        if self.is_nothing() {
+            return Ok(Ticked::nothing());
+        }
         let lock = match self.tick.take() {
             Some(lock) => lock,
             None => Lock::acquire(&self.paths, LockKind::Tick, LOCK_WAIT)?,
         };
-        self.tick_under(&lock)
+        self.tick_under(lock)
     }
 
-    fn tick_under(&mut self, _lock: &Lock) -> Result<Ticked, EngineError> {
+    fn tick_under(&mut self, lock: Lock) -> Result<Ticked, EngineError> {
+        // Uninstall may have been at it until now.
+        if self.is_nothing() {
+            remove_with(&self.paths, [lock]);
+            return Ok(Ticked::nothing());
+        }
         let mut db = StateDb::open(&self.paths)?;
+        // The configuration is known all the same, and the next tick tries again.
+        let unfollowed = config_file::follow(&self.paths, &mut db).err();
         let (loaded, stale_config) = config_file::load_or_last_good(&self.paths, &db)?;
         let saved = self.saved_state(Some(&db), &loaded.config)?;
         let left = saved
             .as_ref()
             .and_then(|saved| Left::of(&db, &loaded, saved));
         let mut session = Session::new(&mut self.netfilter, saved)?;
+        session.leftover.extend(unfollowed.map(EngineError::from));
         session.converge(&loaded.config, &loaded.text, &mut db)?;
         let mut shaping = Shaping::after(&mut self.shaper, left);
         shaping.finish(&mut session, &loaded.config, Occasion::Tick, &mut db);
@@ -92,6 +123,7 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
             problems,
             untold: posted.err().map(Box::new),
             stale_config,
+            backup: loaded.config.backup,
         })
     }
 
@@ -121,6 +153,7 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
             problems: Vec::new(),
             untold: None,
             stale_config,
+            backup: None,
         })
     }
 

@@ -28,9 +28,11 @@ pub const IP_CT_DIR_ORIGINAL: u8 = 0;
 pub const IP_CT_DIR_REPLY: u8 = 1;
 
 // `include/uapi/linux/netfilter.h`, enum nf_inet_hooks
+pub const NF_INET_PRE_ROUTING: u32 = 0;
 pub const NF_INET_LOCAL_IN: u32 = 1;
 pub const NF_INET_FORWARD: u32 = 2;
 pub const NF_INET_LOCAL_OUT: u32 = 3;
+pub const NF_INET_POST_ROUTING: u32 = 4;
 
 // `include/uapi/linux/netfilter.h`, and the nft_verdicts beside them, as unsigned
 pub const NF_DROP: u32 = 0;
@@ -106,6 +108,7 @@ pub const NFTA_SET_USERDATA: u16 = 13;
 pub const NFTA_SET_ELEM_KEY: u16 = 1;
 pub const NFTA_SET_ELEM_DATA: u16 = 2;
 pub const NFTA_SET_ELEM_FLAGS: u16 = 3;
+pub const NFTA_SET_ELEM_TIMEOUT: u16 = 4;
 pub const NFTA_SET_ELEM_KEY_END: u16 = 10;
 
 // nft_set_elem_list_attributes
@@ -202,6 +205,7 @@ pub const NFTA_FLOWTABLE_NAME: u16 = 2;
 pub const NFT_SET_ANONYMOUS: u32 = 1;
 pub const NFT_SET_INTERVAL: u32 = 4;
 pub const NFT_SET_MAP: u32 = 8;
+pub const NFT_SET_TIMEOUT: u32 = 16;
 pub const NFT_SET_ELEM_INTERVAL_END: u32 = 1;
 pub const NFT_QUOTA_F_INV: u32 = 1;
 pub const NFT_QUOTA_F_DEPLETED: u32 = 2;
@@ -228,4 +232,6 @@ pub const NFT_CT_STATUS: u32 = 2;
 pub const NFT_CT_PROTO_DST: u32 = 12;
 pub const NFT_CMP_EQ: u32 = 0;
 pub const NFT_CMP_NEQ: u32 = 1;
+pub const NFT_CMP_LTE: u32 = 3;
+pub const NFT_CMP_GTE: u32 = 5;
 pub const NFT_PAYLOAD_TRANSPORT_HEADER: u32 = 2;

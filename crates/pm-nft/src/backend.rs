@@ -29,7 +29,7 @@ const LONG_ENOUGH: Duration = Duration::from_millis(100);
 
 /// The nftables of the network namespace that [`Nftables::open`] was called in.
 pub struct Nftables {
-    socket: Socket,
+    pub(crate) socket: Socket,
     max_batch_bytes: usize,
 }
 
@@ -55,7 +55,7 @@ impl Nftables {
     }
 
     /// Runs `read` between two looks at the generation until both are the same.
-    fn steadily<T>(
+    pub(crate) fn steadily<T>(
         &mut self,
         mut read: impl FnMut(&mut Self) -> Result<T, Error>,
     ) -> Result<(u32, T), Error> {
@@ -334,7 +334,7 @@ struct Table {
     dormant: bool,
 }
 
-fn failure(what: &str, error: Error) -> BackendError {
+pub(crate) fn failure(what: &str, error: Error) -> BackendError {
     match error {
         Error::PermissionDenied => BackendError::Permission(Box::new(error)),
         Error::SubsystemMissing => BackendError::Unsupported(Box::new(error)),

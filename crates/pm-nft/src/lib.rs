@@ -20,10 +20,12 @@ mod frame;
 #[cfg(test)]
 #[cfg(target_endian = "little")]
 mod golden;
+pub mod hold;
 mod host;
 mod inspection;
 mod limit;
 mod object;
+pub mod other;
 mod room;
 mod script;
 mod totals;

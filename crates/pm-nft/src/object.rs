@@ -30,6 +30,11 @@ pub(crate) enum State {
 impl<'a> Object<'a> {
     /// Reads an object; `None` when it belongs to another table.
     pub(crate) fn parse(reply: &Reply<'a>) -> Result<Option<Self>, Malformed> {
+        Self::parse_of(reply, TABLE)
+    }
+
+    /// Reads an object of the table called `owner`; `None` when it belongs to another.
+    pub(crate) fn parse_of(reply: &Reply<'a>, owner: &str) -> Result<Option<Self>, Malformed> {
         let (mut table, mut name, mut handle, mut kind, mut data) = ("", "", 0, 0, None);
         for attribute in reply.attributes() {
             let attribute = attribute?;
@@ -42,7 +47,7 @@ impl<'a> Object<'a> {
                 _ => {}
             }
         }
-        if reply.kind != NFT_MSG_NEWOBJ || reply.family != NFPROTO_INET || table != TABLE {
+        if reply.kind != NFT_MSG_NEWOBJ || reply.family != NFPROTO_INET || table != owner {
             return Ok(None);
         }
         let state = match data {

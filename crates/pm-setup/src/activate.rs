@@ -23,13 +23,12 @@ pub fn start(
 ) -> Result<(), SetupError> {
     match init {
         Init::Systemd => {
-            if changed {
-                tools.run("systemctl", &["daemon-reload"])?;
-            }
+            // Always: an earlier run may have written the files and got no further.
+            tools.run("systemctl", &["daemon-reload"])?;
             let verb = if changed { "restart" } else { "start" };
             tools.run("systemctl", &[verb, systemd::MAIN])?;
-            tools.run("systemctl", &[verb, systemd::WAKE])?;
-            tools.run("systemctl", &[verb, systemd::TIMER])
+            tools.run("systemctl", &["restart", systemd::WAKE])?;
+            tools.run("systemctl", &["restart", systemd::TIMER])
         }
         Init::OpenRc if openrc_runs(root) => tools.run("rc-service", &[openrc::NAME, "start"]),
         Init::SysVinit => tools.run(sysvinit::FILE, &["start"]),

@@ -1,15 +1,17 @@
 //! Making true what a footprint says.
 
-use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown, symlink};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
+
+use pm_store::Paths;
 
 use crate::cron;
 use crate::error::{Action, SetupError};
 use crate::footprint::{Footprint, Piece};
 use crate::outbox;
+use crate::record::{self, Record};
 use crate::root::Root;
 use crate::seal::{Author, author};
 use crate::sysvinit;
@@ -44,9 +46,6 @@ pub enum Done {
     LeftEdited,
 }
 
-/// Directories and crontabs that pm had to make, one a line, so that uninstall removes no others.
-pub const RECORD: &str = "/var/lib/port_monitor/made-by-setup";
-
 /// Returns how `piece` stands.
 ///
 /// # Errors
@@ -61,7 +60,7 @@ pub fn standing(root: &Root, piece: &Piece) -> Result<Standing, SetupError> {
         },
         Piece::File { path, mode, text } => file_standing(root, path, *mode, text)?,
         Piece::Link { path, target } => match fs::read_link(root.join(path)) {
-            Ok(found) if found == *target => Standing::Current,
+            Ok(found) if leads_to(path, &found) == *target => Standing::Current,
             Ok(_) => Standing::Foreign,
             // Something that is no link.
             Err(error) if error.kind() == ErrorKind::InvalidInput => Standing::Foreign,
@@ -84,7 +83,8 @@ pub fn standing(root: &Root, piece: &Piece) -> Result<Standing, SetupError> {
         Piece::User => match user::standing(root) {
             user::Standing::Missing => Standing::Missing,
             user::Standing::Ours => Standing::Current,
-            user::Standing::Foreign => Standing::Foreign,
+            user::Standing::OnlyGroup => Standing::Outdated,
+            user::Standing::Foreign | user::Standing::ForeignGroup => Standing::Foreign,
         },
     })
 }
@@ -95,7 +95,7 @@ pub fn standing(root: &Root, piece: &Piece) -> Result<Standing, SetupError> {
 ///
 /// # Errors
 ///
-/// `Foreign` and `ForeignUser` before anything was done. Any other: what comes before that piece was done, and the
+/// `Foreign`, `ForeignUser` and `ForeignGroup` before anything was done. Any other: what comes before that piece was done, and the
 /// same again goes on from there.
 pub fn apply(
     root: &Root,
@@ -118,9 +118,14 @@ pub fn apply(
                 Done::Renewed
             }
             // Since it was looked at a moment ago.
-            Standing::Foreign => return Err(foreign(piece)),
+            Standing::Foreign => return Err(foreign(root, piece)),
         };
         report(piece, done);
+    }
+    // That it is there says that setup was here.
+    let is_noted = root.has_file(record::FILE);
+    if !is_noted && root.has_directory(Paths::STATE_DIR) {
+        Record::default().save(root)?;
     }
     Ok(())
 }
@@ -129,19 +134,22 @@ pub fn apply(
 ///
 /// # Errors
 ///
-/// `Foreign` or `ForeignUser`; nothing was done.
+/// `Foreign`, `ForeignUser` or `ForeignGroup`; nothing was done.
 pub fn refuse_foreign(root: &Root, footprint: &Footprint) -> Result<(), SetupError> {
     for piece in &footprint.pieces {
         if standing(root, piece)? == Standing::Foreign {
-            return Err(foreign(piece));
+            return Err(foreign(root, piece));
         }
     }
     Ok(())
 }
 
-fn foreign(piece: &Piece) -> SetupError {
+fn foreign(root: &Root, piece: &Piece) -> SetupError {
     match piece.path() {
         Some(path) => SetupError::Foreign { path: path.into() },
+        None if user::standing(root) == user::Standing::ForeignGroup => {
+            SetupError::ForeignGroup { name: user::NAME }
+        }
         None => SetupError::ForeignUser { name: user::NAME },
     }
 }
@@ -165,24 +173,40 @@ fn make(root: &Root, tools: &mut impl Tools, piece: &Piece) -> Result<(), SetupE
         Piece::CrontabLine { path, line } => add_line(root, path, line),
         Piece::RcLinks => sysvinit::link(root, tools),
         Piece::Outbox { path } => outbox::make(root, path),
-        Piece::User => user::make(root, tools).map(|_| ()),
+        Piece::User => user::make(root, tools),
     }
 }
 
 fn add_line(root: &Root, path: &Path, line: &str) -> Result<(), SetupError> {
     let text = read(root, path)?;
+    let mut record = Record::load(root);
+    let before = record.clone();
     if text.is_none() {
-        record(root, &[path.to_owned()])?;
+        record.made.insert(path.to_owned());
     }
-    rewrite_crontab(
-        root,
-        path,
-        &cron::with(&text.unwrap_or_default(), Some(line)),
-    )
+    let text = text.unwrap_or_default();
+    // It may have been noted when an older line of pm's was added.
+    if !text
+        .split_inclusive(|&byte| byte == b'\n')
+        .any(cron::is_ours)
+    {
+        record.unended.remove(path);
+    }
+    if cron::is_unended(&text) {
+        record.unended.insert(path.to_owned());
+    }
+    if record != before {
+        record.save(root)?;
+    }
+    rewrite_crontab(root, path, &cron::with(&text, Some(line)))
 }
 
 /// Puts `text` in the place of a crontab, with the owner and mode of the one before.
-pub(crate) fn rewrite_crontab(root: &Root, path: &Path, text: &[u8]) -> Result<(), SetupError> {
+///
+/// # Errors
+///
+/// As the system says; the one before is still there then.
+pub fn rewrite_crontab(root: &Root, path: &Path, text: &[u8]) -> Result<(), SetupError> {
     let (mode, owner) = match fs::metadata(root.join(path)) {
         Ok(found) => (found.mode() & 0o7777, Some((found.uid(), found.gid()))),
         Err(_) => (0o600, None),
@@ -191,8 +215,8 @@ pub(crate) fn rewrite_crontab(root: &Root, path: &Path, text: &[u8]) -> Result<(
     write(root, path, text, Permissions::from_mode(mode), owner)
 }
 
-/// Replaces a file whole or not at all.
-fn write(
+/// Replaces a file whole or not at all; where it is a link, the one that this leads to.
+pub(crate) fn write(
     root: &Root,
     path: &Path,
     text: &[u8],
@@ -200,15 +224,16 @@ fn write(
     owner: Option<(u32, u32)>,
 ) -> Result<(), SetupError> {
     let place = root.join(path);
+    // A link that leads nowhere is replaced.
+    let place = place.canonicalize().unwrap_or(place);
     let directory = place.parent().unwrap_or(&place);
     let written = || {
-        let builder = || {
-            tempfile::Builder::new()
-                .prefix(".pm-")
-                .tempfile_in(directory)
-        };
-        let mut file = builder()?;
-        file.write_all(text)?;
+        let made = tempfile::Builder::new()
+            .prefix(".pm-")
+            .tempfile_in(directory);
+        let mut file = made.map_err(pm_store::without_path)?;
+        // Not through the wrapper, whose errors name a file of which nobody knows.
+        file.as_file_mut().write_all(text)?;
         if let Some((uid, gid)) = owner {
             chown(file.path(), Some(uid), Some(gid))?;
         }
@@ -231,32 +256,33 @@ fn make_parents(root: &Root, path: &Path) -> Result<(), SetupError> {
     if missing.is_empty() {
         return Ok(());
     }
-    record(root, &missing)?;
+    let mut record = Record::load(root);
+    record.made.extend(missing.iter().cloned());
+    record.save(root)?;
     for path in &missing {
-        let made = fs::DirBuilder::new().mode(0o755).create(root.join(path));
+        let place = root.join(path);
+        // Whatever the umask: the host's own files come to be in them.
+        let made = fs::create_dir(&place)
+            .and_then(|()| fs::set_permissions(&place, Permissions::from_mode(0o755)));
         made.map_err(SetupError::io(Action::MakeDirectory, path))?;
     }
     Ok(())
 }
 
-fn record(root: &Root, paths: &[PathBuf]) -> Result<(), SetupError> {
-    let mut all = recorded(root);
-    all.extend(paths.iter().cloned());
-    let lines = all.iter().map(|path| format!("{}\n", path.display()));
-    let text: String = lines.collect();
-    let path = Path::new(RECORD);
-    write(
-        root,
-        path,
-        text.as_bytes(),
-        Permissions::from_mode(0o600),
-        None,
-    )
-}
-
-/// Returns the directories and crontabs that pm had to make.
-pub(crate) fn recorded(root: &Root) -> BTreeSet<PathBuf> {
-    root.text(RECORD).lines().map(PathBuf::from).collect()
+/// Returns where a link leads that is at `path`, as its text says.
+fn leads_to(path: &Path, text: &Path) -> PathBuf {
+    let mut place = path.parent().unwrap_or(path).to_owned();
+    for part in text.components() {
+        match part {
+            Component::ParentDir => {
+                place.pop();
+            }
+            Component::CurDir => {}
+            // An absolute one begins anew.
+            other => place.push(other),
+        }
+    }
+    place
 }
 
 /// Returns the bytes of a file; `None`: there is none.

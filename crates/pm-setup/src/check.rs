@@ -1,13 +1,15 @@
 //! Whether what setup wrote is still there, and runs.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::apply::{Standing, standing};
+use crate::cron;
 use crate::footprint::{Footprint, Piece};
 use crate::host::Host;
 use crate::init::Schedule;
 use crate::root::Root;
+use crate::shell::quoted;
 use crate::systemd;
 use crate::tools::Tools;
 
@@ -57,15 +59,53 @@ pub fn check(root: &Root, tools: &mut impl Tools, host: &Host, wanted: &Footprin
 /// what could be there.
 pub fn calls(root: &Root, everywhere: &Footprint, pm: &Path) -> bool {
     let pm = pm.to_string_lossy();
-    everywhere.pieces.iter().any(|piece| {
+    let words = [systemd::quoted(&pm), quoted(&pm), cron::escaped(&pm)];
+    callers(root, everywhere)
+        .iter()
+        .any(|text| words.iter().any(|word| has_word(text, word)))
+}
+
+/// Returns the program that what setup wrote calls; `None`: nothing is set up, or it cannot be told.
+pub fn called(root: &Root, everywhere: &Footprint) -> Option<PathBuf> {
+    let texts = callers(root, everywhere);
+    let lines = texts.iter().flat_map(|text| text.lines());
+    lines
+        .filter_map(|line| line.split_once(" monitor").or(line.split_once(" restore ")))
+        .filter_map(|(before, _)| before.split([' ', '\t', '=']).next_back())
+        .map(|word| word.trim_start_matches('-'))
+        .find(|word| word.starts_with('/'))
+        .map(PathBuf::from)
+}
+
+/// Returns the texts that setup wrote, on this host as it is or as it was, and that call some program.
+fn callers(root: &Root, everywhere: &Footprint) -> Vec<String> {
+    let text = |piece: &Piece| {
         let (Piece::File { path, .. } | Piece::CrontabLine { path, .. }) = piece else {
-            return false;
+            return None;
         };
         let is_ours = matches!(
             standing(root, piece),
             Ok(Standing::Current | Standing::Outdated | Standing::Edited)
         );
-        is_ours && root.text(path).contains(&*pm)
+        let is_line = matches!(piece, Piece::CrontabLine { .. });
+        let text = root.text(path);
+        let lines = text
+            .lines()
+            .filter(|line| !is_line || cron::is_ours(line.as_bytes()))
+            .filter(|line| !line.starts_with('#'));
+        (is_ours && !piece.is_manual()).then(|| lines.collect::<Vec<_>>().join("\n"))
+    };
+    everywhere.pieces.iter().filter_map(text).collect()
+}
+
+/// Whether `word` is in `text`, and not a part of a longer one.
+fn has_word(text: &str, word: &str) -> bool {
+    text.match_indices(word).any(|(start, _)| {
+        let before = text[..start].chars().next_back();
+        let after = text[start + word.len()..].chars().next();
+        // Before a command line of systemd's: `ExecStart=-`.
+        before.is_none_or(|c| c.is_whitespace() || "=-".contains(c))
+            && after.is_none_or(char::is_whitespace)
     })
 }
 
@@ -114,6 +154,18 @@ mod tests {
         fs::write(&tick, &text).unwrap();
         assert!(calls(pm));
         assert!(!calls(Path::new("/opt/pm")));
+        // A part of its name is another's.
+        for other in ["/usr/local/bin/p", "/local/bin/pm", "/usr/local/bin"] {
+            assert!(!calls(Path::new(other)), "{other}");
+        }
+        let everywhere = Footprint::everywhere(&root, pm);
+        assert_eq!(called(&root, &everywhere), None);
+        let beta = "[Service]\nExecStart=-/usr/local/bin/pm-beta restore --boot\n";
+        fs::write(&tick, crate::seal::sealed("", "#", beta)).unwrap();
+        assert!(!calls(pm));
+        let beta = Path::new("/usr/local/bin/pm-beta");
+        assert!(calls(beta));
+        assert_eq!(called(&root, &everywhere).as_deref(), Some(beta));
         // Edited, or on a host that has no systemd any more.
         fs::write(&tick, text + "# mine\n").unwrap();
         assert!(calls(pm));

@@ -3,6 +3,7 @@
 //! Programs are named by their whole path: cron's own `PATH` may be short, or none.
 
 use crate::seal::sealed;
+use crate::shell::quoted;
 
 /// The file for a cron that reads `/etc/cron.d`. Names with a dot would be ignored there.
 pub const FILE: &str = "/etc/cron.d/port_monitor";
@@ -58,29 +59,51 @@ pub fn with(text: &[u8], line: Option<&str>) -> Vec<u8> {
     result
 }
 
+/// Returns the crontab `text` without pm's line. `was_unended`: its last line had no end before pm's came after it,
+/// and gets none, unless somebody has written more since.
+///
+/// # Examples
+///
+/// ```
+/// use pm_setup::cron::{END_OF_LINE, with, without};
+///
+/// let ours = format!("* * * * * /usr/local/bin/pm monitor{END_OF_LINE}");
+/// assert_eq!(without(&with(b"@daily a", Some(&ours)), true), b"@daily a");
+/// ```
+pub fn without(text: &[u8], was_unended: bool) -> Vec<u8> {
+    let last = text.split_inclusive(|&byte| byte == b'\n').next_back();
+    let mut left = with(text, None);
+    if was_unended && last.is_some_and(is_ours) && left.last() == Some(&b'\n') {
+        left.pop();
+    }
+    left
+}
+
+/// Whether the last line of a crontab has no end.
+pub(crate) fn is_unended(text: &[u8]) -> bool {
+    text.last().is_some_and(|&byte| byte != b'\n')
+}
+
 fn add(text: &mut Vec<u8>, line: &str) {
-    if text.last().is_some_and(|&byte| byte != b'\n') {
+    if is_unended(text) {
         text.push(b'\n');
     }
     text.extend_from_slice(line.as_bytes());
     text.push(b'\n');
 }
 
-/// Whether a line of a crontab is pm's.
+/// Whether a line of a crontab is pm's, also where somebody has edited the file on Windows since.
 pub fn is_ours(line: &[u8]) -> bool {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
     line.ends_with(END_OF_LINE.as_bytes())
 }
 
 /// Returns a path as cron and its shell take it: a per cent sign would be the end of the line.
 ///
 /// Source: crontab(5).
-fn escaped(path: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
-    if path.chars().all(is_plain) {
-        return path.to_owned();
-    }
-    format!("'{}'", path.replace('\'', "'\\''")).replace('%', "\\%")
+pub(crate) fn escaped(path: &str) -> String {
+    quoted(path).replace('%', "\\%")
 }
 
 #[cfg(test)]
@@ -99,7 +122,27 @@ mod tests {
         let ours = line("/usr/local/bin/pm");
         let both = edited(foreign, Some(&ours));
         assert_eq!(both, format!("{foreign}\n{ours}\n"));
-        assert_eq!(edited(&both, None), format!("{foreign}\n"));
+        assert_eq!(without(both.as_bytes(), true), foreign.as_bytes());
+    }
+
+    #[test]
+    fn a_line_that_had_no_end_gets_none_unless_another_came_after_it() {
+        let ours = line("/usr/local/bin/pm");
+        for foreign in ["", "a", "a\n", "a\nb", "\n", "a\r\nb\r\n"] {
+            let both = with(foreign.as_bytes(), Some(&ours));
+            let left = without(&both, is_unended(foreign.as_bytes()));
+            assert_eq!(left, foreign.as_bytes(), "{foreign:?}");
+        }
+        let more = [&with(b"a", Some(&ours)), &b"b\n"[..]].concat();
+        assert_eq!(without(&more, true), b"a\nb\n");
+    }
+
+    #[test]
+    fn a_line_with_an_end_of_windows_is_still_the_same() {
+        let ours = line("/usr/local/bin/pm");
+        let text = format!("a\r\n{ours}\r\n");
+        assert_eq!(edited(&text, None), "a\r\n");
+        assert_eq!(edited(&text, Some(&ours)), format!("a\r\n{ours}\n"));
     }
 
     #[test]

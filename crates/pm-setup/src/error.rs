@@ -18,6 +18,12 @@ pub enum SetupError {
         /// The name.
         name: &'static str,
     },
+    /// Somebody else's group has the name of pm's.
+    #[error("there is a group {name}, and pm did not make it")]
+    ForeignGroup {
+        /// The name.
+        name: &'static str,
+    },
     /// What root runs each minute would be a file that goes, or that others can change.
     #[error("pm runs from {}, where it cannot stay: {why}", path.display())]
     Program {
@@ -88,6 +94,8 @@ pub enum Unsuitable {
     Place,
     /// Others than root can change the file.
     Writable,
+    /// Others than root can put another file in its place.
+    Replaceable,
 }
 
 impl std::fmt::Display for Unsuitable {
@@ -95,6 +103,9 @@ impl std::fmt::Display for Unsuitable {
         f.pad(match self {
             Self::Place => "services have no access to that directory, or it is emptied",
             Self::Writable => "others than root can change the file, which root would run",
+            Self::Replaceable => {
+                "others than root can change a directory above it, and what root would run"
+            }
         })
     }
 }

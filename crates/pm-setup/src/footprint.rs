@@ -56,6 +56,14 @@ pub enum Piece {
     },
 }
 
+/// Returns the link that is made only for those who want one.
+fn shortcut(pm: &Path) -> Piece {
+    Piece::Link {
+        path: DOG.into(),
+        target: pm.to_owned(),
+    }
+}
+
 /// What is pm's on a host.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Footprint {
@@ -72,19 +80,34 @@ pub struct Manual {
     pub completions: Vec<(Shell, String)>,
 }
 
+/// Where users of port-traffic-dog type a command that opens its menu: a link to pm, for those who want one.
+pub const DOG: &str = "/usr/local/bin/dog";
+
 /// Where manuals are that no package brought.
 pub const MANUALS: &str = "/usr/local/share/man";
 
 impl Footprint {
     /// Returns what must be on `host`, with the program at `pm`.
     pub fn wanted(host: &Host, pm: &Path, manual: &Manual) -> Self {
+        let mut all = Self::calling(host, pm);
+        all.pieces.extend(Self::manual(host, manual).pieces);
+        all
+    }
+
+    /// Returns what of that calls pm, or is needed for it.
+    pub fn calling(host: &Host, pm: &Path) -> Self {
         let pm = pm.to_string_lossy();
         let mut pieces = data();
         pieces.push(Piece::User);
         pieces.push(outbox());
         pieces.extend(boot(host.init, &[host.runlevel], &pm));
         pieces.extend(schedule(&host.schedule, host.init, &pm));
-        pieces.extend(pages(manual));
+        Self { pieces }
+    }
+
+    /// Returns what of it is only convenient: man pages, and what lets shells complete commands.
+    pub fn manual(host: &Host, manual: &Manual) -> Self {
+        let mut pieces: Vec<Piece> = pages(manual).collect();
         let shells = manual.completions.iter();
         let present = shells.filter(|(shell, _)| host.shells.contains(shell));
         pieces.extend(present.map(|(shell, text)| completions(*shell, text)));
@@ -102,12 +125,12 @@ impl Footprint {
             pieces.extend(boot(init, &openrc::RUNLEVELS, &pm));
         }
         let mut schedules = vec![Schedule::CronDirectory];
-        let crontabs = CRONTAB_DIRECTORIES.map(|directory| Path::new(directory).join("root"));
-        schedules.extend(crontabs.map(Schedule::Crontab));
+        schedules.extend(crontabs(root).into_iter().map(Schedule::Crontab));
         for one in &schedules {
             pieces.extend(schedule(one, Init::SysVinit, &pm));
         }
         pieces.extend(written_pages(root));
+        pieces.push(shortcut(Path::new(&*pm)));
         pieces.extend(Shell::ALL.map(|shell| completions(shell, "")));
         let mut all = Self::default();
         for piece in pieces {
@@ -121,8 +144,11 @@ impl Footprint {
 
     /// Returns what is in this one and nowhere in `other`.
     pub fn without(&self, other: &Self) -> Self {
-        let is_wanted =
-            |piece: &&Piece| !other.pieces.iter().any(|wanted| wanted.same_place(piece));
+        // What somebody asked for is nobody's leftover.
+        let is_wanted = |piece: &&Piece| {
+            piece.path() != Some(Path::new(DOG))
+                && !other.pieces.iter().any(|wanted| wanted.same_place(piece))
+        };
         Self {
             pieces: self.pieces.iter().filter(is_wanted).cloned().collect(),
         }
@@ -145,6 +171,12 @@ impl Piece {
     /// Whether it is one of the many man pages.
     pub fn is_page(&self) -> bool {
         self.path().is_some_and(|path| path.starts_with(MANUALS))
+    }
+
+    /// Whether it is only convenient: a man page, or what lets a shell complete commands.
+    pub fn is_manual(&self) -> bool {
+        self.path()
+            .is_some_and(|path| path.starts_with("/usr/local/share"))
     }
 
     fn same_place(&self, other: &Self) -> bool {
@@ -230,6 +262,24 @@ fn pages(manual: &Manual) -> impl Iterator<Item = Piece> {
         let text = sealed("", ".\\\"", text);
         file(Path::new(MANUALS).join(path), 0o644, text)
     })
+}
+
+/// Returns root's crontabs, each once: on Alpine one of the directories is a link to another.
+fn crontabs(root: &Root) -> Vec<PathBuf> {
+    let mut paths = CRONTAB_DIRECTORIES.map(PathBuf::from).to_vec();
+    let mut seen = Vec::new();
+    paths.retain(|directory| {
+        let place = root.join(directory);
+        let place = place.canonicalize().unwrap_or(place).join("root");
+        let place = place.canonicalize().unwrap_or(place);
+        let is_new = !seen.contains(&place);
+        seen.push(place);
+        is_new
+    });
+    paths
+        .iter()
+        .map(|directory| directory.join("root"))
+        .collect()
 }
 
 /// Returns the man pages that are there, of whichever version of pm.

@@ -105,6 +105,7 @@ pub fn facts(root: &Root) -> Facts {
         systemd_runs: root.has_directory("/run/systemd/system"),
         openrc_run: program(root, "openrc-run").is_some(),
         rc_directories: root.has_directory("/etc/init.d") && root.has_directory("/etc/rc2.d"),
+        sysv_init: program(root, "init").is_some_and(|path| is_sysv_init(root, &path)),
         cron_directory: root.has_directory("/etc/cron.d"),
         full_cron: !full.is_empty(),
         busybox_cron: !busybox.is_empty(),
@@ -117,6 +118,12 @@ fn is_busybox(root: &Root, path: &Path) -> bool {
     let target = fs::read_link(root.join(path)).unwrap_or_default();
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     name.starts_with("busybox")
+}
+
+/// Whether an `init` reads `/etc/rc?.d`: systemd's and BusyBox's are links to those.
+fn is_sysv_init(root: &Root, path: &Path) -> bool {
+    let target = fs::read_link(root.join(path)).unwrap_or_default();
+    !target.ends_with("systemd") && !is_busybox(root, path)
 }
 
 #[cfg(test)]

@@ -38,8 +38,10 @@ pub struct Facts {
     pub systemd_runs: bool,
     /// There is `openrc-run`, the interpreter of OpenRC's scripts.
     pub openrc_run: bool,
-    /// There are `/etc/init.d` and `/etc/rc2.d`.
+    /// There are `/etc/init.d` and `/etc/rc2.d`. Packages make them in containers, too.
     pub rc_directories: bool,
+    /// There is an `init`, and it is not systemd's or BusyBox's.
+    pub sysv_init: bool,
     /// There is `/etc/cron.d`.
     pub cron_directory: bool,
     /// There is a cron that is not BusyBox's.
@@ -58,7 +60,7 @@ impl Facts {
         } else if self.openrc_run {
             // Before sysvinit: Debian's OpenRC keeps the directories of that.
             Init::OpenRc
-        } else if self.rc_directories {
+        } else if self.rc_directories && self.sysv_init {
             Init::SysVinit
         } else {
             Init::Unknown
@@ -101,6 +103,7 @@ mod tests {
     fn debian() -> Facts {
         Facts {
             rc_directories: true,
+            sysv_init: true,
             cron_directory: true,
             full_cron: true,
             crontabs: Some("/var/spool/cron/crontabs".into()),
@@ -149,6 +152,7 @@ mod tests {
     #[test]
     fn a_container_may_have_nothing() {
         let facts = Facts {
+            rc_directories: true,
             cron_directory: true,
             crontabs: Some("/var/spool/cron/crontabs".into()),
             ..Facts::default()

@@ -7,8 +7,10 @@
 //! - [`seal`] tells pm's files from those of others, and from its own that somebody has edited since. What pm did not
 //!   write, it neither changes nor removes.
 //! - [`apply`] and [`remove`] do the work, below any root directory. Each step can be done again, and what was done
-//!   already is no error: the same command completes what was interrupted.
-//! - [`activate`] starts and stops what was written, with the host's own tools.
+//!   already is no error. [`record`] holds what uninstall could not see: how the host was before.
+//! - [`activate`] starts and stops what was written, with the host's own tools; also where an earlier run wrote it and
+//!   was interrupted before that.
+//! - [`data`] is what pm keeps, of which only what is known by its name goes.
 //!
 //! Nothing here knows services, rules or the kernel.
 
@@ -24,10 +26,13 @@ pub mod init;
 pub mod old_tools;
 pub mod openrc;
 mod outbox;
+pub mod predecessor;
 pub mod program;
+pub mod record;
 pub mod remove;
 pub mod root;
 pub mod seal;
+mod shell;
 pub mod systemd;
 pub mod sysvinit;
 pub mod tools;

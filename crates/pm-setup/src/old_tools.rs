@@ -50,12 +50,13 @@ pub fn traces(root: &Root) -> Vec<Trace> {
     traces
 }
 
-/// pm's own has a `schema`, pm.sh's has none, and ports by their numbers.
-fn is_pm_shs(text: &str) -> bool {
+/// Whether a `config.json` is pm.sh's: pm's own has a `schema`, pm.sh's has none, and ports by their numbers.
+pub fn is_pm_shs(text: &str) -> bool {
     text.contains("\"ports\"") && !text.contains("\"schema\"")
 }
 
-fn crontabs(root: &Root) -> Vec<PathBuf> {
+/// Returns the crontabs that there are, each once.
+pub fn crontabs(root: &Root) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = ["/etc/crontab", "/etc/crontabs/root", "/var/spool/cron/root"]
         .map(PathBuf::from)
         .into();

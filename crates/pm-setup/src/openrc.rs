@@ -40,7 +40,7 @@ pub fn link(runlevel: &str) -> PathBuf {
 ///
 /// It starts in any case: a service that failed to start would not be stopped, and there would be no last tick.
 pub fn script(pm: &str) -> String {
-    let pm = crate::sysvinit::quoted(pm);
+    let pm = crate::shell::quoted(pm);
     let body = format!(
         r#"
 name="pm"

@@ -29,7 +29,28 @@ pub fn check(root: &Root, path: &Path) -> Result<(), SetupError> {
     if found.uid() != 0 || found.mode() & 0o022 != 0 {
         return Err(refused(Unsuitable::Writable));
     }
+    let staff = staff(root);
+    for directory in path.ancestors().skip(1) {
+        let found = fs::metadata(root.join(directory));
+        let found = found.map_err(SetupError::io(Action::Read, directory))?;
+        // Debian gives /usr/local to the group staff, who are root's equals there.
+        let is_roots_group = found.gid() == 0 || Some(found.gid()) == staff;
+        let others = if is_roots_group { 0o002 } else { 0o022 };
+        if found.uid() != 0 || found.mode() & others != 0 {
+            return Err(refused(Unsuitable::Replaceable));
+        }
+    }
     Ok(())
+}
+
+/// Returns the number of the group `staff`.
+fn staff(root: &Root) -> Option<u32> {
+    let groups = root.text("/etc/group");
+    let mut groups = groups.lines().map(|line| line.split(':'));
+    groups.find_map(|mut fields| match fields.next() {
+        Some("staff") => fields.nth(1)?.parse().ok(),
+        _ => None,
+    })
 }
 
 /// Returns the program and what updates and `install.sh` may have left beside it, as far as it is there; the program last.
@@ -116,6 +137,43 @@ mod tests {
         fs::write(root.join(pm), "").unwrap();
         fs::set_permissions(root.join(pm), Permissions::from_mode(0o775)).unwrap();
         assert_eq!(refused(pm), Some(Unsuitable::Writable));
+    }
+
+    #[test]
+    fn a_directory_that_others_can_change_is_refused_but_for_debians_staff() {
+        if !nix::unistd::geteuid().is_root() {
+            // Only root can give files away.
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::at(directory.path());
+        let pm = Path::new("/opt/bob/pm");
+        let place = root.join("/opt/bob");
+        fs::create_dir_all(&place).unwrap();
+        fs::create_dir_all(root.join("/etc")).unwrap();
+        fs::write(root.join("/etc/group"), "root:x:0:\nstaff:x:50:\n").unwrap();
+        fs::write(root.join(pm), "").unwrap();
+        fs::set_permissions(root.join(pm), Permissions::from_mode(0o755)).unwrap();
+        for (owner, group, mode, is_fine) in [
+            (0, 0, 0o755, true),
+            (0, 0, 0o775, true),
+            (0, 50, 0o2775, true),
+            (0, 1000, 0o755, true),
+            (0, 1000, 0o775, false),
+            (0, 0, 0o777, false),
+            (0, 0, 0o1777, false),
+            (1000, 0, 0o755, false),
+        ] {
+            std::os::unix::fs::chown(&place, Some(owner), Some(group)).unwrap();
+            fs::set_permissions(&place, Permissions::from_mode(mode)).unwrap();
+            let checked = check(&root, pm);
+            let why = match &checked {
+                Err(SetupError::Program { why, .. }) => Some(*why),
+                _ => None,
+            };
+            let expected = (!is_fine).then_some(Unsuitable::Replaceable);
+            assert_eq!(why, expected, "{owner} {group} {mode:o}: {checked:?}");
+        }
     }
 
     #[test]

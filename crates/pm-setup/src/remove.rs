@@ -2,12 +2,16 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::apply::{RECORD, Standing, read, recorded, rewrite_crontab, standing};
+use pm_store::gone_is_fine;
+
+use crate::apply::{Standing, read, rewrite_crontab, standing};
 use crate::cron;
+use crate::data::remove_file;
 use crate::error::{Action, SetupError};
 use crate::footprint::{Footprint, Piece};
+use crate::record::{self, Record};
 use crate::root::Root;
 use crate::sysvinit;
 use crate::tools::Tools;
@@ -57,17 +61,14 @@ pub fn remove(
     }
     if errors.is_empty() {
         // The deepest first.
-        for path in recorded(root).iter().rev() {
+        for path in Record::load(root).made.iter().rev() {
             if let Err(error) = remove_made(root, path) {
                 errors.push(error);
             }
         }
     }
     if errors.is_empty() {
-        let removed = fs::remove_file(root.join(RECORD));
-        if let Err(error) = gone_is_fine(removed) {
-            errors.push(SetupError::io(Action::Remove, Path::new(RECORD))(error));
-        }
+        errors.extend(remove_file(root, Path::new(record::FILE)).err());
     }
     if errors.is_empty() {
         Ok(())
@@ -76,12 +77,28 @@ pub fn remove(
     }
 }
 
+/// Removes what calls pm by cron, before anything else is done: no tick begins any more.
+///
+/// # Errors
+///
+/// The first there was; cron calls pm as before, or in part.
+pub fn remove_cron(root: &Root, footprint: &Footprint) -> Result<(), SetupError> {
+    for piece in present(root, footprint) {
+        match &piece {
+            Piece::CrontabLine { path, .. } => remove_line(root, path)?,
+            Piece::File { path, .. } if path == Path::new(cron::FILE) => remove_file(root, path)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Removes the pieces that are pm's of a way in which it is not called any more, such as a cron file where systemd
 /// is now.
 ///
 /// # Errors
 ///
-/// As [`remove`].
+/// The first there was: what came before it is gone, what comes after it is still there.
 pub fn remove_stale(
     root: &Root,
     tools: &mut impl Tools,
@@ -99,28 +116,25 @@ pub fn remove_stale(
 fn remove_one(root: &Root, tools: &mut impl Tools, piece: &Piece) -> Result<(), SetupError> {
     match piece {
         Piece::Directory { .. } => Ok(()),
-        Piece::File { path, .. } | Piece::Link { path, .. } => {
-            let removed = fs::remove_file(root.join(path));
-            gone_is_fine(removed).map_err(SetupError::io(Action::Remove, path))
-        }
+        Piece::File { path, .. } | Piece::Link { path, .. } => remove_file(root, path),
         Piece::CrontabLine { path, .. } => remove_line(root, path),
         Piece::RcLinks => sysvinit::unlink(root, tools),
         Piece::Outbox { path } => {
             let removed = fs::remove_dir_all(root.join(path));
             gone_is_fine(removed).map_err(SetupError::io(Action::Remove, path))
         }
-        Piece::User => user::remove(root, tools).map(|_| ()),
+        Piece::User => user::remove(root, tools),
     }
 }
 
-fn remove_line(root: &Root, path: &PathBuf) -> Result<(), SetupError> {
+fn remove_line(root: &Root, path: &Path) -> Result<(), SetupError> {
     let Some(text) = read(root, path)? else {
         return Ok(());
     };
-    let left = cron::with(&text, None);
-    if left.is_empty() && recorded(root).contains(path) {
-        let removed = fs::remove_file(root.join(path));
-        return gone_is_fine(removed).map_err(SetupError::io(Action::Remove, path));
+    let record = Record::load(root);
+    let left = cron::without(&text, record.unended.contains(path));
+    if left.is_empty() && record.made.contains(path) {
+        return remove_file(root, path);
     }
     rewrite_crontab(root, path, &left)
 }
@@ -134,12 +148,5 @@ fn remove_made(root: &Root, path: &Path) -> Result<(), SetupError> {
     match fs::remove_dir(&place) {
         Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => Ok(()),
         removed => gone_is_fine(removed).map_err(SetupError::io(Action::Remove, path)),
-    }
-}
-
-fn gone_is_fine(removed: std::io::Result<()>) -> std::io::Result<()> {
-    match removed {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        other => other,
     }
 }

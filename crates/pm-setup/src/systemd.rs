@@ -280,7 +280,7 @@ fn unit(body: &str) -> String {
 /// Returns a path as a unit's command line takes it.
 ///
 /// Source: systemd.service(5), COMMAND LINES; systemd.unit(5), SPECIFIERS.
-fn quoted(path: &str) -> String {
+pub(crate) fn quoted(path: &str) -> String {
     let path = path.replace('%', "%%").replace('$', "$$");
     if path.contains([' ', '"', '\\']) {
         format!("\"{}\"", path.replace('\\', "\\\\").replace('"', "\\\""))

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Action, SetupError};
 use crate::root::Root;
 use crate::seal::sealed;
+use crate::shell::quoted;
 use crate::tools::Tools;
 
 /// Where it is.
@@ -115,16 +116,6 @@ pub(crate) fn unlink(root: &Root, tools: &mut impl Tools) -> Result<(), SetupErr
         fs::remove_file(root.join(&path)).map_err(SetupError::io(Action::Remove, &path))?;
     }
     Ok(())
-}
-
-/// Returns a path as one word of a shell's.
-pub(crate) fn quoted(path: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
-    if path.chars().all(is_plain) {
-        path.to_owned()
-    } else {
-        format!("'{}'", path.replace('\'', "'\\''"))
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The user who delivers messages: no login, no home, no right but to his own directory.
 
 use crate::error::SetupError;
+use crate::record::Record;
 use crate::root::Root;
 use crate::tools::Tools;
 
@@ -13,12 +14,16 @@ const COMMENT: &str = "made by pm setup";
 /// Whose a user of that name is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Standing {
-    /// There is none.
+    /// There is none, and no group of that name.
     Missing,
-    /// pm made him.
+    /// pm made him, and his group.
     Ours,
-    /// Somebody else did.
+    /// pm made the group, and was interrupted before it made him, or after it removed him.
+    OnlyGroup,
+    /// Somebody else made him.
     Foreign,
+    /// There is none, but a group of that name, which somebody else made.
+    ForeignGroup,
 }
 
 /// Returns whose he is.
@@ -30,9 +35,11 @@ pub fn standing(root: &Root) -> Standing {
         is_he.then(|| fields.nth(3).unwrap_or_default().to_owned())
     });
     match comment.as_deref() {
-        None => Standing::Missing,
         Some(COMMENT) => Standing::Ours,
         Some(_) => Standing::Foreign,
+        None if !has_group(root) => Standing::Missing,
+        None if Record::load(root).group => Standing::OnlyGroup,
+        None => Standing::ForeignGroup,
     }
 }
 
@@ -46,68 +53,70 @@ pub(crate) fn ids(root: &Root) -> Option<(u32, u32)> {
     Some((user, fields.next()?.parse().ok()?))
 }
 
-/// Makes him; says whether he was missing.
+/// Makes him and his group, where they are missing.
 ///
 /// # Errors
 ///
-/// `ForeignUser`, `NoUserTool`, or what the host's own program says.
-pub fn make(root: &Root, tools: &mut impl Tools) -> Result<bool, SetupError> {
-    match standing(root) {
-        Standing::Ours => return Ok(false),
+/// `ForeignUser`, `ForeignGroup`, `NoUserTool`, or what the host's own program says.
+pub(crate) fn make(root: &Root, tools: &mut impl Tools) -> Result<(), SetupError> {
+    let has_group = match standing(root) {
+        Standing::Ours => return Ok(()),
         Standing::Foreign => return Err(SetupError::ForeignUser { name: NAME }),
-        Standing::Missing => {}
-    }
+        Standing::ForeignGroup => return Err(SetupError::ForeignGroup { name: NAME }),
+        Standing::Missing => false,
+        Standing::OnlyGroup => true,
+    };
     let shell = ["/usr/sbin/nologin", "/sbin/nologin", "/bin/false"]
         .into_iter()
         .find(|path| root.has_file(path))
         .unwrap_or("/sbin/nologin");
     if tools.find("useradd").is_some() {
-        let words = [
-            "--system",
-            "--user-group",
-            "--no-create-home",
-            "--home-dir",
-            "/nonexistent",
-        ];
-        let words = [&words[..], &["--shell", shell, "--comment", COMMENT, NAME]].concat();
-        tools.run("useradd", &words)?;
+        let group: &[&str] = match has_group {
+            true => &["--gid", NAME],
+            false => &["--user-group"],
+        };
+        let home = ["--no-create-home", "--home-dir", "/nonexistent"];
+        let who = ["--shell", shell, "--comment", COMMENT, NAME];
+        tools.run("useradd", &[&["--system"], group, &home, &who].concat())
     } else if tools.find("adduser").is_some() {
         // BusyBox's: without a group of his own he would be in `nogroup`.
-        if !has_group(root) {
+        if !has_group {
+            let mut record = Record::load(root);
+            record.group = true;
+            record.save(root)?;
             tools.run("addgroup", &["-S", NAME])?;
         }
         let words = ["-S", "-D", "-H", "-h", "/nonexistent", "-s", shell];
         let words = [&words[..], &["-G", NAME, "-g", COMMENT, NAME]].concat();
-        tools.run("adduser", &words)?;
+        tools.run("adduser", &words)
     } else {
-        return Err(SetupError::NoUserTool { name: NAME });
+        Err(SetupError::NoUserTool { name: NAME })
     }
-    Ok(true)
 }
 
-/// Removes him, if pm made him; says whether it did.
+/// Removes him and his group, as far as pm made them.
 ///
 /// # Errors
 ///
 /// `NoUserTool`, or what the host's own program says.
-pub fn remove(root: &Root, tools: &mut impl Tools) -> Result<bool, SetupError> {
-    if standing(root) != Standing::Ours {
-        return Ok(false);
+pub(crate) fn remove(root: &Root, tools: &mut impl Tools) -> Result<(), SetupError> {
+    let standing = standing(root);
+    if !matches!(standing, Standing::Ours | Standing::OnlyGroup) {
+        return Ok(());
     }
-    if tools.find("userdel").is_some() {
-        tools.run("userdel", &[NAME])?;
-        if has_group(root) && tools.find("groupdel").is_some() {
-            tools.run("groupdel", &[NAME])?;
-        }
-    } else if tools.find("deluser").is_some() {
-        tools.run("deluser", &[NAME])?;
-        if has_group(root) {
-            tools.run("delgroup", &[NAME])?;
-        }
-    } else {
-        return Err(SetupError::NoUserTool { name: NAME });
+    let programs = [("userdel", "groupdel"), ("deluser", "delgroup")];
+    let (user, group) = programs
+        .into_iter()
+        .find(|(user, _)| tools.find(user).is_some())
+        .ok_or(SetupError::NoUserTool { name: NAME })?;
+    if standing == Standing::Ours {
+        tools.run(user, &[NAME])?;
     }
-    Ok(true)
+    // Most programs take it away with him.
+    if has_group(root) && tools.find(group).is_some() {
+        tools.run(group, &[NAME])?;
+    }
+    Ok(())
 }
 
 fn has_group(root: &Root) -> bool {

@@ -8,6 +8,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use pm_setup::apply::{Done, Standing, apply, standing};
+use pm_setup::data::Remains;
 use pm_setup::footprint::Manual;
 use pm_setup::host::Shell;
 use pm_setup::tools::Tools;
@@ -28,6 +29,7 @@ struct Fake {
     root: Root,
     called: Vec<String>,
     has: Vec<&'static str>,
+    fails: Option<&'static str>,
 }
 
 impl Tools for Fake {
@@ -39,12 +41,26 @@ impl Tools for Fake {
 
     fn run(&mut self, name: &str, args: &[&str]) -> Result<(), SetupError> {
         self.called.push(format!("{name} {}", args.join(" ")));
+        if self.fails == Some(name) {
+            let (command, why) = (name.to_owned(), "no room".to_owned());
+            return Err(SetupError::Command { command, why });
+        }
         let passwd = self.root.join("/etc/passwd");
         let text = fs::read_to_string(&passwd).unwrap();
         match name {
             "useradd" | "adduser" => {
                 let line = "port_monitor:x:998:998:made by pm setup:/nonexistent:/sbin/nologin\n";
                 fs::write(passwd, text + line).unwrap();
+            }
+            "addgroup" if self.root.has_file("/etc/group") => {
+                let text = self.root.text("/etc/group");
+                let text = text + "port_monitor:x:998:\n";
+                fs::write(self.root.join("/etc/group"), text).unwrap();
+            }
+            "delgroup" => {
+                let text = self.root.text("/etc/group");
+                let text = text.replace("port_monitor:x:998:\n", "");
+                fs::write(self.root.join("/etc/group"), text).unwrap();
             }
             "userdel" | "deluser" => {
                 let lines = text
@@ -98,12 +114,19 @@ impl House {
             root: root.clone(),
             called: Vec::new(),
             has: vec!["useradd", "userdel"],
+            fails: None,
         };
         Self {
             directory,
             root,
             tools,
         }
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let place = self.root.join(path);
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::write(place, text).unwrap();
     }
 
     fn apply(&mut self, footprint: &Footprint) -> Result<Vec<Done>, SetupError> {
@@ -117,7 +140,7 @@ impl House {
     fn leave(&mut self) {
         let everywhere = Footprint::everywhere(&self.root, Path::new(PM));
         remove::remove(&self.root, &mut self.tools, &everywhere, |_| {}).unwrap();
-        assert_eq!(data::remove(&self.root, false).unwrap(), None);
+        assert_eq!(data::remove(&self.root).unwrap(), []);
     }
 
     /// Every path with its mode and content.
@@ -303,8 +326,205 @@ fn pm_shs_files_in_the_same_directory_stay() {
     fs::create_dir_all(config.join("versions")).unwrap();
     fs::write(config.join("config.json"), r#"{"ports": {}}"#).unwrap();
     fs::write(config.join("state/443.txt"), "s_acc_in=1\n").unwrap();
-    let left = data::remove(&house.root, true).unwrap();
-    assert_eq!(left, Some("/etc/port_monitor".into()));
+    let left = data::remove(&house.root).unwrap();
+    assert_eq!(left, [Remains::Foreign("/etc/port_monitor".into())]);
     assert!(config.join("config.json").exists() && config.join("state/443.txt").exists());
     assert!(!config.join("versions").exists());
+}
+
+/// Fault 16 of the tools that pm's users come from: uninstall deletes what is somebody else's.
+#[test]
+fn data_that_is_not_pms_stays_whatever_its_name() {
+    for theirs in [
+        r#"{"node_id": "hk", "ports": {}, "torn"#,
+        r#"{"tool": "other"}"#,
+        "",
+    ] {
+        let house = House::build();
+        house.write("/etc/port_monitor/config.json", theirs);
+        house.write("/var/lib/port_monitor/notes.txt", "theirs\n");
+        house.write("/var/log/port_monitor/other.log", "theirs\n");
+        let before = house.portrait();
+        house.write("/var/lib/port_monitor/state.db", "");
+        house.write("/var/lib/port_monitor/state.db-wal", "");
+        house.write("/var/lib/port_monitor/update/point.json", "");
+        house.write("/var/log/port_monitor/pm.log.2", "");
+        house.write("/etc/port_monitor/.pm-x.tmp", "");
+        let theirs = [
+            "/etc/port_monitor/config.json",
+            "/var/lib/port_monitor/notes.txt",
+        ];
+        let theirs = theirs
+            .into_iter()
+            .chain(["/var/log/port_monitor/other.log"]);
+        let theirs: Vec<PathBuf> = theirs.map(PathBuf::from).collect();
+        assert_eq!(data::foreign(&house.root), theirs);
+        let left = data::remove(&house.root).unwrap();
+        assert_eq!(left.len(), 3, "{left:?}");
+        assert_eq!(house.portrait(), before);
+    }
+}
+
+#[test]
+fn a_torn_configuration_of_pms_goes() {
+    let house = House::build();
+    let before = house.portrait();
+    house.write(
+        "/etc/port_monitor/config.json",
+        "{\n  \"schema\": 1,\n  \"revi",
+    );
+    assert_eq!(data::remove(&house.root).unwrap(), []);
+    assert_eq!(house.portrait(), before);
+}
+
+#[test]
+fn data_that_is_elsewhere_goes_and_the_link_to_it_stays() {
+    let mut house = House::build();
+    for (path, target) in [
+        ("/var/lib/port_monitor", "big/state"),
+        ("/var/log/port_monitor", "big/log"),
+        ("/etc/port_monitor", "big/config"),
+    ] {
+        // Relative, so that it does not lead out of the root.
+        let up = if path.starts_with("/etc") {
+            ".."
+        } else {
+            "../.."
+        };
+        fs::create_dir_all(house.root.join("/opt").join(target)).unwrap();
+        let target = Path::new(up).join("opt").join(target);
+        std::os::unix::fs::symlink(target, house.root.join(path)).unwrap();
+    }
+    let before = house.portrait();
+    house.apply(&wanted(&hosts()[2])).unwrap();
+    house.write("/etc/port_monitor/config.json", r#"{"schema": 1}"#);
+    house.write("/var/lib/port_monitor/state.db", "");
+    house.write("/var/log/port_monitor/pm.log", "");
+    let everywhere = Footprint::everywhere(&house.root, Path::new(PM));
+    remove::remove(&house.root, &mut house.tools, &everywhere, |_| {}).unwrap();
+    let elsewhere = [
+        "/etc/port_monitor",
+        "/var/lib/port_monitor",
+        "/var/log/port_monitor",
+    ];
+    let elsewhere = elsewhere.map(|path| Remains::Elsewhere(path.into()));
+    assert_eq!(data::remove(&house.root).unwrap(), elsewhere);
+    assert_eq!(house.portrait(), before);
+}
+
+#[test]
+fn a_group_of_that_name_that_is_somebody_elses_stays() {
+    for has in [
+        vec!["useradd", "userdel"],
+        vec!["adduser", "deluser", "delgroup"],
+    ] {
+        let mut house = House::build();
+        house.tools.has = has;
+        house.write("/etc/group", "root:x:0:\nport_monitor:x:1000:bob\n");
+        let before = house.portrait();
+        let error = house.apply(&wanted(&hosts()[0])).unwrap_err();
+        assert!(matches!(error, SetupError::ForeignGroup { .. }), "{error}");
+        house.leave();
+        assert_eq!(house.portrait(), before);
+        assert_eq!(house.tools.called, [""; 0]);
+    }
+}
+
+#[test]
+fn a_group_that_pm_made_before_it_was_interrupted_is_used_or_removed() {
+    for goes_on in [true, false] {
+        let mut house = House::build();
+        house.tools.has = vec!["addgroup", "adduser", "deluser", "delgroup"];
+        house.write("/etc/group", "root:x:0:\n");
+        let before = house.portrait();
+        house.tools.fails = Some("adduser");
+        house.apply(&wanted(&hosts()[0])).unwrap_err();
+        assert_ne!(house.portrait(), before);
+        house.tools.fails = None;
+        if goes_on {
+            house.apply(&wanted(&hosts()[0])).unwrap();
+        }
+        house.leave();
+        assert_eq!(house.portrait(), before);
+    }
+}
+
+/// On Alpine `/var/spool/cron/crontabs` is a link to `/etc/crontabs`.
+#[test]
+fn a_crontab_with_two_names_is_edited_once() {
+    let mut house = House::build();
+    fs::create_dir_all(house.root.join("/var/spool/cron")).unwrap();
+    let link = house.root.join("/var/spool/cron/crontabs");
+    std::os::unix::fs::symlink("../../../etc/crontabs", link).unwrap();
+    let before = house.portrait();
+    let wanted = wanted(&hosts()[2]);
+    house.apply(&wanted).unwrap();
+    let once = house.portrait();
+    let everywhere = Footprint::everywhere(&house.root, Path::new(PM));
+    let (root, tools) = (&house.root, &mut house.tools);
+    remove::remove_stale(root, tools, &everywhere, &wanted, |piece| {
+        panic!("{piece} is no stale one")
+    })
+    .unwrap();
+    assert_eq!(house.portrait(), once);
+    house.leave();
+    assert_eq!(house.portrait(), before);
+}
+
+#[test]
+fn a_crontab_comes_back_to_the_byte() {
+    for text in ["", "a", "a\n", "a\nb", "a\r\nb\r\n", "\n\n"] {
+        let mut house = House::build();
+        let crontab = house.root.join("/etc/crontabs/root");
+        fs::write(&crontab, text).unwrap();
+        let before = house.portrait();
+        let wanted = wanted(&hosts()[2]);
+        house.apply(&wanted).unwrap();
+        house.apply(&wanted).unwrap();
+        house.leave();
+        assert_eq!(house.portrait(), before, "{text:?}");
+    }
+}
+
+#[test]
+fn a_crontab_that_is_a_link_stays_one() {
+    let mut house = House::build();
+    let crontab = house.root.join("/etc/crontabs/root");
+    fs::rename(&crontab, house.root.join("/etc/crontab-of-root")).unwrap();
+    std::os::unix::fs::symlink("../crontab-of-root", &crontab).unwrap();
+    let before = house.portrait();
+    house.apply(&wanted(&hosts()[2])).unwrap();
+    assert!(crontab.is_symlink());
+    assert_ne!(fs::read_to_string(&crontab).unwrap(), CRONTAB);
+    house.leave();
+    assert_eq!(house.portrait(), before);
+}
+
+/// As `systemctl enable` of some versions makes them.
+#[test]
+fn a_relative_link_to_a_unit_is_pms() {
+    let mut house = House::build();
+    let before = house.portrait();
+    let timer = "/etc/systemd/system/timers.target.wants/port-monitor-tick.timer";
+    house.apply(&wanted(&hosts()[0])).unwrap();
+    fs::remove_file(house.root.join(timer)).unwrap();
+    std::os::unix::fs::symlink("../port-monitor-tick.timer", house.root.join(timer)).unwrap();
+    let again = house.apply(&wanted(&hosts()[0])).unwrap();
+    assert!(again.iter().all(|done| *done == Done::Kept), "{again:?}");
+    house.leave();
+    assert_eq!(house.portrait(), before);
+}
+
+#[test]
+fn directories_that_setup_makes_are_everybodys_under_any_umask() {
+    use nix::sys::stat::{Mode, umask};
+    // Other tests of this process make files meanwhile, which concerns none of their checks.
+    let former = umask(Mode::from_bits_truncate(0o077));
+    let mut house = House::build();
+    house.apply(&wanted(&hosts()[0])).unwrap();
+    umask(former);
+    for path in ["/usr/local/share", "/usr/local/share/man/zh_CN/man1"] {
+        let mode = fs::metadata(house.root.join(path)).unwrap().mode() & 0o7777;
+        assert_eq!(mode, 0o755, "{path}");
+    }
 }

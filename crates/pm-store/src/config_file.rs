@@ -99,13 +99,19 @@ pub fn language(paths: &Paths) -> Option<Language> {
     asked?.language
 }
 
-/// Returns the configuration that belongs to the usage in `db`.
+/// Returns the configuration that belongs to the usage in `db`: the one that was
+/// [adopted](StateDb::adopt) with it, as long as the file does not have that yet.
 ///
 /// # Errors
 ///
 /// As [`load`]; `ConfigGone` where there is no file and `db` remembers one that had services:
 /// nobody stops monitoring by losing a file. As [`StateDb::last_good_config`].
 pub fn load_with(paths: &Paths, db: &StateDb) -> Result<Loaded, StoreError> {
+    if let Some(text) = db.config_ahead()?
+        && let Ok(config) = Config::parse(&text)
+    {
+        return Ok(Loaded { config, text });
+    }
     let loaded = load(paths)?;
     if loaded.text.is_empty() {
         let last = db.last_good_config()?.unwrap_or_default();
@@ -140,6 +146,46 @@ pub fn load_or_last_good(
     match Config::parse(&text) {
         Ok(config) => Ok((Loaded { config, text }, Some(error))),
         Err(_) => Err(error),
+    }
+}
+
+/// Lets the file follow the configuration that was [adopted](StateDb::adopt) with the usage in
+/// `db`, where it has not. What stood there is kept as a version.
+///
+/// Who does holds the *tick* lock, without which nobody writes the file.
+///
+/// # Errors
+///
+/// As [`save`]; to do it again goes on. Until then, [`load_with`] returns what was adopted.
+pub fn follow(paths: &Paths, db: &mut StateDb) -> Result<(), StoreError> {
+    let Some(text) = db.config_ahead()? else {
+        return Ok(());
+    };
+    if content(paths) != text.as_bytes()
+        && let Ok(config) = Config::parse(&text)
+    {
+        save(paths, &config)?;
+    }
+    db.config_followed()
+}
+
+/// Checks that the file can be replaced by one that contains `config`, as far as that can be seen.
+///
+/// # Errors
+///
+/// `ConfigRefused` and `Linked` as [`save`].
+pub fn check_replacement(paths: &Paths, config: &Config) -> Result<(), StoreError> {
+    let path = paths.config_file();
+    if let Err(why) = config.check() {
+        return Err(StoreError::ConfigRefused { path, why });
+    }
+    match fs::read_link(&path) {
+        Ok(target) => Err(StoreError::Linked {
+            path,
+            target,
+            option: "--config-dir",
+        }),
+        Err(_) => Ok(()),
     }
 }
 
@@ -194,19 +240,10 @@ fn save_if(
     expected: impl Fn(&[u8]) -> bool,
 ) -> Result<String, StoreError> {
     let path = paths.config_file();
-    if let Err(why) = config.check() {
-        return Err(StoreError::ConfigRefused { path, why });
-    }
+    check_replacement(paths, config)?;
     let text = config.emit();
     files::create_private_dir(&paths.config_dir)?;
     files::remove_leftovers(&paths.config_dir);
-    if let Ok(target) = fs::read_link(&path) {
-        return Err(StoreError::Linked {
-            path,
-            target,
-            option: "--config-dir",
-        });
-    }
     let present = || match read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         present => present.map_err(|error| StoreError::io(Action::KeepVersion, &path, error)),

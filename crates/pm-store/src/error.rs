@@ -140,6 +140,20 @@ pub enum StoreError {
         /// What must be there.
         expected: Expected,
     },
+    /// A file stands where a new one is to be made.
+    #[error("cannot write {}: it is there already; choose another name, or say `--force`", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file has more bytes than it can have.
+    #[error("cannot use {}: it has more than {} MiB", path.display(), most >> 20)]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The most bytes.
+        most: usize,
+    },
     /// A directory that anybody can write to, where files must be pm's own.
     #[error("cannot use {}: every user can write to it; run `chmod 700` on it", path.display())]
     NotPrivate {

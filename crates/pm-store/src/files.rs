@@ -33,6 +33,30 @@ pub(crate) fn create_private_dir(path: &Path) -> Result<(), StoreError> {
     path.parent().map_or(Ok(()), sync_dir)
 }
 
+/// Takes it for done where what should be removed or renamed is not there.
+///
+/// # Errors
+///
+/// Any other.
+pub fn gone_is_fine(done: io::Result<()>) -> io::Result<()> {
+    match done {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// Returns an error of `tempfile`'s without the file's name, which nobody knows: the system's own.
+///
+/// The crate gives the number away in its text only.
+pub fn without_path(error: io::Error) -> io::Error {
+    let text = error.to_string();
+    let code = text.split_once("(os error ").and_then(|(_, rest)| {
+        let (code, _) = rest.split_once(')')?;
+        code.parse().ok()
+    });
+    code.map_or(error, io::Error::from_raw_os_error)
+}
+
 /// Writes a directory's entries to the disk.
 pub(crate) fn sync_dir(path: &Path) -> Result<(), StoreError> {
     let sync = File::open(path).and_then(|dir| dir.sync_all());
@@ -56,7 +80,7 @@ pub(crate) fn replace(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), StoreE
         .suffix(TEMP_SUFFIX)
         .permissions(Permissions::from_mode(0o600))
         .tempfile_in(dir)
-        .map_err(failed)?;
+        .map_err(|error| failed(without_path(error)))?;
     file.as_file_mut().write_all(bytes).map_err(failed)?;
     file.as_file().sync_all().map_err(failed)?;
     file.persist(&path).map_err(|error| failed(error.error))?;
@@ -78,5 +102,20 @@ pub(crate) fn remove_leftovers(dir: &Path) {
     }
 }
 
-const TEMP_PREFIX: &str = ".pm-";
-const TEMP_SUFFIX: &str = ".tmp";
+pub(crate) const TEMP_PREFIX: &str = ".pm-";
+pub(crate) const TEMP_SUFFIX: &str = ".tmp";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_names_the_file_that_was_asked_for_and_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let missing = dir.path().join("missing");
+        let error = replace(&missing, "config.json", b"").unwrap_err();
+        let cause = error.to_string();
+        assert!(!cause.contains(TEMP_PREFIX), "{cause}");
+        assert!(error.to_string().contains("config.json"), "{error}");
+    }
+}

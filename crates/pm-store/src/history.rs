@@ -3,8 +3,10 @@
 //! - Every save adds what was used since the one before: to the day's total of each service, in
 //!   the transaction that saves the usage itself. The days of a service add up to its total.
 //! - The day is the saved state's: the one whose tick counted it, or the last one that was known.
-//! - Nothing is ever taken away: services and groups that are deleted stay readable.
+//! - Nothing is ever taken away: services and groups that are deleted stay readable. Only who
+//!   [adopts](StateDb::adopt) another past replaces all of it.
 
+use pm_core::adoption::Extent;
 use pm_core::config::GroupName;
 use pm_core::history::{ClosedPeriod, DayTotal};
 use pm_core::holder::Holder;
@@ -14,6 +16,17 @@ use crate::action::Action;
 use crate::error::StoreError;
 use crate::rows::history;
 use crate::state_db::StateDb;
+
+/// A past that is adopted.
+#[derive(Clone, Copy, Debug)]
+pub struct Past<'a> {
+    /// Whether it replaces the one that there is.
+    pub extent: Extent,
+    /// What each day used, with what was counted since.
+    pub days: &'a [DayTotal],
+    /// The periods that are over, in the order in which they were closed.
+    pub closed: &'a [ClosedPeriod],
+}
 
 impl StateDb {
     /// Returns what the services that are named so used on each day, or all that ever were;

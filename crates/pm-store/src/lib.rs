@@ -7,11 +7,14 @@
 //! - [`outbox_db`]: what waits to be sent.
 //! - [`locks`]: who may change what.
 //! - [`log_file`]: what ticks say, on a host without a journal.
+//! - [`archive_file`]: files that the operator names.
 //! - [`rollback`]: a copy of it all, for as long as a new pm is tried.
 //!
 //! Nothing here knows the kernel, the clock or what the numbers mean.
 
 pub mod action;
+pub mod archive_file;
+pub mod backups;
 pub mod config_file;
 pub mod error;
 mod files;
@@ -27,4 +30,5 @@ mod rows;
 pub mod state_db;
 
 pub use error::StoreError;
+pub use files::{gone_is_fine, without_path};
 pub use paths::Paths;

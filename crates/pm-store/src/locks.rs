@@ -201,6 +201,18 @@ impl Drop for Lock {
     }
 }
 
+/// Gives locks back and leaves no trace of them, as far as nobody else uses the run directory: for whoever finds that
+/// there is nothing of pm's any more.
+pub fn remove_with(paths: &Paths, locks: impl IntoIterator<Item = Lock>) {
+    let locks: Vec<Lock> = locks.into_iter().collect();
+    // One that a parent shares is the parent's to remove.
+    for lock in locks.iter().filter(|lock| lock.file.is_some()) {
+        // Who waits for it will see that the file is gone, and make another.
+        let _ = fs::remove_file(paths.lock_file(lock.kind));
+    }
+    let _ = fs::remove_dir(&paths.run_dir);
+}
+
 /// Makes the run directory, or checks that nobody else can put his files into it.
 fn check_run_dir(path: &Path) -> Result<(), StoreError> {
     files::create_private_dir(path)?;

@@ -1,14 +1,14 @@
 //! The log of a host without a journal: a file of lines, each with its instant, and some older ones.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use crate::files;
+use crate::files::{self, gone_is_fine};
 use crate::paths::Paths;
 
 /// How large the file becomes before it is renamed.
@@ -83,9 +83,9 @@ impl LogFile {
             _ => return Ok(()),
         }
         for number in (1..KEPT).rev() {
-            missing_is_fine(fs::rename(self.older(number), self.older(number + 1)))?;
+            gone_is_fine(fs::rename(self.older(number), self.older(number + 1)))?;
         }
-        missing_is_fine(fs::rename(self.path(), self.older(1)))
+        gone_is_fine(fs::rename(self.path(), self.older(1)))
     }
 
     /// Returns the last `most` lines, the oldest first, and the place after them.
@@ -165,18 +165,15 @@ fn read_on(file: &mut File, text: &mut String) -> io::Result<()> {
     Ok(())
 }
 
+/// Reads a file's lines; what is no text in them is replaced, as in the file that is written to.
 fn read_lines(path: &Path) -> io::Result<Vec<String>> {
-    match File::open(path) {
-        Ok(file) => BufReader::new(file).lines().collect(),
+    match fs::read(path) {
+        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes)
+            .lines()
+            .map(str::to_owned)
+            .collect()),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error),
-    }
-}
-
-fn missing_is_fine(result: io::Result<()>) -> io::Result<()> {
-    match result {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        other => other,
     }
 }
 
@@ -221,6 +218,17 @@ mod tests {
         let most = u64::from(KEPT + 1) * (MAX_BYTES + (1 << 17));
         assert!(size <= most, "{size} bytes");
         assert_eq!(log.last(40).unwrap().0.len(), 40);
+    }
+
+    #[test]
+    fn what_is_no_text_hides_no_other_line() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = LogFile::in_directory(directory.path());
+        for path in [log.path(), log.older(1)] {
+            fs::write(path, b"a\n\xff\nb\n").unwrap();
+        }
+        let (lines, _) = log.last(10).unwrap();
+        assert_eq!(lines, ["a", "\u{fffd}", "b", "a", "\u{fffd}", "b"]);
     }
 
     #[test]

@@ -21,6 +21,7 @@ const MIGRATIONS: [&str; 1] = [
     // are seconds since 1970, durations nanoseconds, dates `YYYY-MM-DD`.
     //
     // An event's number is never given twice: it is how a copy of it is known.
+    // `ahead` says that `config.json` is to be as `text`, and may not be so yet.
     //
     // `day` is in the order of its key, so the rows that one tick adds to lie side by side.
     "
@@ -43,7 +44,8 @@ const MIGRATIONS: [&str; 1] = [
 
     CREATE TABLE last_good_config (
         id INTEGER PRIMARY KEY CHECK (id = 1),
-        text TEXT NOT NULL
+        text TEXT NOT NULL,
+        ahead INTEGER NOT NULL DEFAULT 0
     ) STRICT;
 
     CREATE TABLE routed (

@@ -76,6 +76,11 @@ impl Paths {
         self.state_dir.join("outbox")
     }
 
+    /// Returns the directory of the archives that are made by themselves.
+    pub fn backups_dir(&self) -> PathBuf {
+        self.state_dir.join("backups")
+    }
+
     /// Returns the directory of the copy that an update goes back to.
     pub fn rollback_dir(&self) -> PathBuf {
         self.state_dir.join("update")

@@ -74,7 +74,7 @@ impl Point {
     ///
     /// # Errors
     ///
-    /// As the system says. A mark that cannot be understood is `WrongKind`'s neighbour, `Io`.
+    /// `Io` as the system says, and for a mark that cannot be understood.
     pub fn find(paths: &Paths) -> Result<Option<Self>, StoreError> {
         let dir = paths.rollback_dir();
         let path = dir.join(MARK);

@@ -17,10 +17,13 @@ mod tick;
 mod value;
 mod writing;
 
-use pm_core::ledger::State;
+use pm_core::adoption::Extent;
+use pm_core::ledger::{Ledger, State};
+use pm_core::port::PortRange;
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use self::writing::pairs;
+use crate::history::Past;
 
 /// Returns how often the state was saved; 0 if never.
 pub(crate) fn saves(connection: &Connection) -> rusqlite::Result<i64> {
@@ -53,25 +56,56 @@ pub(crate) fn save(
     new: &State,
     saves: i64,
 ) -> rusqlite::Result<()> {
+    let mut days = history::DayWriter::new(transaction, old, new);
+    save_state(transaction, old, new, saves, |ports, before, after| {
+        days.add_used(ports, before, after)
+    })?;
+    days.finish()?;
+    history::save_closed(transaction, &new.closed)
+}
+
+/// Writes what differs between `old` and `new`, with a past to which nothing is added but what it
+/// says itself, and counts the save.
+pub(crate) fn adopt(
+    transaction: &Transaction<'_>,
+    old: &State,
+    new: &State,
+    past: &Past<'_>,
+    saves: i64,
+) -> rusqlite::Result<()> {
+    save_state(transaction, old, new, saves, |_, _, _| Ok(()))?;
+    if past.extent == Extent::Everything {
+        history::clear(transaction)?;
+    }
+    history::add_days(transaction, past.days)?;
+    history::save_closed(transaction, past.closed)?;
+    history::save_closed(transaction, &new.closed)
+}
+
+/// Writes what differs between the two, but for the history, and looks at each service on the way.
+fn save_state(
+    transaction: &Transaction<'_>,
+    old: &State,
+    new: &State,
+    saves: i64,
+    mut look: impl FnMut(PortRange, Option<&Ledger>, Option<&Ledger>) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
     tick::save(transaction, old, new, saves)?;
     // One walk for three tables: of 10,000 services, to look at each costs as much as to write it.
     let mut ledgers = ledger::Writer::new(transaction);
     let mut rooms = room::Writer::new(transaction);
-    let mut days = history::DayWriter::new(transaction, old, new);
     for (&ports, before, after) in pairs(&old.ledgers, &new.ledgers) {
-        days.add_used(ports, before, after)?;
+        look(ports, before, after)?;
         if before != after {
             ledgers.write(ports, before, after)?;
             rooms.write(ports, before, after)?;
         }
     }
-    days.finish()?;
     group::save(transaction, &old.groups, &new.groups)?;
     quota::save(transaction, &old.quotas, &new.quotas)?;
     interface::save(transaction, &old.interfaces, &new.interfaces)?;
     news::save_reports(transaction, &old.reports, &new.reports)?;
-    news::add(transaction, &new.news)?;
-    history::save_closed(transaction, &new.closed)
+    news::add(transaction, &new.news)
 }
 
 /// Returns the last configuration that was good.
@@ -87,4 +121,17 @@ pub(crate) fn save_config(connection: &Connection, text: &str) -> rusqlite::Resu
          ON CONFLICT (id) DO UPDATE SET text = excluded.text WHERE text IS NOT excluded.text",
     )?;
     upsert.execute([text]).map(drop)
+}
+
+/// Returns the configuration that the file may not have yet.
+pub(crate) fn load_config_ahead(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    let mut select =
+        connection.prepare_cached("SELECT text FROM last_good_config WHERE ahead = 1")?;
+    select.query_row([], |row| row.get(0)).optional()
+}
+
+/// Notes whether the last configuration that was good may not be in the file yet.
+pub(crate) fn save_config_ahead(connection: &Connection, is_ahead: bool) -> rusqlite::Result<()> {
+    let mut update = connection.prepare_cached("UPDATE last_good_config SET ahead = ?1")?;
+    update.execute([is_ahead]).map(drop)
 }

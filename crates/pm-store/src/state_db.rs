@@ -19,11 +19,12 @@ use std::time::Duration;
 
 use nix::unistd::{AccessFlags, access};
 use pm_core::ledger::State;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::action::{Action, Expected};
 use crate::error::StoreError;
 use crate::files;
+use crate::history::Past;
 use crate::migrations::{self, Identity, SCHEMA};
 use crate::paths::{Paths, with_suffix};
 use crate::rows;
@@ -182,6 +183,60 @@ impl StateDb {
         new: &State,
         last_good_config: Option<&str>,
     ) -> Result<(), StoreError> {
+        self.save_by(old, |transaction, old, saves| {
+            rows::save(transaction, old, new, saves)?;
+            last_good_config.map_or(Ok(()), |text| rows::save_config(transaction, text))
+        })
+    }
+
+    /// Saves `new` with a past of its own, and with the configuration that belongs to both, in one
+    /// transaction. It is on the disk when this returns; the configuration's file is to
+    /// [follow](crate::config_file::follow).
+    ///
+    /// `old` is as for [`save`](Self::save). Nothing is added to the history but `past`, and the
+    /// periods in [`State::closed`].
+    ///
+    /// # Errors
+    ///
+    /// As [`save`](Self::save).
+    pub fn adopt(
+        &mut self,
+        old: &State,
+        new: &State,
+        config: &str,
+        past: &Past<'_>,
+    ) -> Result<(), StoreError> {
+        self.save_by(old, |transaction, old, saves| {
+            rows::adopt(transaction, old, new, past, saves)?;
+            rows::save_config(transaction, config)?;
+            rows::save_config_ahead(transaction, true)
+        })
+    }
+
+    /// Returns the text of the configuration that was adopted, while its file may not have it yet.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn config_ahead(&self) -> Result<Option<String>, StoreError> {
+        self.read(Action::Load, rows::load_config_ahead)
+    }
+
+    /// Notes that the file has it.
+    ///
+    /// # Errors
+    ///
+    /// As [`save`](Self::save), but `Superseded`.
+    pub(crate) fn config_followed(&mut self) -> Result<(), StoreError> {
+        rows::save_config_ahead(&self.connection, false)
+            .map_err(|error| StoreError::sqlite(Action::Save, &self.path, &error))
+    }
+
+    fn save_by(
+        &mut self,
+        old: &State,
+        write: impl FnOnce(&Transaction<'_>, &State, i64) -> rusqlite::Result<()>,
+    ) -> Result<(), StoreError> {
         let failed = |error| StoreError::sqlite(Action::Save, &self.path, &error);
         let transaction = self
             .connection
@@ -196,10 +251,7 @@ impl StateDb {
         // Where nothing was saved, everything differs from what is there.
         let nothing = State::new(old.next_epoch);
         let old = if saves == 0 { &nothing } else { old };
-        rows::save(&transaction, old, new, saves + 1).map_err(failed)?;
-        if let Some(text) = last_good_config {
-            rows::save_config(&transaction, text).map_err(failed)?;
-        }
+        write(&transaction, old, saves + 1).map_err(failed)?;
         transaction.commit().map_err(failed)?;
         self.seen.set(saves + 1);
         Ok(())

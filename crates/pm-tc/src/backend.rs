@@ -24,7 +24,7 @@ const FALLBACK_PACKETS: u32 = 1000;
 
 /// The traffic control of the network namespace that [`TrafficControl::open`] was called in.
 pub struct TrafficControl {
-    socket: RouteSocket,
+    pub(crate) socket: RouteSocket,
 }
 
 impl TrafficControl {
@@ -272,7 +272,7 @@ impl TrafficControl {
     }
 }
 
-fn dump(kind: u16, interface: u32, parent: u32) -> RouteMessage {
+pub(crate) fn dump(kind: u16, interface: u32, parent: u32) -> RouteMessage {
     let place = Place {
         interface,
         parent,
@@ -295,7 +295,7 @@ fn is_structural(request: &Request) -> bool {
     }
 }
 
-fn is_errno(error: &Netlink, errno: Errno) -> bool {
+pub(crate) fn is_errno(error: &Netlink, errno: Errno) -> bool {
     match error {
         Netlink::Rejected(all) => all.first().is_some_and(|one| one.errno == errno),
         _ => false,
@@ -319,7 +319,7 @@ fn refusal(interface: &Interface, request: Option<&Request>, source: Netlink) ->
     }
 }
 
-fn reading(what: &str, source: Netlink) -> Error {
+pub(crate) fn reading(what: &str, source: Netlink) -> Error {
     match source {
         Netlink::PermissionDenied => Error::Permission(source),
         Netlink::DumpInterrupted => Error::Raced,

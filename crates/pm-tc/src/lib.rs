@@ -24,6 +24,7 @@ mod hex;
 mod host;
 mod installed;
 mod message;
+pub mod other;
 mod plan;
 mod qdisc;
 mod rate;

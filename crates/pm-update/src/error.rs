@@ -24,12 +24,10 @@ pub enum UpdateError {
     #[error("this pm was built without the address of its releases")]
     NoSource,
     /// Another program put it there and looks after it.
-    #[error("{} belongs to the Debian package {package}", path.display())]
+    #[error("{} belongs to a package", path.display())]
     Packaged {
         /// The program.
         path: PathBuf,
-        /// What it belongs to.
-        package: &'static str,
     },
     /// A key that was given when this pm was built is none.
     #[error("this pm was built with a wrong key: {0}")]
@@ -69,6 +67,8 @@ pub enum UpdateError {
     Trial {
         /// Which one.
         version: Version,
+        /// Whether this pm fails at the same step.
+        is_old_failing: bool,
         /// What it did.
         failure: Box<Failure>,
     },

@@ -1,7 +1,8 @@
 //! The download, by HTTP with or without TLS: it is the signature that counts, not the way.
 //!
 //! Nothing is read beyond what was announced, and nothing waits for ever. Redirections are
-//! followed, because hosts of releases use them and a request carries nothing secret.
+//! followed, because hosts of releases use them and a request carries nothing secret but a proxy's password, which
+//! only the proxy is told.
 
 use std::fmt;
 use std::fs::File;
@@ -11,6 +12,7 @@ use minreq::{Error, ResponseLazy};
 
 use crate::digest::Hasher;
 use crate::manifest::Artefact;
+use crate::proxy::{self, Proxy, ProxyRefusal};
 
 /// Where releases are.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -37,6 +39,28 @@ pub enum FetchError {
         url: String,
         /// How long was waited.
         seconds: u64,
+    },
+    /// What answers does not speak HTTP.
+    #[error("cannot download {url}: what answers there does not speak HTTP")]
+    NotHttp {
+        /// What was asked for.
+        url: String,
+    },
+    /// The environment names a proxy of a kind that pm does not know.
+    #[error("cannot use the proxy that {variable} names: it must be of the form http://HOST:PORT")]
+    NotAProxy {
+        /// Where it is named.
+        variable: &'static str,
+    },
+    /// The proxy says no.
+    #[error("cannot download {url} through the proxy that {variable} names: {why}")]
+    Proxy {
+        /// What was asked for.
+        url: String,
+        /// Where it is named.
+        variable: &'static str,
+        /// What it says.
+        why: ProxyRefusal,
     },
     /// The server says no.
     #[error("cannot download {url}: the server answered {status}")]
@@ -106,7 +130,7 @@ impl Source {
         if is_plain && names_a_place {
             Ok(Self(address.trim_end_matches('/').to_owned()))
         } else {
-            Err(FetchError::NotAnAddress(address.to_owned()))
+            Err(FetchError::NotAnAddress(without_password(address)))
         }
     }
 
@@ -189,21 +213,67 @@ impl fmt::Display for Source {
     }
 }
 
+/// Returns an address as it may be printed.
+fn without_password(address: &str) -> String {
+    let Some((user, host)) = address.rsplit_once('@') else {
+        return address.to_owned();
+    };
+    let scheme = user.split_once("://").map_or("", |(scheme, _)| scheme);
+    match scheme {
+        "" => format!("…@{host}"),
+        scheme => format!("{scheme}://…@{host}"),
+    }
+}
+
 /// Returns the body of a good answer.
 fn ask(url: &str, seconds: u64) -> Result<ResponseLazy, FetchError> {
-    let answer = minreq::get(url)
+    let mut request = minreq::get(url)
         .with_header("User-Agent", concat!("pm/", env!("CARGO_PKG_VERSION")))
         .with_timeout(seconds)
         .with_max_redirects(MAX_REDIRECTIONS)
-        .with_max_headers_size(16 << 10)
-        .send_lazy()
-        .map_err(|error| broken(url, seconds, error))?;
+        .with_max_headers_size(16 << 10);
+    let proxy = proxy::of_environment(url);
+    if let Some(Proxy { address, variable }) = &proxy {
+        let variable = *variable;
+        let address = address
+            .as_deref()
+            .and_then(|address| minreq::Proxy::new(address).ok());
+        let address = address.ok_or(FetchError::NotAProxy { variable })?;
+        request = request.with_proxy(address);
+    }
+    let failed = |error| match (&proxy, proxy_refusal(&error)) {
+        (Some(Proxy { variable, .. }), Some(why)) => FetchError::Proxy {
+            url: url.to_owned(),
+            variable,
+            why,
+        },
+        _ => broken(url, seconds, error),
+    };
+    // minreq panics where a proxy closes the connection before it was asked for anything.
+    let answer = std::panic::catch_unwind(|| request.send_lazy());
+    let answer = answer.unwrap_or(Err(Error::ProxyConnect)).map_err(failed)?;
     match answer.status_code {
         200 => Ok(answer),
+        // What minreq makes of an answer that is empty, or none of HTTP's.
+        503 if answer.reason_phrase == "Server did not provide a status line" => {
+            Err(FetchError::NotHttp {
+                url: url.to_owned(),
+            })
+        }
         status => Err(FetchError::Refused {
             url: url.to_owned(),
             status,
         }),
+    }
+}
+
+fn proxy_refusal(error: &Error) -> Option<ProxyRefusal> {
+    match error {
+        Error::BadProxyCreds | Error::InvalidProxyCreds => Some(ProxyRefusal::Credentials),
+        Error::BadProxy | Error::ProxyConnect => Some(ProxyRefusal::Connection),
+        // It is the proxy that is asked to find the host.
+        Error::IoError(error) if !is_late(error) => Some(ProxyRefusal::Connection),
+        _ => None,
     }
 }
 
@@ -255,6 +325,22 @@ mod tests {
             "https://é",
         ] {
             assert!(Source::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_an_address_is_not_repeated() {
+        for (address, shown) in [
+            (
+                "https://u:SECRET@example.org/pm",
+                "https://…@example.org/pm",
+            ),
+            ("u:SECRET@example.org", "…@example.org"),
+            ("http://u:SEC@RET@example.org", "http://…@example.org"),
+        ] {
+            let error = Source::parse(address).unwrap_err().to_string();
+            assert!(error.contains(shown), "{error}");
+            assert!(!error.contains("SEC"), "{error}");
         }
     }
 

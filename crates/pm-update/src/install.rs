@@ -30,10 +30,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::error::{Action, UpdateError};
-use crate::trial::Trial;
-
-/// The Debian package that pm is in.
-pub const PACKAGE: &str = "port-monitor";
+use crate::trial::{Step, Trial};
 
 /// How long to wait for whoever is at work.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
@@ -93,28 +90,6 @@ impl Installation {
         &self.program
     }
 
-    /// Refuses where a package manager looks after the program.
-    ///
-    /// # Errors
-    ///
-    /// `Packaged`.
-    ///
-    /// Source: dpkg-query(1), `/var/lib/dpkg/info/PACKAGE.list`.
-    pub fn check_unpackaged(&self) -> Result<(), UpdateError> {
-        let list = fs::read_to_string(format!("/var/lib/dpkg/info/{PACKAGE}.list"));
-        let is_listed = list.is_ok_and(|list| {
-            let mut paths = list.lines();
-            paths.any(|path| Path::new(path) == self.program)
-        });
-        if is_listed {
-            return Err(UpdateError::Packaged {
-                path: self.program.clone(),
-                package: PACKAGE,
-            });
-        }
-        Ok(())
-    }
-
     /// Takes the *update* lock, and tidies up after an update that was interrupted.
     ///
     /// # Errors
@@ -156,8 +131,10 @@ impl Installation {
     ///
     /// # Errors
     ///
-    /// `Trial` when it does not work; any other when something is in the way. Program,
-    /// configuration and usage are as they were, and the new program is gone.
+    /// `Trial` when it does not work; any other when something is in the way. The old program stays in its place, the
+    /// new one is gone, and configuration and usage are as the old program's last tick left them. Two exceptions, both
+    /// `Store` and both tidied up by the next pm that runs ([`recover`]): the copies could not be put back, or the new
+    /// program is in its place already and the point could not be forgotten.
     pub fn install(&self, version: &Version, sha256: Digest) -> Result<String, UpdateError> {
         let installed = self.try_and_replace(version, sha256);
         if installed.is_err() {
@@ -186,7 +163,7 @@ impl Installation {
             lock: tick.share(&self.paths)?,
         };
         // So that the copy is of now, and nothing but the new program's doing comes after it.
-        let baseline = trial.tick(&self.program);
+        let before = trial.before(&self.program);
         let note = serde_json::to_string(&Note {
             program: self.program.clone(),
             to: version.to_string(),
@@ -195,9 +172,10 @@ impl Installation {
         let note = note.map_err(|error| failed(Action::Keep, &self.program, error.into()))?;
         let point = Point::take(&self.paths, &note)?;
         let said = trial
-            .all(&new, version, baseline)
+            .all(&new, version, before)
             .map_err(|failure| UpdateError::Trial {
                 version: version.clone(),
+                is_old_failing: before.failed(failure.step),
                 failure: Box::new(failure),
             })
             .and_then(|said| self.replace().map(|()| said));
@@ -209,7 +187,7 @@ impl Installation {
             Err(error) => {
                 point.put_back(&self.paths)?;
                 // The kernel may hold what the new program asked for.
-                let _ = trial.tick(&self.program);
+                let _ = trial.code(&self.program, Step::Tick);
                 Err(error)
             }
         }

@@ -6,6 +6,7 @@
 //! - [`signature`]: whether that file is from who may make releases.
 //! - [`target`]: for which machines a program is.
 //! - [`offer`]: whether a release is for this pm.
+//! - [`proxy`]: which proxy the environment wants the download to go through.
 //!
 //! What touches the host:
 //!
@@ -21,6 +22,7 @@ pub mod fetch;
 pub mod install;
 pub mod manifest;
 pub mod offer;
+pub mod proxy;
 pub mod release;
 pub mod signature;
 pub mod target;

@@ -26,6 +26,9 @@ pub const LOCK_VARIABLE: &str = "PM_SHARED_TICK_LOCK";
 /// The subcommand that is the guardian.
 pub const GUARDIAN: &str = "update-trial";
 
+/// The exit code of a pm that has done its work and names something to mend, such as a limit that is not in force.
+pub const WITH_PROBLEMS: u8 = 3;
+
 /// How long a program may take to say its version.
 const VERSION_LIMIT: Duration = Duration::from_secs(10);
 
@@ -75,6 +78,15 @@ pub enum How {
     OtherVersion,
 }
 
+/// The exit codes that the old program's steps ended with just before; `None`: it has none.
+#[derive(Clone, Copy, Debug)]
+pub struct Before {
+    /// Of [`Step::Account`].
+    pub account: Option<i32>,
+    /// Of [`Step::Tick`].
+    pub tick: Option<i32>,
+}
+
 /// Tries programs.
 #[derive(Clone, Copy, Debug)]
 pub struct Trial<'a> {
@@ -96,8 +108,8 @@ struct Ended {
 impl Trial<'_> {
     /// Lets `program` do all its work. Returns what it said on stderr, which is what happened.
     ///
-    /// `baseline` is the exit code that the old program's tick ended with just before: a new one
-    /// may find the same fault, such as in a configuration written by hand.
+    /// Where the old program has named something to mend ([`WITH_PROBLEMS`]) at a step, such as in a configuration
+    /// written by hand, the new one may do so at the same step. A step that fails is never allowed.
     ///
     /// # Errors
     ///
@@ -106,23 +118,31 @@ impl Trial<'_> {
         &self,
         program: &Path,
         version: &Version,
-        baseline: Option<i32>,
+        before: Before,
     ) -> Result<String, Failure> {
         self.version(program, version)?;
-        let mut said = self.step(program, Step::Account, baseline)?;
-        said.push_str(&self.step(program, Step::Tick, baseline)?);
+        let mut said = self.step(program, Step::Account, before)?;
+        said.push_str(&self.step(program, Step::Tick, before)?);
         Ok(said)
     }
 
-    /// Lets `program` do a tick. Returns its exit code; `None`: it has none.
-    pub fn tick(&self, program: &Path) -> Option<i32> {
-        let ended = self.run(program, Step::Tick).ok()?;
+    /// Lets the old `program` do the work that the new one will be tried with.
+    pub fn before(&self, program: &Path) -> Before {
+        Before {
+            account: self.code(program, Step::Account),
+            tick: self.code(program, Step::Tick),
+        }
+    }
+
+    /// Lets `program` do one step. Returns its exit code; `None`: it has none.
+    pub fn code(&self, program: &Path, step: Step) -> Option<i32> {
+        let ended = self.run(program, step).ok()?;
         ended.status?.code()
     }
 
     fn version(&self, program: &Path, version: &Version) -> Result<(), Failure> {
         let ended = self.run(program, Step::Version)?;
-        let ended = ended.judged(Step::Version, None)?;
+        let ended = ended.judged(Step::Version, Some(0))?;
         if ended.stdout.trim() == format!("pm {version}") {
             return Ok(());
         }
@@ -133,8 +153,8 @@ impl Trial<'_> {
         })
     }
 
-    fn step(&self, program: &Path, step: Step, allowed: Option<i32>) -> Result<String, Failure> {
-        let ended = self.run(program, step)?.judged(step, allowed)?;
+    fn step(&self, program: &Path, step: Step, before: Before) -> Result<String, Failure> {
+        let ended = self.run(program, step)?.judged(step, before.of(step))?;
         Ok(ended.stderr)
     }
 
@@ -189,6 +209,31 @@ impl Trial<'_> {
     }
 }
 
+impl Before {
+    /// Whether the old program failed at that step itself.
+    pub fn failed(self, step: Step) -> bool {
+        !self.of(step).is_some_and(is_work_done)
+    }
+
+    fn of(self, step: Step) -> Option<i32> {
+        match step {
+            // It runs.
+            Step::Version => Some(0),
+            Step::Account => self.account,
+            Step::Tick => self.tick,
+        }
+    }
+}
+
+fn is_work_done(code: i32) -> bool {
+    code == 0 || code == i32::from(WITH_PROBLEMS)
+}
+
+/// Whether a step that ended with `code` is as good as the old program's, which ended with `before`.
+fn is_as_good(code: i32, before: Option<i32>) -> bool {
+    code == 0 || is_work_done(code) && before == Some(code)
+}
+
 impl Step {
     fn arguments(self) -> &'static [&'static str] {
         match self {
@@ -207,13 +252,12 @@ impl Step {
 }
 
 impl Ended {
-    /// Returns it if it ended well, or with the code that is allowed.
-    fn judged(self, step: Step, allowed: Option<i32>) -> Result<Self, Failure> {
+    /// Returns it if it ended as well as the old program's step did.
+    fn judged(self, step: Step, before: Option<i32>) -> Result<Self, Failure> {
         let how = match self.status {
             None => How::Hung(step.limit().as_secs()),
             Some(status) => match (status.code(), status.signal()) {
-                (Some(0), _) => return Ok(self),
-                (Some(code), _) if Some(code) == allowed => return Ok(self),
+                (Some(code), _) if is_as_good(code, before) => return Ok(self),
                 (Some(code), _) => How::Code(code),
                 (None, signal) => How::Signal(signal.unwrap_or_default()),
             },
@@ -291,5 +335,41 @@ impl fmt::Display for Failure {
             return Ok(());
         }
         write!(f, ": {said}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROBLEMS: i32 = WITH_PROBLEMS as i32;
+
+    #[test]
+    fn a_step_may_name_what_the_old_one_named_and_never_fail() {
+        let codes = [None, Some(0), Some(1), Some(2), Some(PROBLEMS), Some(101)];
+        for before in codes {
+            assert!(is_as_good(0, before), "{before:?}");
+            for failed in [1, 2, 4, 101, 127] {
+                assert!(!is_as_good(failed, before), "{failed} after {before:?}");
+            }
+            assert_eq!(is_as_good(PROBLEMS, before), before == Some(PROBLEMS));
+        }
+    }
+
+    #[test]
+    fn each_step_is_held_against_its_own() {
+        let before = Before {
+            account: Some(0),
+            tick: Some(PROBLEMS),
+        };
+        assert!(!is_as_good(PROBLEMS, before.of(Step::Account)));
+        assert!(is_as_good(PROBLEMS, before.of(Step::Tick)));
+        assert!(!before.failed(Step::Account) && !before.failed(Step::Tick));
+        let before = Before {
+            account: None,
+            tick: Some(1),
+        };
+        assert!(before.failed(Step::Account) && before.failed(Step::Tick));
+        assert!(!before.failed(Step::Version));
     }
 }

@@ -14,9 +14,11 @@ use anyhow::{Context, Result};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use pm_update::Version;
-use pm_update::install::PACKAGE;
 
 use crate::test::{self, root};
+
+/// What the package is called.
+const PACKAGE: &str = "port-monitor";
 
 /// A file of the package.
 struct Member {

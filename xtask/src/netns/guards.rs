@@ -81,7 +81,7 @@ fn a_port_where_sshd_listens_is_not_cut_without_force(lab: &mut Lab) -> Result<(
 
 fn the_port_of_the_present_ssh_session_is_not_cut_without_force(lab: &mut Lab) -> Result<()> {
     // The first command makes an empty state.db.
-    lab.ok(&["monitor"])?;
+    lab.ok(&["restore"])?;
     for (client, server) in [("10.77.0.2", "10.77.0.1"), ("fd77::2", "fd77::1")] {
         let connection = format!("{client} 50000 {server} 8022");
         let before = everything(lab)?;
@@ -123,7 +123,7 @@ fn the_port_of_the_present_ssh_session_is_not_cut_without_force(lab: &mut Lab) -
 fn a_range_or_all_that_covers_ssh_is_not_cut_without_force(lab: &mut Lab) -> Result<()> {
     let _sshd = Impostor::start(lab, "sshd", "[::]:2222")?;
     // The first command makes an empty state.db.
-    lab.ok(&["monitor"])?;
+    lab.ok(&["restore"])?;
     refused_whole(
         lab,
         &["add", "2000-3000", "--quota", "1GB"],

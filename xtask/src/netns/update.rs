@@ -8,7 +8,8 @@ use pm_update::Version;
 use pm_update::digest::Digest;
 
 use super::tests;
-use crate::lab::{Family, Lab};
+use crate::lab::{Family, Lab, check_refusal};
+use crate::namespace::run;
 use crate::releases::{self, Fault, Programs, Server, programs, target};
 use crate::terminal::Terminal;
 use crate::traffic::{Flood, Pace, Udp, Way};
@@ -19,6 +20,7 @@ tests!["update":
     a_build_without_keys_says_so,
     the_menu_updates_pm_in_both_languages,
     a_download_is_shown_on_a_terminal,
+    a_proxy_of_the_environment_is_used_and_its_password_kept,
 ];
 
 /// A host with a pm that knows where its releases are.
@@ -211,6 +213,8 @@ fn what_is_not_the_signed_release_for_this_pm_is_refused_whole(lab: &mut Lab) ->
         (Fault::Tampered, &["not what the signed release says"]),
         (Fault::Longer, &["is longer than"]),
         (Fault::Missing, &["answered 404", "--mirror"]),
+        (Fault::Silent, &["does not speak HTTP", "--mirror"]),
+        (Fault::Garbled, &["does not speak HTTP", "--mirror"]),
     ] {
         host.server.fails(fault);
         host.refused(&[], words).context(format!("{fault:?}"))?;
@@ -306,11 +310,51 @@ fn a_download_is_shown_on_a_terminal(lab: &mut Lab) -> Result<()> {
     let host = Host::new(lab)?;
     host.publish_new()?;
     let mut terminal = Terminal::pm(host.lab, &["update", "--mirror", &host.server.url()])?;
-    terminal.see(&format!("Downloading pm {}", host.programs.new_version))?;
+    let new = &host.programs.new_version;
+    terminal.see("looking for a release")?;
+    terminal.see(&format!("Downloading pm {new}"))?;
     terminal.see("MB")?;
+    terminal.see(&format!("trying pm {new}"))?;
     terminal.see("is installed")?;
     ensure!(terminal.ends()? == 0);
     Ok(())
+}
+
+fn a_proxy_of_the_environment_is_used_and_its_password_kept(lab: &mut Lab) -> Result<()> {
+    let host = Host::new(lab)?;
+    host.publish_new()?;
+    // Nobody knows that name but the proxy.
+    let args = ["update", "--mirror", "http://releases.invalid"];
+    host.lab.refused(&args, &["cannot download"])?;
+    let through = |proxy: &str, args: &[&str]| {
+        let mut command = host.lab.pm_command(args);
+        command.env("http_proxy", proxy);
+        run(&mut command, None)
+    };
+    let with_password = host.server.url().replacen("//", "//somebody:SECRET@", 1);
+    let said = through(&with_password, &[&args[..], &["--check"]].concat())?.success()?;
+    ensure!(
+        said.contains(&host.programs.new_version.to_string()),
+        "{said}"
+    );
+    for (proxy, words) in [
+        (
+            "socks5://somebody:SECRET@127.0.0.1:9",
+            &["http_proxy", "http://HOST:PORT", "hint: "][..],
+        ),
+        // Nobody listens there.
+        (
+            "somebody:SECRET@127.0.0.1:9",
+            &["through the proxy that http_proxy names", "hint: "],
+        ),
+    ] {
+        let refused = through(proxy, &args)?;
+        check_refusal(&refused, words)?;
+        ensure!(!format!("{refused:?}").contains("SECRET"), "{refused:?}");
+    }
+    through(&with_password, &args)?.success()?;
+    ensure!(host.version()? == format!("pm {}", host.programs.new_version));
+    host.lab.exact(&["20000"])
 }
 
 /// Returns a shell script as the bytes of a program.

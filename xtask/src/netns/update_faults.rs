@@ -17,6 +17,7 @@ use crate::truth::Place;
 
 tests!["update":
     a_new_pm_that_fails_at_any_step_leaves_the_old_one_and_every_byte,
+    a_new_pm_that_can_do_nothing_is_refused_where_the_old_one_names_problems,
     a_new_pm_that_hangs_is_ended_with_all_it_started,
     an_older_release_that_cannot_read_the_data_is_taken_back,
     an_update_killed_at_any_moment_leaves_a_pm_that_works,
@@ -58,6 +59,11 @@ fn a_new_pm_that_fails_at_any_step_leaves_the_old_one_and_every_byte(lab: &mut L
             "echo 'schema is odd' >&2; exit 3".to_owned(),
             &["exit code 3", "schema is odd"],
         ),
+        (
+            "monitor",
+            format!("{new} \"$@\"; exit 3"),
+            &["doing a tick", "exit code 3"],
+        ),
         // It has migrated state.db, and then falls over.
         (
             "*account-only*",
@@ -87,6 +93,54 @@ fn a_new_pm_that_fails_at_any_step_leaves_the_old_one_and_every_byte(lab: &mut L
     // After all that, the real one.
     host.publish_new()?;
     host.update(&[])?;
+    host.lab.exact(&["20000"])
+}
+
+fn a_new_pm_that_can_do_nothing_is_refused_where_the_old_one_names_problems(
+    lab: &mut Lab,
+) -> Result<()> {
+    let host = Host::new(lab)?;
+    let (version, new) = (&host.programs.new_version, quoted(&host.programs.new));
+    let url = host.server.url();
+    let config = host.lab.config_dir().join("config.json");
+    let good = fs::read_to_string(&config)?;
+    host.lab.ok(&["monitor"])?;
+    let edited = good.replacen('{', "{ \"mistyped\": 1,", 1);
+    fs::write(&config, &edited)?;
+    let tick = host.lab.pm(&["monitor"])?;
+    ensure!(tick.code == Some(3), "{tick:?}");
+    let before = host.everything()?;
+    for (step, behaviour, words) in [
+        (
+            "*monitor*",
+            "exit 1".to_owned(),
+            ["taking over", "exit code 1"],
+        ),
+        // What the tick may name, taking over the data may not fail with, nor the other way round.
+        (
+            "monitor",
+            format!("{new} \"$@\"; exit 1"),
+            ["doing a tick", "exit code 1"],
+        ),
+    ] {
+        host.publish(version, &broken(&host, step, &behaviour))?;
+        host.lab
+            .refused(
+                &["update", "--mirror", &url],
+                &[&words[..], &["left as it was"]].concat(),
+            )
+            .with_context(|| format!("{step}: {behaviour}"))?;
+        let after = host.everything()?;
+        ensure!(after == before, "{before:?} became {after:?}");
+        host.lab.exact(&["20000"])?;
+    }
+    // A pm that works names the same and is installed; what was edited by hand stays as it is.
+    host.publish_new()?;
+    host.update(&[])?;
+    ensure!(fs::read_to_string(&config)? == edited, "it was changed");
+    fs::write(&config, good)?;
+    host.lab.ok(&["monitor"])?;
+    host.use_some()?;
     host.lab.exact(&["20000"])
 }
 
@@ -123,7 +177,7 @@ fn an_older_release_that_cannot_read_the_data_is_taken_back(lab: &mut Lab) -> Re
 }
 
 /// Puts the old pm in its place again, with a service that begins at nothing.
-fn begin_anew(host: &Host<'_>) -> Result<()> {
+pub(super) fn begin_anew(host: &Host<'_>) -> Result<()> {
     host.lab.ok(&["teardown"])?;
     for dir in [host.lab.state_dir(), host.lab.config_dir()] {
         fs::remove_dir_all(&dir)?;

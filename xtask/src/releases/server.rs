@@ -1,7 +1,8 @@
-//! A server of files, on the VPS's loopback, that can go wrong as servers do.
+//! A server of files, on the VPS's loopback, that can go wrong as servers do. Asked as a proxy, it answers itself for
+//! whatever host is named.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Lines, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +27,10 @@ pub(crate) enum Fault {
     Longer,
     /// There is no such file.
     Missing,
+    /// The connection is closed without a word.
+    Silent,
+    /// The answer is of another protocol.
+    Garbled,
 }
 
 /// The server. It ends when it is dropped.
@@ -83,13 +88,23 @@ impl Drop for Server {
     }
 }
 
-fn answer(mut stream: &TcpStream, dir: &Path, fault: Fault) -> std::io::Result<()> {
-    let mut lines = BufReader::new(stream).lines();
+/// Reads the head of a request, and returns its first line.
+fn head(lines: &mut Lines<BufReader<&TcpStream>>) -> std::io::Result<String> {
     let request = lines.next().transpose()?.unwrap_or_default();
     for line in lines {
         if line?.is_empty() {
             break;
         }
+    }
+    Ok(request)
+}
+
+fn answer(mut stream: &TcpStream, dir: &Path, fault: Fault) -> std::io::Result<()> {
+    let mut lines = BufReader::new(stream).lines();
+    let mut request = head(&mut lines)?;
+    if request.starts_with("CONNECT ") {
+        stream.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
+        request = head(&mut lines)?;
     }
     let name = request.split(' ').nth(1).unwrap_or_default();
     let path: PathBuf = dir.join(name.trim_start_matches('/'));
@@ -107,6 +122,8 @@ fn answer(mut stream: &TcpStream, dir: &Path, fault: Fault) -> std::io::Result<(
         Fault::Truncated => bytes.truncate(middle),
         Fault::Tampered => bytes[middle] ^= 1,
         Fault::Longer => bytes.push(0),
+        Fault::Silent => return Ok(()),
+        Fault::Garbled => return stream.write_all(b"220 mail.example.org ESMTP\r\n"),
         Fault::None | Fault::Missing => {}
     }
     let announced = if fault == Fault::Longer {

@@ -95,7 +95,7 @@ struct Ports {
     all: bool,
 }
 
-#[derive(Args, Clone, Copy, Debug)]
+#[derive(Args, Clone, Copy, Debug, Default)]
 pub(crate) struct ChangeOptions {
     #[arg(long, help = tr!("Only say what would change", "只说明会改什么，不真改"))]
     pub(crate) dry_run: bool,

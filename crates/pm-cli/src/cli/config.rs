@@ -32,10 +32,12 @@ pub(crate) enum Config {
                 "Its new value: for `time_zone` an IANA name or `system` [default]; for `language` \
                  `en`, `zh` or `system` [default]; for `classifier` how packets find the class \
                  that shapes them: `priority` [default], `fwmark` (the upper half of their mark) or \
-                 `fwmark/0xffff0000` (these bits of it)",
+                 `fwmark/0xffff0000` (these bits of it); for `backup` `off` [default] or such as \
+                 `every 1d keep 7`",
                 "新的值：`time_zone` 为 IANA 名称或 `system` [默认]；`language` 为 `en`、`zh` 或 \
                  `system` [默认]；`classifier` 为数据包怎样找到自己的限速：`priority` [默认]、\
-                 `fwmark`（标记的高半部分）或 `fwmark/0xffff0000`（标记的这些位）",
+                 `fwmark`（标记的高半部分）或 `fwmark/0xffff0000`（标记的这些位）；`backup` 为 `off` [默认] 或 \
+                 `every 1d keep 7` 这样的",
             )
         )]
         value: String,
@@ -105,7 +107,7 @@ pub(crate) enum Config {
 
 fn key() -> String {
     tr!(
-        "Its name: `time_zone`, `language` or `classifier`",
-        "名称：`time_zone`、`language` 或 `classifier`"
+        "Its name: `time_zone`, `language`, `classifier` or `backup`",
+        "名称：`time_zone`、`language`、`classifier` 或 `backup`"
     )
 }

@@ -41,6 +41,7 @@ pub(crate) struct Log {
         long,
         value_name = "N",
         default_value_t = 50,
+        value_parser = super::values::lines,
         help = tr!("How many lines", "显示多少行")
     )]
     pub(crate) lines: usize,

@@ -32,6 +32,12 @@ pub(super) fn version(text: &str) -> Result<u64, String> {
         .map_err(|_| tr!("write its number, such as 12", "请写版本号，例如 12"))
 }
 
+/// Reads a number of lines.
+pub(super) fn lines(text: &str) -> Result<usize, String> {
+    text.parse()
+        .map_err(|_| tr!("write a number, such as 50", "请写一个数字，例如 50"))
+}
+
 /// Reads a quota.
 pub(super) fn quota(text: &str) -> Result<OrNone<QuotaSize>, String> {
     if is_none(text) {

@@ -37,6 +37,23 @@ pub(crate) fn run_on(
     tell(request, options, &executed)
 }
 
+/// The same, and says only what is amiss.
+pub(crate) fn quietly_on(
+    places: &Places,
+    config: &Config,
+    request: &Request,
+    options: ChangeOptions,
+) -> Result<ExitCode> {
+    let options = engine_options(options);
+    let seen = Seen {
+        config,
+        state: None,
+    };
+    let executed = super::engine(places)?.execute_on(seen, request, options)?;
+    tell_what_is_amiss(&executed);
+    Ok(code(request, &executed))
+}
+
 fn engine_options(options: ChangeOptions) -> Options {
     Options {
         force: options.force,
@@ -44,7 +61,7 @@ fn engine_options(options: ChangeOptions) -> Options {
     }
 }
 
-fn tell(request: &Request, options: Options, executed: &Executed) -> Result<ExitCode> {
+fn tell_what_is_amiss(executed: &Executed) {
     for event in executed.events.iter().filter(|event| words::is_news(event)) {
         tell!("{}", words::event(event));
     }
@@ -60,6 +77,10 @@ fn tell(request: &Request, options: Options, executed: &Executed) -> Result<Exit
     if executed.torn_down {
         tell!("{}", words::not_in_force());
     }
+}
+
+fn tell(request: &Request, options: Options, executed: &Executed) -> Result<ExitCode> {
+    tell_what_is_amiss(executed);
     if options.dry_run {
         say!(
             "{}",
@@ -79,15 +100,18 @@ fn tell(request: &Request, options: Options, executed: &Executed) -> Result<Exit
     {
         say!("{}", words::way_back());
     }
+    Ok(code(request, executed))
+}
+
+/// Limits that were asked for and are not in force make it a failure.
+fn code(request: &Request, executed: &Executed) -> ExitCode {
     let is_about_limits = request.needs_shaping(&executed.before)
         || executed.before.classifier != executed.after.classifier
         || matches!(request, Request::SetClassifier(_));
     let is_failure = |problem: &EngineError| !matches!(problem, EngineError::NoUplink);
-    Ok(
-        if is_about_limits && executed.problems.iter().any(is_failure) {
-            ExitCode::FAILURE
-        } else {
-            ExitCode::SUCCESS
-        },
-    )
+    if is_about_limits && executed.problems.iter().any(is_failure) {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
 }

@@ -3,18 +3,19 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow};
-use pm_core::config::Config;
+use pm_core::config::{Config, NoBackup};
 use pm_core::request::Request;
 use pm_engine::Past;
-use pm_store::config_file;
+use pm_store::paths::Paths;
 use pm_store::state_db::StateDb;
+use pm_store::{StoreError, config_file};
 
 use crate::cli::{ChangeOptions, Config as Command, Places};
 use crate::language::tr;
 use crate::output::{json, say, versions, words};
 
 /// The settings that there are, in the order in which they are shown.
-const KEYS: [&str; 3] = ["time_zone", "language", "classifier"];
+const KEYS: [&str; 4] = ["time_zone", "language", "classifier", "backup"];
 
 /// Runs one of the subcommands of `config`.
 pub(crate) fn run(places: &Places, command: Command) -> Result<ExitCode> {
@@ -155,6 +156,14 @@ pub(super) fn current(places: &Places) -> Result<Config> {
     Ok(loaded.config)
 }
 
+/// Whether there is no configuration of pm's.
+pub(super) fn is_none(paths: &Paths) -> bool {
+    match config_file::load(paths) {
+        Ok(loaded) => loaded.config.services.is_empty() && loaded.config.groups.is_empty(),
+        Err(error) => matches!(error, StoreError::ConfigOfPmSh { .. }),
+    }
+}
+
 /// Returns the request that changes a setting.
 ///
 /// # Errors
@@ -167,6 +176,15 @@ pub(crate) fn request(key: &str, value: &str) -> Result<Request> {
         "language" if value == "system" => Ok(Request::SetLanguage(None)),
         "language" => Ok(Request::SetLanguage(Some(value.parse()?))),
         "classifier" => Ok(Request::SetClassifier(value.parse()?)),
+        "backup" if value == "off" => Ok(Request::SetBackup(None)),
+        "backup" => Ok(Request::SetBackup(Some(value.parse().map_err(
+            |error: NoBackup| {
+                tr!(
+                    en: "{error}, or `off`";
+                    zh: "`{value}` 不是备份计划：请写 `every 1d keep 7`、`every 6h keep 20` 这样的，或 `off`；间隔最长一年，最多 1000 份"
+                )
+            },
+        ).map_err(anyhow::Error::msg)?))),
         _ => Err(unknown(key)),
     }
 }
@@ -185,6 +203,10 @@ fn value(config: &Config, key: &str) -> Result<String> {
             Ok(language.map_or("system".to_owned(), |language| language.to_string()))
         }
         "classifier" => Ok(config.classifier.to_string()),
+        "backup" => {
+            let backup = config.backup;
+            Ok(backup.map_or("off".to_owned(), |backup| backup.to_string()))
+        }
         _ => Err(unknown(key)),
     }
 }

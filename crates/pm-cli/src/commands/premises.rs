@@ -1,11 +1,12 @@
 //! What setup, uninstall and doctor share: this host, this program, and what is pm's here.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use nix::unistd::geteuid;
-use pm_setup::footprint::Manual;
 use pm_setup::{Footprint, Host, Root, check};
+use pm_store::locks::{Lock, LockKind};
 use pm_store::paths::Paths;
 
 use super::manual;
@@ -44,13 +45,28 @@ impl Premises {
 
     /// Returns what of it calls pm, or is needed for that.
     pub(super) fn calling(&self) -> Footprint {
-        Footprint::wanted(&self.host, &self.pm, &Manual::default())
+        Footprint::calling(&self.host, &self.pm)
     }
 
     /// Returns what may be here.
     pub(super) fn everywhere(&self) -> Footprint {
         Footprint::everywhere(&self.root, &self.pm)
     }
+}
+
+/// By which variable an update shares its lock with the `pm setup` that it starts: a descriptor's number.
+pub(super) const LOCK_VARIABLE: &str = "PM_SHARED_UPDATE_LOCK";
+
+/// Keeps every other setup, update and uninstall away, but for the update that started this one.
+pub(super) fn lock(places: &Places) -> Result<Lock> {
+    let paths = super::paths(places);
+    let descriptor = std::env::var(LOCK_VARIABLE).ok();
+    if let Some(descriptor) = descriptor.and_then(|text| text.parse().ok())
+        && let Some(lock) = Lock::shared(&paths, LockKind::Update, descriptor)?
+    {
+        return Ok(lock);
+    }
+    Ok(Lock::acquire(&paths, LockKind::Update, Duration::ZERO)?)
 }
 
 /// Whether pm's files are where units and scripts look for them.
@@ -65,6 +81,17 @@ pub(super) fn call_this_program(places: &Places) -> bool {
         && Premises::look().is_ok_and(|premises| {
             check::calls(&premises.root, &premises.everywhere(), &premises.pm)
         })
+}
+
+/// Whether anything calls pm each minute.
+pub(super) fn is_called(premises: &Premises) -> bool {
+    let present = pm_setup::remove::present(&premises.root, &premises.calling());
+    let is_schedule = |piece: &pm_setup::Piece| {
+        let path = piece.path().map(|path| path.to_string_lossy().into_owned());
+        matches!(piece, pm_setup::Piece::CrontabLine { .. })
+            || path.is_some_and(|path| path.ends_with("tick.timer") || path == pm_setup::cron::FILE)
+    };
+    present.iter().any(is_schedule)
 }
 
 /// Refuses to go on for anybody but root, or with files elsewhere. `command` is what was asked for.

@@ -1,4 +1,6 @@
-//! `pm setup`: says what it finds, writes what calls pm, and starts it.
+//! `pm setup`: says what it finds, writes what calls pm, and starts it; man pages and completions come last.
+//!
+//! That nobody reads what it says stops nothing.
 
 use std::process::ExitCode;
 
@@ -7,70 +9,125 @@ use pm_engine::doctor::Finding;
 use pm_setup::apply::{Done, Standing};
 use pm_setup::init::Schedule;
 use pm_setup::tools::HostTools;
-use pm_setup::{Footprint, activate, apply, check, old_tools, program, remove};
+use pm_setup::{
+    Footprint, Piece, SetupError, activate, apply, check, data, old_tools, program, remove,
+};
+use pm_update::trial::WITH_PROBLEMS;
 
+use super::monitor::report_move;
 use super::premises::{self, Premises};
 use crate::cli::{Places, Setup};
 use crate::language::tr;
 use crate::output::progress::Progress;
-use crate::output::words::caution;
-use crate::output::{diagnosis, errors, footprint, say, tell};
+use crate::output::words::{self, caution};
+use crate::output::{self, diagnosis, errors, footprint, note, say, tell};
 
 /// Settles on this host.
 pub(crate) fn run(places: &Places, flags: Setup) -> Result<ExitCode> {
     premises::require(places, "setup")?;
     let premises = Premises::look()?;
     program::check(&premises.root, &premises.pm)?;
-    let wanted = premises.wanted()?;
-    apply::refuse_foreign(&premises.root, &wanted)?;
-    say_found(places, &premises)?;
+    apply::refuse_foreign(&premises.root, &premises.calling())?;
     if flags.dry_run {
-        return preview(&premises, &wanted, flags);
+        say_found(places, &premises)?;
+        output::check_noted()?;
+        return preview(&premises, &premises.wanted()?, flags);
     }
+    let lock = premises::lock(places)?;
+    say_found(places, &premises)?;
     let progress = Progress::new();
-    let (lines, changed) = write(&premises, &wanted, flags, &progress)?;
+    let mut written = Written::default();
+    // First what must not call pm beside what will.
+    let (stale, stale_manual) = divided(premises.everywhere().without(&premises.wanted()?));
+    written.write(&premises, &stale, &premises.calling(), flags, &progress)?;
+    let changed = !written.is_nothing();
     progress.step(tr!("starting pm", "正在启动 pm"));
+    let put_back = put_back(places, &premises);
+    let init = premises.host.init;
     let pm = premises.pm.to_string_lossy();
-    activate::start(
-        &premises.root,
-        &mut HostTools,
-        premises.host.init,
-        &pm,
-        changed,
-    )?;
-    let tried = activate::try_tick(&mut HostTools, premises.host.init);
+    activate::start(&premises.root, &mut HostTools, init, &pm, changed)?;
+    let tried = activate::try_tick(&mut HostTools, init);
+    let (_, manual) = divided(premises.wanted()?);
+    let manual = written.write(&premises, &stale_manual, &manual, flags, &progress);
     drop(progress);
-    say!("{}", tr!("Done:", "已完成："));
-    for line in &lines {
-        say!("{line}");
+    drop(lock);
+    note!("{}", tr!("Done:", "已完成："));
+    for line in written.lines() {
+        note!("{line}");
     }
-    say_end(&premises, lines.is_empty())?;
-    match tried {
-        Ok(()) => Ok(ExitCode::SUCCESS),
-        Err(error) => {
-            tell!(
-                "{}",
-                caution(
-                    &errors::sentence(&error),
-                    &tr!(
-                        "the first tick failed, and so will the next: see `pm log` and `systemctl \
-                         status port-monitor-tick.service`; in a container that allows no \
-                         sandbox (status=226/NAMESPACE), ask who runs the host for nesting",
-                        "第一次 tick 失败了，之后的也会失败：看 `pm log` 和 `systemctl status \
-                         port-monitor-tick.service`；容器不允许沙箱时（status=226/NAMESPACE），\
-                         请宿主机的管理者允许嵌套"
-                    )
-                )
-            );
-            Ok(ExitCode::FAILURE)
-        }
+    say_end(&premises, written.is_nothing());
+    super::import::offer(places)?;
+    let mut code = ExitCode::SUCCESS;
+    if let Err(error) = manual {
+        tell!("{}", without_manual(&error));
     }
+    if let Err(error) = put_back {
+        errors::print(&error);
+        code = ExitCode::FAILURE;
+    }
+    if let Err(error) = tried {
+        tell!("{}", without_tick(&error));
+        code = ExitCode::from(WITH_PROBLEMS);
+    }
+    output::check_noted()?;
+    Ok(code)
+}
+
+fn without_tick(error: &SetupError) -> String {
+    caution(
+        &errors::sentence(error),
+        &tr!(
+            "the first tick failed, and so will the next: see `pm log` and `systemctl status \
+             port-monitor-tick.service`; in a container that allows no sandbox \
+             (status=226/NAMESPACE), ask who runs the host for nesting",
+            "第一次 tick 失败了，之后的也会失败：看 `pm log` 和 `systemctl status \
+             port-monitor-tick.service`；容器不允许沙箱时（status=226/NAMESPACE），\
+             请宿主机的管理者允许嵌套"
+        ),
+    )
+}
+
+fn without_manual(error: &SetupError) -> String {
+    caution(
+        &errors::sentence(error),
+        &tr!(
+            "pm runs all the same, without all of its man pages and completions; mend that and \
+             run `pm setup` again",
+            "pm 照常运行，只是手册页和命令补全不全；解决之后再运行 `pm setup`"
+        ),
+    )
+}
+
+/// Puts the rules back into the kernel that `pm uninstall --keep-data` took out.
+fn put_back(places: &Places, premises: &Premises) -> Result<()> {
+    if !data::is_kept(&premises.root) {
+        return Ok(());
+    }
+    let moved = super::engine_regardless(places)?.restore(false)?;
+    // What is amiss was told, and each tick will tell it again.
+    let _ = report_move(&moved);
+    data::forget_kept(&premises.root)?;
+    let services = words::services(moved.services);
+    note!(
+        "{}",
+        tr!(
+            "Back since `pm uninstall --keep-data`: {services}.",
+            "`pm uninstall --keep-data` 保留的已恢复：{services}。"
+        )
+    );
+    Ok(())
+}
+
+/// Returns what calls pm, and what is only convenient.
+fn divided(footprint: Footprint) -> (Footprint, Footprint) {
+    let (manual, calling) = footprint.pieces.into_iter().partition(Piece::is_manual);
+    (Footprint { pieces: calling }, Footprint { pieces: manual })
 }
 
 /// Says what pm has to do with here.
 fn say_found(places: &Places, premises: &Premises) -> Result<()> {
-    say!("{}", tr!("Found:", "发现："));
-    say!("  {}", footprint::host(&premises.host));
+    note!("{}", tr!("Found:", "发现："));
+    note!("  {}", footprint::host(&premises.host));
     let findings = super::engine_regardless(places)?.doctor();
     let matters = |finding: &&Finding| {
         matches!(
@@ -84,12 +141,12 @@ fn say_found(places: &Places, premises: &Premises) -> Result<()> {
     };
     for finding in findings.iter().filter(matters) {
         for line in diagnosis::of(finding).to_string().trim_end().lines() {
-            say!("  {line}");
+            note!("  {line}");
         }
     }
     let traces = old_tools::traces(&premises.root);
     if !traces.is_empty() {
-        say!(
+        note!(
             "{}",
             tr!(
                 "Left by other tools, or by hand; pm does not touch it:",
@@ -97,7 +154,7 @@ fn say_found(places: &Places, premises: &Premises) -> Result<()> {
             )
         );
         for trace in &traces {
-            say!("  {}", footprint::trace(trace));
+            note!("  {}", footprint::trace(trace));
         }
     }
     Ok(())
@@ -135,35 +192,50 @@ fn preview(premises: &Premises, wanted: &Footprint, flags: Setup) -> Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes everything. Returns what was done, and whether that concerns what is started.
-fn write(
-    premises: &Premises,
-    wanted: &Footprint,
-    flags: Setup,
-    progress: &Progress,
-) -> Result<(Vec<String>, bool)> {
-    let (root, mut tools) = (&premises.root, HostTools);
-    // First what must not call pm beside what will.
-    let mut stale = Vec::new();
-    let everywhere = premises.everywhere();
-    remove::remove_stale(root, &mut tools, &everywhere, wanted, |piece| {
-        stale.push(piece.clone());
-    })?;
-    let mut all = Vec::new();
-    apply::apply(root, &mut tools, wanted, flags.force, |piece, done| {
-        progress.step(footprint::piece(piece));
-        all.push((piece.clone(), done));
-    })?;
-    let is_change = |(_, done): &(_, Done)| matches!(done, Done::Made | Done::Renewed);
-    let changed = !stale.is_empty() || all.iter().any(is_change);
-    let mut lines = footprint::removed(&stale);
-    lines.extend(footprint::done(&all));
-    Ok((lines, changed))
+/// What was done so far.
+#[derive(Default)]
+struct Written {
+    stale: Vec<Piece>,
+    all: Vec<(Piece, Done)>,
 }
 
-fn say_end(premises: &Premises, nothing: bool) -> Result<()> {
+impl Written {
+    /// Removes what is of an older pm's or of another way to call it, and writes what is wanted.
+    fn write(
+        &mut self,
+        premises: &Premises,
+        stale: &Footprint,
+        wanted: &Footprint,
+        flags: Setup,
+        progress: &Progress,
+    ) -> Result<(), SetupError> {
+        let (root, mut tools) = (&premises.root, HostTools);
+        let nothing = Footprint::default();
+        remove::remove_stale(root, &mut tools, stale, &nothing, |piece| {
+            self.stale.push(piece.clone());
+        })?;
+        apply::apply(root, &mut tools, wanted, flags.force, |piece, done| {
+            progress.step(footprint::piece(piece));
+            self.all.push((piece.clone(), done));
+        })
+    }
+
+    /// Whether everything was as it must be.
+    fn is_nothing(&self) -> bool {
+        let is_change = |(_, done): &(_, Done)| matches!(done, Done::Made | Done::Renewed);
+        self.stale.is_empty() && !self.all.iter().any(is_change)
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let mut lines = footprint::removed(&self.stale);
+        lines.extend(footprint::done(&self.all));
+        lines
+    }
+}
+
+fn say_end(premises: &Premises, nothing: bool) {
     if nothing {
-        say!(
+        note!(
             "{}",
             tr!(
                 "  nothing: everything was in place already",
@@ -202,7 +274,7 @@ fn say_end(premises: &Premises, nothing: bool) -> Result<()> {
             )
         ),
     }
-    say!(
+    note!(
         "{}",
         tr!(
             "pm is set up. `pm` opens the menu, `pm log` shows what the ticks say, `pm uninstall` \
@@ -210,5 +282,4 @@ fn say_end(premises: &Premises, nothing: bool) -> Result<()> {
             "pm 已装好。`pm` 打开菜单，`pm log` 查看 tick 的日志，`pm uninstall` 彻底卸载。"
         )
     );
-    Ok(())
 }

@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use pm_setup::{Root, data};
 
+use super::premises;
 use crate::cli::Places;
 use crate::commands::monitor::report_move;
 use crate::language::tr;
@@ -28,6 +30,10 @@ pub(crate) fn run(places: &Places, dry_run: bool) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let moved = engine.teardown()?;
+    if premises::are_usual(places) {
+        // The operator wants them out now, whoever took them out before.
+        data::forget_kept(&Root::of_host())?;
+    }
     let code = report_move(&moved);
     say!(
         "{}",

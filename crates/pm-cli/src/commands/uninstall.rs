@@ -8,23 +8,32 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use pm_core::backend::BackendError;
 use pm_engine::EngineError;
+use pm_setup::data::Remains;
 use pm_setup::tools::HostTools;
-use pm_setup::{Piece, SetupError, activate, data, program, remove};
-use pm_store::locks::{Lock, LockKind};
-use pm_store::{StoreError, config_file};
+use pm_setup::{Piece, SetupError, activate, apply, check, data, predecessor, program, remove};
+use pm_store::Paths;
+use pm_store::locks::Lock;
 
+use super::HostEngine;
 use super::monitor::report_move;
 use super::premises::{self, Premises};
 use crate::cli::{Places, Uninstall};
 use crate::language::tr;
 use crate::output::progress::Progress;
-use crate::output::{errors, footprint, say, tell};
+use crate::output::{self, errors, footprint, note, say, tell};
+
+/// How long to wait for whoever is at it.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
 
 /// Leaves this host.
 pub(crate) fn run(places: &Places, flags: Uninstall) -> Result<ExitCode> {
     let departure = Departure::new(places, flags.keep_data)?;
     for line in departure.announcement() {
-        say!("{line}");
+        note!("{line}");
+    }
+    if !flags.yes || flags.dry_run {
+        // Nobody can agree to what he has not seen.
+        output::check_noted()?;
     }
     if flags.dry_run {
         say!("{}", tr!("Nothing was changed.", "没有做任何改动。"));
@@ -34,7 +43,9 @@ pub(crate) fn run(places: &Places, flags: Uninstall) -> Result<ExitCode> {
         say!("{}", tr!("Nothing was changed.", "没有做任何改动。"));
         return Ok(ExitCode::FAILURE);
     }
-    departure.go(places)
+    let code = departure.go(places)?;
+    output::check_noted()?;
+    Ok(code)
 }
 
 /// Asks on the terminal.
@@ -63,8 +74,8 @@ pub(crate) struct Departure {
     keep_data: bool,
     pieces: Vec<Piece>,
     data: Vec<PathBuf>,
-    /// Whether the file that is called as pm's configuration is pm.sh's.
-    foreign_config: bool,
+    /// What is beside it and not pm's.
+    foreign: Vec<PathBuf>,
     /// Whether a package brought the program.
     packaged: bool,
 }
@@ -74,17 +85,17 @@ impl Departure {
     ///
     /// # Errors
     ///
-    /// For anybody but root, or with files elsewhere.
+    /// For anybody but root, with files elsewhere, or where it is another pm that is set up.
     pub(crate) fn new(places: &Places, keep_data: bool) -> Result<Self> {
         premises::require(places, "uninstall")?;
         let premises = Premises::look()?;
+        refuse_for_another(&premises)?;
         let pieces = remove::present(&premises.root, &premises.everywhere());
-        let loaded = config_file::load(&super::paths(places));
         Ok(Self {
             keep_data,
             pieces,
             data: data::present(&premises.root),
-            foreign_config: matches!(loaded, Err(StoreError::ConfigOfPmSh { .. })),
+            foreign: data::foreign(&premises.root),
             packaged: program::is_packaged(&premises.root, &premises.pm),
             premises,
         })
@@ -129,9 +140,17 @@ impl Departure {
         } else {
             lines.extend(files.iter().map(|path| format!("  {}", path.display())));
         }
-        if self.foreign_config {
-            stays.push(tr!("  pm.sh's configuration", "  pm.sh 的配置"));
+        if let Some(kept) = self.predecessor() {
+            let (kept, pm) = (kept.display(), self.premises.pm.display());
+            stays.push(tr!(
+                "  {kept}, which was there before pm: it is {pm} again",
+                "  {kept}：pm 之前的程序，恢复为 {pm}"
+            ));
         }
+        stays.extend(self.foreign.iter().map(|path| {
+            let path = path.display();
+            tr!("  {path}: not pm's", "  {path}：不是 pm 的")
+        }));
         if !stays.is_empty() {
             lines.push(tr!("This stays:", "将会保留："));
             lines.extend(stays);
@@ -139,42 +158,63 @@ impl Departure {
         lines
     }
 
+    /// Returns what stood in the place of this program before it, and comes back.
+    fn predecessor(&self) -> Option<PathBuf> {
+        let (root, pm) = (&self.premises.root, &self.premises.pm);
+        predecessor::of(root, pm).filter(|_| !self.packaged)
+    }
+
     /// Removes everything. What fails keeps nothing else, but the program, for another try.
+    ///
+    /// Who does something with pm meanwhile waits in vain: locks are held until nothing is left to be locked.
     ///
     /// # Errors
     ///
-    /// When the rules cannot be taken out of the kernel; what called pm is stopped by then.
+    /// When the rules cannot be taken out of the kernel: then everything goes on as before, or it is said that it
+    /// does not.
     pub(crate) fn go(&self, places: &Places) -> Result<ExitCode> {
         let (root, mut tools, init) = (&self.premises.root, HostTools, self.premises.host.init);
-        // Who updates pm at this moment would put it back.
+        // Who sets pm up or updates it at this moment would put it back.
+        let _lock = premises::lock(places)?;
         let paths = super::paths(places);
-        let _lock = Lock::acquire(&paths, LockKind::Update, Duration::ZERO)?;
+        let mut engine = match self.keep_data {
+            true => super::engine(places)?,
+            false => super::engine_regardless(places)?,
+        };
+        // Before anything is stopped: somebody may be at it for long. The last tick needs them itself.
+        drop(Lock::write_then_tick(&paths, LOCK_WAIT)?);
         let progress = Progress::new();
         let mut errors: Vec<SetupError> = Vec::new();
         progress.step(tr!("stopping pm", "正在停止 pm"));
-        errors.extend(
-            activate::stop(root, &mut tools, init)
-                .err()
-                .unwrap_or_default(),
-        );
+        let stopped = activate::stop(root, &mut tools, init);
+        errors.extend(stopped.err().unwrap_or_default());
         progress.step(tr!("taking the rules out", "正在移除规则"));
-        self.withdraw(places)?;
+        let was_torn_down = engine.is_torn_down();
+        let _locks = match self.withdraw(&mut engine, &paths) {
+            Ok(locks) => locks,
+            Err(error) => {
+                progress.step(tr!("starting pm again", "正在重新启动 pm"));
+                let restarted = self.start_again(&mut engine, was_torn_down);
+                drop(progress);
+                self.say_restarted(restarted);
+                return Err(error);
+            }
+        };
         progress.step(tr!("removing files", "正在删除文件"));
         let removed = remove::remove(root, &mut tools, &self.premises.everywhere(), |piece| {
             progress.step(footprint::piece(piece));
         });
         errors.extend(removed.err().unwrap_or_default());
         errors.extend(activate::forget(&mut tools, init).err());
-        let mut left = None;
+        let mut left = Vec::new();
         if self.keep_data {
             errors.extend(data::remove_copy(root).err());
         } else {
-            match data::remove(root, self.foreign_config) {
+            match data::remove(root) {
                 Ok(remains) => left = remains,
                 Err(error) => errors.push(error),
             }
         }
-        errors.extend(data::remove_locks(root).err());
         if errors.is_empty() && !self.packaged {
             let files = program::files(root, &self.premises.pm);
             errors.extend(
@@ -182,7 +222,10 @@ impl Departure {
                     .iter()
                     .find_map(|path| data::remove_file(root, path).err()),
             );
+            errors.extend(predecessor::put_back(root, &self.premises.pm).err());
         }
+        // The last: until here they keep everybody else away.
+        errors.extend(data::remove_locks(root).err());
         drop(progress);
         let is_done = errors.is_empty();
         for error in errors {
@@ -190,49 +233,137 @@ impl Departure {
         }
         if !is_done {
             bail!(tr!(
-                "not everything is gone: mend what is named above and run `pm uninstall` again",
-                "没有全部删除：解决上面的问题后，再运行一次 `pm uninstall`"
+                "pm is stopped, and not everything is gone: mend what is named above and run `pm \
+                 uninstall` again",
+                "pm 已停止，但没有全部删除：解决上面的问题后，再运行一次 `pm uninstall`"
             ));
         }
-        if let Some(path) = left {
-            let path = path.display();
-            say!(
-                "{}",
-                tr!(
-                    "{path} stays: not everything in it is pm's.",
-                    "{path} 保留：里面有不属于 pm 的东西。"
-                )
-            );
+        for remains in left {
+            note!("{}", stays(&remains));
         }
-        say!("{}", tr!("pm is gone.", "pm 已卸载。"));
+        note!("{}", tr!("pm is gone.", "pm 已卸载。"));
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Takes the rules out of the kernel, and gives the host's own queueing disciplines back.
-    fn withdraw(&self, places: &Places) -> Result<()> {
-        let left = match self.keep_data {
-            true => super::engine(places)?.teardown(),
-            false => super::engine_regardless(places)?.leave(),
-        };
-        match left {
+    /// Takes the rules out of the kernel, gives the host's own queueing disciplines back, and keeps everybody else
+    /// away from then on.
+    fn withdraw(&self, engine: &mut HostEngine, paths: &Paths) -> Result<(Lock, Lock)> {
+        let root = &self.premises.root;
+        let locks = Lock::write_then_tick(paths, LOCK_WAIT)?;
+        // No tick begins any more; one that has begun finds the locks held, and then nothing to do.
+        remove::remove_cron(root, &self.premises.everywhere())?;
+        if self.keep_data && !engine.is_torn_down() && root.has_directory(Paths::STATE_DIR) {
+            data::note_kept(root)?;
+        }
+        match engine.leave(&locks, !self.keep_data) {
             Ok(moved) => {
                 // Anything but success is told, and nothing to stop for: it was the last reading.
                 let _ = report_move(&moved);
-                Ok(())
             }
             // There are no rules of pm's then.
-            Err(EngineError::Kernel(BackendError::Unsupported(_))) => Ok(()),
-            Err(EngineError::Kernel(BackendError::ForeignTable)) => {
+            Err(EngineError::Kernel(BackendError::Unsupported(_))) => {}
+            // As where an image of a container is built: what was never set up left nothing in the kernel.
+            Err(EngineError::Kernel(BackendError::Permission(_)))
+                if self.pieces.is_empty() && self.data.is_empty() => {}
+            Err(EngineError::Kernel(BackendError::ForeignTable)) => tell!(
+                "{}",
+                tr!(
+                    "note: table inet port_monitor is pm.sh's, and stays",
+                    "提示：表 inet port_monitor 是 pm.sh 的，予以保留"
+                )
+            ),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(locks)
+    }
+
+    /// Makes everything go on that was stopped, where nothing else was done yet.
+    fn start_again(&self, engine: &mut HostEngine, was_torn_down: bool) -> Result<()> {
+        let (premises, mut tools) = (&self.premises, HostTools);
+        let mut calling = premises.calling();
+        let was_there = |piece: &Piece| self.pieces.iter().any(|one| one.path() == piece.path());
+        calling.pieces.retain(was_there);
+        apply::apply(&premises.root, &mut tools, &calling, false, |_, _| {})?;
+        if !was_torn_down {
+            data::forget_kept(&premises.root)?;
+            // It says in the state that they are out, as far as that was saved.
+            if engine.is_torn_down() {
+                let _ = report_move(&engine.restore(false)?);
+            }
+        }
+        if self.is_set_up() {
+            let pm = premises.pm.to_string_lossy();
+            activate::start(&premises.root, &mut tools, premises.host.init, &pm, false)?;
+        }
+        Ok(())
+    }
+
+    /// Whether there is something that calls pm.
+    fn is_set_up(&self) -> bool {
+        let is_data = |piece: &&Piece| matches!(piece, Piece::User) || piece.is_manual();
+        self.pieces.iter().any(|piece| !is_data(&piece))
+    }
+
+    fn say_restarted(&self, restarted: Result<()>) {
+        match restarted {
+            Ok(()) if self.is_set_up() => tell!(
+                "{}",
+                tr!(
+                    "Nothing was removed, and pm goes on as before.",
+                    "什么也没有删除，pm 照常运行。"
+                )
+            ),
+            Ok(()) => tell!("{}", tr!("Nothing was removed.", "什么也没有删除。")),
+            Err(error) => {
+                errors::print(&error);
                 tell!(
                     "{}",
                     tr!(
-                        "note: table inet port_monitor is pm.sh's, and stays",
-                        "提示：表 inet port_monitor 是 pm.sh 的，予以保留"
+                        "Nothing was removed, but pm is stopped: `pm setup` starts it again.",
+                        "什么也没有删除，但 pm 已停止：运行 `pm setup` 重新启动。"
                     )
                 );
-                Ok(())
             }
-            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Refuses where what setup wrote calls a pm that is somewhere else: it would go on without a timer.
+fn refuse_for_another(premises: &Premises) -> Result<()> {
+    let (root, everywhere) = (&premises.root, premises.everywhere());
+    if check::calls(root, &everywhere, &premises.pm) {
+        return Ok(());
+    }
+    let Some(other) = check::called(root, &everywhere) else {
+        return Ok(());
+    };
+    let is_other = root.join(&other).canonicalize();
+    // Where that one is gone, any may tidy up after it.
+    if is_other.is_ok_and(|found| found != premises.pm) {
+        let (here, other) = (premises.pm.display(), other.display());
+        bail!(tr!(
+            "this is {here}, and the pm that is set up is {other}: run `{other} uninstall`",
+            "当前程序是 {here}，而已安装的 pm 是 {other}：请运行 `{other} uninstall`"
+        ));
+    }
+    Ok(())
+}
+
+fn stays(remains: &Remains) -> String {
+    match remains {
+        Remains::Foreign(path) => {
+            let path = path.display();
+            tr!(
+                "{path} stays: not everything in it is pm's.",
+                "{path} 保留：里面有不属于 pm 的东西。"
+            )
+        }
+        Remains::Elsewhere(path) => {
+            let path = path.display();
+            tr!(
+                "{path} stays, emptied: pm did not make the link or the mount that it is.",
+                "{path} 已清空但保留：它是链接或挂载点，不是 pm 建的。"
+            )
         }
     }
 }

@@ -4,18 +4,19 @@ use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::{self, Command, ExitCode, Stdio};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Error, Result, ensure};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::unistd::getppid;
+use pm_setup::{Root, program};
 use pm_store::locks::{Lock, LockKind};
 use pm_store::paths::Paths;
 use pm_update::fetch::Source;
 use pm_update::install::{self, Installation, Recovered};
 use pm_update::manifest::Artefact;
 use pm_update::offer::{Offer, judge};
-use pm_update::signature::Keys;
+use pm_update::signature::{Keys, SignatureError};
 use pm_update::target::Target;
 use pm_update::{UpdateError, Version, release, trial};
 
@@ -35,6 +36,9 @@ const KEYS: [Option<&str>; 2] = [
 /// Where releases are.
 const RELEASES: Option<&str> = option_env!("PM_RELEASE_URL");
 
+/// The exit code where this pm has no key that the release is signed with.
+const BELIEVES_NONE: u8 = 4;
+
 /// This version.
 pub(crate) const CURRENT: &str = env!("CARGO_PKG_VERSION");
 
@@ -48,7 +52,15 @@ pub(crate) struct Found {
 
 /// Does what the flags say.
 pub(crate) fn run(places: &Places, flags: &Update) -> Result<ExitCode> {
-    let Some(found) = look(flags)? else {
+    let found = match look(flags) {
+        // `install.sh` then puts the release in the place of this pm itself.
+        Err(error) if believes_none(&error) => {
+            errors::print(&error);
+            return Ok(ExitCode::from(BELIEVES_NONE));
+        }
+        found => found?,
+    };
+    let Some(found) = found else {
         say!("{}", newest());
         return Ok(ExitCode::SUCCESS);
     };
@@ -66,6 +78,22 @@ pub(crate) fn run(places: &Places, flags: &Update) -> Result<ExitCode> {
     let done = install(places, &found)?;
     say!("{done}");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether this pm can believe no release of that place, however good: another must be installed in its stead.
+fn believes_none(error: &Error) -> bool {
+    let update = error.downcast_ref::<UpdateError>();
+    update.is_some_and(|error| {
+        matches!(
+            error,
+            UpdateError::NoKeys
+                | UpdateError::Key(_)
+                | UpdateError::Untrusted {
+                    why: SignatureError::UnknownKey,
+                    ..
+                }
+        )
+    })
 }
 
 /// Says that there is nothing newer.
@@ -86,7 +114,10 @@ pub(crate) fn look(flags: &Update) -> Result<Option<Found>> {
     let address = mirror.or(RELEASES.filter(|address| !address.is_empty()));
     let source = Source::parse(address.ok_or(UpdateError::NoSource)?);
     let source = source.map_err(UpdateError::from)?;
+    let progress = Progress::new();
+    progress.step(tr!("looking for a release", "正在查找新版本"));
     let release = release::newest(&source, &keys)?;
+    drop(progress);
     let current = Version::parse(CURRENT)?;
     let targets = Target::of_this_program();
     let offer = judge(&release, &current, &targets, flags.force).map_err(UpdateError::from)?;
@@ -103,8 +134,11 @@ pub(crate) fn look(flags: &Update) -> Result<Option<Found>> {
 /// Downloads, tries and installs a release. Returns what to say about it.
 pub(crate) fn install(places: &Places, found: &Found) -> Result<String> {
     let here = Installation::of_this_program(super::paths(places))?;
-    here.check_unpackaged()?;
-    let (_lock, recovered) = here.begin()?;
+    if program::is_packaged(&Root::of_host(), here.program()) {
+        let path = here.program().to_owned();
+        return Err(UpdateError::Packaged { path }.into());
+    }
+    let (lock, recovered) = here.begin()?;
     tell_recovered(recovered.as_ref());
     if let Err(error) = download(&here, found) {
         here.discard_new();
@@ -113,13 +147,19 @@ pub(crate) fn install(places: &Places, found: &Found) -> Result<String> {
     let version = &found.version;
     // As long as this program is in its place, and knows where that is.
     let calls_it = premises::call_this_program(places);
+    let progress = Progress::new();
+    progress.step(tr!(
+        "trying pm {version} on the real data",
+        "正在用真实数据试运行 pm {version}"
+    ));
     let said = here.install(version, found.program.sha256)?;
+    drop(progress);
     // What happened meanwhile, in the words of whoever noticed it.
     if !said.trim().is_empty() {
         tell!("{}", said.trim_end());
     }
     if calls_it {
-        renew_what_calls_it(&here);
+        renew_what_calls_it(&here, &super::paths(places), &lock);
     }
     let old = here.old_program();
     let old = old.display();
@@ -131,20 +171,26 @@ pub(crate) fn install(places: &Places, found: &Found) -> Result<String> {
 
 /// Lets the new program renew the units or cron lines that setup wrote: what it is called with, and its sandbox, are its
 /// own to say. Where that fails, the new pm is installed all the same, and it is told.
-fn renew_what_calls_it(here: &Installation) {
+fn renew_what_calls_it(here: &Installation, paths: &Paths, lock: &Lock) {
     let progress = Progress::new();
     progress.step(tr!(
         "renewing what calls pm",
         "正在更新调用 pm 的单元和脚本"
     ));
-    let output = Command::new(here.program())
+    let mut command = Command::new(here.program());
+    command
         .args(["--lang", &language::current().to_string(), "setup"])
-        .stdin(Stdio::null())
-        .output();
+        .stdin(Stdio::null());
+    // Where it cannot be shared, setup says who holds it.
+    if let Ok(Some(descriptor)) = lock.share(paths) {
+        command.env(premises::LOCK_VARIABLE, descriptor.to_string());
+    }
+    let output = command.output();
     drop(progress);
     let (is_done, said) = match &output {
         Ok(output) => (
-            output.status.success(),
+            // What it names then, is told below.
+            matches!(output.status.code(), Some(code) if code == 0 || code == i32::from(trial::WITH_PROBLEMS)),
             String::from_utf8_lossy(&output.stderr).into_owned(),
         ),
         Err(error) => (false, error.to_string()),

@@ -68,6 +68,17 @@ pub(crate) fn leftover(error: &EngineError) -> String {
     )
 }
 
+/// Returns a warning of a backup that could not be made.
+pub(crate) fn no_backup(error: &EngineError) -> String {
+    caution(
+        &with_causes(error),
+        &tr!(
+            "no backup was made, everything else was done; the next tick tries again",
+            "没有做成备份，其余照常；下一次 tick 会再试"
+        ),
+    )
+}
+
 /// Returns a warning of an interrupted update that could not be tidied up after, where that is no reason to stop.
 pub(crate) fn unrecovered(error: &(dyn Error + 'static)) -> String {
     let causes = with_causes(error);

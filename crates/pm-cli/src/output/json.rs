@@ -8,6 +8,7 @@ mod tests;
 mod versions;
 
 use pm_core::language::Language;
+use pm_core::request::Request;
 use serde::Serialize;
 
 use crate::language;
@@ -49,6 +50,24 @@ pub(crate) fn checked_config(services: usize) -> serde_json::Result<String> {
         version: VERSION,
         valid: true,
         services,
+    })
+}
+
+#[derive(Serialize)]
+struct Applied {
+    version: u32,
+    changed: bool,
+    dry_run: bool,
+    commands: Vec<String>,
+}
+
+/// Returns the document of `pm apply --json`.
+pub(crate) fn applied(requests: &[Request], dry_run: bool) -> serde_json::Result<String> {
+    serde_json::to_string(&Applied {
+        version: VERSION,
+        changed: !requests.is_empty(),
+        dry_run,
+        commands: requests.iter().map(ToString::to_string).collect(),
     })
 }
 

@@ -1,6 +1,7 @@
 //! What changed, what happened and what to mind, as sentences.
 
 mod changes;
+pub(crate) mod doubts;
 mod events;
 mod voice;
 mod warnings;

@@ -155,6 +155,7 @@ fn is_harmful(request: &Request, executed: &Executed) -> bool {
         Request::Set { settings, used, .. } => settings.group.is_some() || used.is_some(),
         Request::SetGroup { used, .. } => used.is_some(),
         Request::Restore { .. } => ends_periods(&executed.before, &executed.after),
+        Request::Adopt(_) => true,
         _ => false,
     };
     let cuts = |now: &Report| {

@@ -1,9 +1,10 @@
 //! Choosing among the services and groups of the table.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pm_core::holder::Holder;
 use pm_core::port::{PortList, PortRange};
+use pm_core::report::BlockedBy;
 use pm_core::request::Selection;
 
 use super::Desk;
@@ -31,7 +32,9 @@ pub(super) fn several(
         )
     };
     let (ids, items) = labels(desk, candidates);
-    let read = |ticked: &BTreeSet<usize>, typed: &str| read(&ids, candidates, ticked, typed);
+    let closed = closed_otherwise(desk);
+    let read =
+        |ticked: &BTreeSet<usize>, typed: &str| read(&ids, candidates, &closed, ticked, typed);
     desk.ui
         .several(title, &hint, &items, read, |chosen| names(chosen))
 }
@@ -47,17 +50,21 @@ pub(super) fn one(desk: &mut Desk<'_>, title: &str, candidates: &[Holder]) -> An
         tr!("Type an ID or a port", "请输入 ID 或端口")
     };
     let (ids, items) = labels(desk, candidates);
-    let read =
-        |ticked: &BTreeSet<usize>, typed: &str| match &read(&ids, candidates, ticked, typed)?[..] {
-            [one] => Ok(one.clone()),
-            _ => Err(tr!("type one only", "一次只能选一个")),
-        };
+    let closed = closed_otherwise(desk);
+    let read = |ticked: &BTreeSet<usize>, typed: &str| match &read(
+        &ids, candidates, &closed, ticked, typed,
+    )?[..]
+    {
+        [one] => Ok(one.clone()),
+        _ => Err(tr!("type one only", "一次只能选一个")),
+    };
     desk.ui.one(title, &hint, &items, read, name)
 }
 
 fn read(
     ids: &Ids,
     candidates: &[Holder],
+    closed: &BTreeMap<Holder, BlockedBy>,
     ticked: &BTreeSet<usize>,
     typed: &str,
 ) -> Result<Vec<Holder>, String> {
@@ -76,11 +83,36 @@ fn read(
         return Err(tr!("nothing was chosen", "什么都没有选"));
     }
     match chosen.iter().find(|one| !candidates.contains(one)) {
-        Some(other) => {
-            let other = name(other);
-            Err(tr!("{other} cannot be chosen here", "这里不能选择{other}"))
-        }
+        Some(other) => Err(why_not(other, closed.get(other))),
         None => Ok(chosen.into_iter().collect()),
+    }
+}
+
+/// Returns the services that let nothing through, though nobody has blocked them by hand.
+fn closed_otherwise(desk: &Desk<'_>) -> BTreeMap<Holder, BlockedBy> {
+    let reports = desk.view.reports.iter();
+    reports
+        .filter_map(|report| Some((Holder::Service(report.ports), report.blocked_by?)))
+        .filter(|(_, why)| *why != BlockedBy::Operator)
+        .collect()
+}
+
+/// Says why somebody who is in the table is not among those to choose from.
+fn why_not(other: &Holder, closed: Option<&BlockedBy>) -> String {
+    let other = name(other);
+    match closed {
+        Some(BlockedBy::Expiry) => tr!(
+            "{other} is closed because its last day has passed: another one opens it (2)",
+            "{other} 已过到期日而关闭：改到期日才会打开（2）"
+        ),
+        Some(_) => tr!(
+            "{other} is closed because its quota is used up: a reset (8) or a larger quota (2) opens it",
+            "{other} 因配额用尽而关闭：重置流量（8）或提高配额（2）才会打开"
+        ),
+        None => tr!(
+            "{other} is not among those to choose from here",
+            "{other} 不在这里可选的范围内"
+        ),
     }
 }
 

@@ -104,7 +104,7 @@ fn rate(ui: &mut Ui, title: String, present: Option<Limit>) -> Answer<Option<Lim
 pub(super) fn dynqos(ui: &mut Ui, present: Option<DynQos>) -> Answer<Option<DynQos>> {
     ui.say(&tr!(
         "DynQoS: above X Mbps for N minutes on end, in and out together, it is slowed down to Y Mbps for M minutes.",
-        "DynQoS：连续 N 分钟 速率超过 X Mbps（入站加出站） 则限速至 Y Mbps 持续 M 分钟。"
+        "DynQoS：入站加出站的速率连续 N 分钟超过 X Mbps，就限速至 Y Mbps，持续 M 分钟。"
     ))?;
     let example = TRIGGER.0;
     let off = tr!("off", "关闭");

@@ -32,7 +32,7 @@ fn what_is_not_json_is_refused_with_its_place() {
         ),
         (
             "[]",
-            "line 1, column 2: invalid length 0, expected struct Config with 9 elements",
+            "line 1, column 2: invalid length 0, expected struct Config with 10 elements",
         ),
     ] {
         assert_eq!(refusal(text), expected, "{text}");

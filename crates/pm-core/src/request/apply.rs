@@ -1,5 +1,7 @@
 //! From one configuration to the next.
 
+use std::collections::BTreeSet;
+
 use super::guard::guard_ssh;
 use super::{Context, ContractSettings, Refusal, Request, Selection, Settings};
 use crate::config::{Config, Group, GroupName, Service};
@@ -22,8 +24,8 @@ impl Request {
             });
         }
         let mut next = config.clone();
-        // The holder of whose quota more may be used up after this than before.
-        let mut corrected = None;
+        // The holders of whose quotas more may be used up after this than before.
+        let mut corrected = BTreeSet::new();
         match self {
             Self::Add {
                 ports,
@@ -38,7 +40,7 @@ impl Request {
                 ports,
                 settings,
                 used,
-            } => corrected = set_all(&mut next, ports, settings, *used, context)?,
+            } => corrected.extend(set_all(&mut next, ports, settings, *used, context)?),
             Self::Delete { ports } => {
                 for range in ports.resolve(config)? {
                     next.services.remove(&range);
@@ -72,7 +74,7 @@ impl Request {
                 name,
                 settings,
                 used,
-            } => corrected = set_group(&mut next, name, settings, *used, context)?,
+            } => corrected.extend(set_group(&mut next, name, settings, *used, context)?),
             Self::DeleteGroup { name } => delete_group(&mut next, name)?,
             Self::ResetGroup { name } => {
                 group(&mut next, name)?;
@@ -82,21 +84,29 @@ impl Request {
             Self::SetClassifier(classifier) => next.classifier = *classifier,
             Self::Notify(change) => change.apply(&mut next)?,
             Self::Push(change) => change.apply(&mut next.push)?,
+            Self::SetBackup(backup) => next.backup = *backup,
             Self::Restore {
                 config: restored, ..
-            } => {
-                next = Config {
-                    schema: config.schema,
-                    revision: config.revision,
-                    ..(**restored).clone()
-                }
+            } => next = replaced(config, restored),
+            Self::Adopt(adoption) => {
+                adoption.check(config)?;
+                corrected.extend(adoption.corrected());
+                next = replaced(config, &adoption.config);
             }
         }
-        guard_ssh(config, &next, corrected.as_ref(), context)?;
+        guard_ssh(config, &next, &corrected, context)?;
         if next != *config {
             next.revision = config.revision.saturating_add(1);
         }
         Ok(next)
+    }
+}
+
+fn replaced(present: &Config, by: &Config) -> Config {
+    Config {
+        schema: present.schema,
+        revision: present.revision,
+        ..by.clone()
     }
 }
 

@@ -67,11 +67,14 @@ impl fmt::Display for Request {
             }
             Self::Notify(change) => change.fmt(f),
             Self::Push(change) => change.fmt(f),
+            Self::SetBackup(Some(backup)) => write!(f, "pm config set backup '{backup}'"),
+            Self::SetBackup(None) => f.write_str("pm config set backup off"),
             Self::Restore {
                 version: Some(version),
                 ..
             } => write!(f, "pm config restore {version}"),
             Self::Restore { version: None, .. } => f.write_str("pm config restore"),
+            Self::Adopt(adoption) => f.write_str(&adoption.command),
         }
     }
 }

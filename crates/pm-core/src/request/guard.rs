@@ -1,5 +1,6 @@
 //! What could hurt the operator: a lock-out from SSH, a bill for the host's own connections.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use super::{Context, Refusal};
@@ -12,7 +13,7 @@ use crate::port::PortRange;
 pub(super) fn guard_ssh(
     before: &Config,
     after: &Config,
-    corrected: Option<&Holder>,
+    corrected: &BTreeSet<Holder>,
     context: &Context,
 ) -> Result<(), Refusal> {
     if context.force {
@@ -25,10 +26,7 @@ pub(super) fn guard_ssh(
         let old = before.services.get(&ports);
         let old_contract = old.map(|old| before.contract(old));
         let contract = after.contract(service);
-        let is_corrected = corrected.is_some_and(|holder| match holder {
-            Holder::Service(corrected) => *corrected == ports,
-            Holder::Group(name) => service.group.as_ref() == Some(name),
-        });
+        let is_corrected = corrected.contains(&service.holder(ports));
         let same_holder = old.is_some_and(|old| old.group == service.group);
         let gives_no_less = same_holder
             && !is_corrected

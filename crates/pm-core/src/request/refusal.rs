@@ -92,6 +92,9 @@ pub enum Refusal {
         /// Its group.
         group: GroupName,
     },
+    /// Books of who has some already.
+    #[error("{0} is monitored already, and has a past of its own")]
+    HasPast(Holder),
     /// A limit, where nothing can be shaped.
     #[error("what a port sends cannot be limited on this host: {0}")]
     NoShaping(Cause<ShapingError>),

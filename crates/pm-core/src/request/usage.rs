@@ -75,6 +75,7 @@ impl Request {
                 }
             }
             Self::Restore { .. } => comeback::readmit(config, state, past, now),
+            Self::Adopt(adoption) => adoption.apply_to_usage(config, state, now),
             _ => {}
         }
     }

@@ -107,7 +107,7 @@ impl Request {
     fn unblocked(&self, before: &Config, after: &Config) -> Vec<PortRange> {
         match self {
             Self::Unblock { ports } => ports.resolve(after).unwrap_or_default(),
-            Self::Restore { .. } => {
+            Self::Restore { .. } | Self::Adopt(_) => {
                 let is_blocked = |config: &Config, ports: &PortRange| {
                     config
                         .services

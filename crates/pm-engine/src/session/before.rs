@@ -14,6 +14,7 @@ use pm_core::tick::step;
 use pm_store::state_db::StateDb;
 
 use super::Session;
+use super::adopted::Adopted;
 use crate::clock;
 use crate::error::EngineError;
 
@@ -70,6 +71,7 @@ impl<N: Netfilter> Session<'_, N> {
             let news = news_of(&before.config, config, closed, self.time);
             self.state.news.extend(news);
         }
+        self.adopted = Adopted::by(request, &self.state);
     }
 
     /// Saves the usage as it is without the request.
@@ -92,6 +94,7 @@ impl<N: Netfilter> Session<'_, N> {
         if let Some(before) = self.before.take() {
             self.state = before.state;
         }
+        self.adopted = None;
         self.state.dismiss();
         self.state.settled_at = None;
         self.seen = None;

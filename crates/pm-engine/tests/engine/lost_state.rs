@@ -1,10 +1,12 @@
 //! `state.db` is gone, and `config.json` is not.
 
 use std::fs;
+use std::time::Duration;
 
 use pm_core::ruleset::Direction;
 use pm_engine::{EngineError, Options};
 use pm_store::StoreError;
+use pm_store::locks::Lock;
 
 use crate::backend::Script;
 use crate::host::{End, Host, Pm};
@@ -128,7 +130,9 @@ fn leaving_for_good_needs_neither_usage_nor_configuration() {
         if config_too {
             fs::write(host.paths.config_file(), "{").unwrap();
         }
-        host.run(Script::default(), |engine| engine.leave()).done();
+        let locks = Lock::write_then_tick(&host.paths, Duration::ZERO).unwrap();
+        host.run(Script::default(), |engine| engine.leave(&locks, true))
+            .done();
         assert!(host.send("20000", Direction::In, 1), "nothing is cut off");
     }
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::large_enum_variant, clippy::panic, clippy::unwrap_used)]
 
 mod accounting;
+mod adopt;
 mod backend;
 mod books;
 mod doctor;

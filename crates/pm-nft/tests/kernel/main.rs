@@ -19,5 +19,6 @@ mod refit;
 mod refusal;
 mod ruleset;
 mod support;
+mod takeover;
 mod wanted;
 mod wire;

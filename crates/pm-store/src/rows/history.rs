@@ -18,6 +18,12 @@ const SELECT_CLOSED: &str =
          group_name
      FROM closed_period";
 
+const FIND_DAY: &str = "SELECT used_in, used_out FROM day
+     WHERE date = ?1 AND first_port = ?2 AND last_port = ?3";
+
+const PUT_DAY: &str = "INSERT OR REPLACE INTO day (date, first_port, last_port, used_in, used_out)
+     VALUES (?1, ?2, ?3, ?4, ?5)";
+
 /// Adds what was used between two states to the day's totals.
 pub(super) struct DayWriter<'c> {
     date: String,
@@ -41,16 +47,8 @@ impl<'c> DayWriter<'c> {
                      AND used_in BETWEEN 0 AND 9223372036854775807 - ?4
                      AND used_out BETWEEN 0 AND 9223372036854775807 - ?5",
             ),
-            find: Statement::new(
-                connection,
-                "SELECT used_in, used_out FROM day
-                 WHERE date = ?1 AND first_port = ?2 AND last_port = ?3",
-            ),
-            put: Statement::new(
-                connection,
-                "INSERT OR REPLACE INTO day (date, first_port, last_port, used_in, used_out)
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
-            ),
+            find: Statement::new(connection, FIND_DAY),
+            put: Statement::new(connection, PUT_DAY),
         }
     }
 
@@ -95,6 +93,29 @@ impl<'c> DayWriter<'c> {
             .execute(params![key.0, key.1, key.2, incoming, outgoing])
             .map(drop)
     }
+}
+
+/// Adds to the days' totals.
+pub(super) fn add_days(connection: &Connection, days: &[DayTotal]) -> rusqlite::Result<()> {
+    let mut add = connection.prepare_cached(PUT_DAY)?;
+    let mut find = connection.prepare_cached(FIND_DAY)?;
+    for &DayTotal { date, ports, usage } in days {
+        let date = date.to_string();
+        let key = (date.as_str(), ports.first(), ports.last());
+        let found = find.query_row(key, |row| super::value::usage(row, 0));
+        let Usage { incoming, outgoing } = found.optional()?.unwrap_or_default().plus(usage);
+        let (incoming, outgoing) = (incoming.cast_signed(), outgoing.cast_signed());
+        add.execute(params![key.0, key.1, key.2, incoming, outgoing])?;
+    }
+    Ok(())
+}
+
+/// Removes everything.
+pub(super) fn clear(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM day", [])?;
+    connection
+        .execute("DELETE FROM closed_period", [])
+        .map(drop)
 }
 
 /// Adds the periods that were closed.

@@ -11,6 +11,7 @@
 
 mod figures;
 mod host;
+mod other;
 mod refusal;
 mod routes;
 mod shape;

@@ -110,10 +110,16 @@ pub(super) fn after(config: &Config, request: &Request, today: Date) -> Result<C
         Request::Notify(_) | Request::Push(_) => {
             return Err(Refused("the model knows nobody who is told"));
         }
+        Request::SetBackup(backup) => next.backup = *backup,
         Request::Restore {
             config: version, ..
         } => {
             next.clone_from(version);
+            next.revision = config.revision;
+        }
+        // What it is refused for is in its books, which the model does not know.
+        Request::Adopt(adoption) => {
+            next.clone_from(&adoption.config);
             next.revision = config.revision;
         }
     }

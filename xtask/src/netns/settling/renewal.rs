@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use minisign::KeyPair;
 use pm_update::Version;
 
@@ -18,6 +18,7 @@ use crate::traffic::{Udp, Way};
 tests!["settling":
     a_release_is_installed_used_and_renewed_and_leaves_no_trace,
     a_tick_that_cannot_undo_an_update_says_so_and_goes_on,
+    pm_sh_is_moved_aside_does_its_work_and_comes_back,
 ];
 
 const SCRIPT: &str = "/opt/install.sh";
@@ -156,6 +157,79 @@ fn a_tick_that_cannot_undo_an_update_says_so_and_goes_on(lab: &mut Lab) -> Resul
     let quiet = house.run(&[PM, "monitor"])?;
     ensure!(quiet.stderr.is_empty(), "{quiet:?}");
     Ok(())
+}
+
+/// Who moves in from pm.sh has it where pm is installed, and a line in a crontab that names that place.
+///
+/// Fault 16 of the tools that pm's users come from: what is somebody else's is deleted; fault 10: nothing is saved until
+/// somebody opens a menu.
+fn pm_sh_is_moved_aside_does_its_work_and_comes_back(lab: &mut Lab) -> Result<()> {
+    let programs = programs()?;
+    let publisher = Publisher::new(lab, &programs.keys, &programs.next_keys)?;
+    publisher.publish(&programs.old_version, &programs.old)?;
+    let house = House::build(lab, Kind::CronAndSysvinit)?;
+    house.write(SCRIPT, &publisher.installer()?)?;
+    house.write(
+        PM,
+        "#!/bin/sh\n# nft list table inet port_monitor\necho \"$0 $*\" >>/run/pm-sh.log\n",
+    )?;
+    fs::set_permissions(house.outside(PM), PermissionsExt::from_mode(0o755))?;
+    house.write(
+        "/etc/port_monitor/config.json",
+        r#"{"node_id": "hk", "config_version": 3, "ports": {"443": {"quota_gb": 1}}}"#,
+    )?;
+    house.write(
+        "/etc/cron.d/pm-sh",
+        "* * * * * root /usr/local/bin/pm --monitor\n",
+    )?;
+    lab.vps.nft_load(
+        "table inet port_monitor {\n counter cnt_in_443 { packets 7 bytes 4711 }\n \
+         counter cnt_out_443 { packets 1 bytes 99 }\n}\n",
+    )?;
+    let rules = lab.vps.nft(&["list", "ruleset"])?;
+    let before = house.portrait()?;
+    let log = house.outside("/run/pm-sh.log");
+
+    check_refusal(
+        &house.run(&["env", PATH, "sh", SCRIPT, "--yes"])?,
+        &["pm.sh", "--move-aside"],
+    )?;
+    ensure!(!log.exists(), "it was run: {}", fs::read_to_string(&log)?);
+    house.portrait()?.equals(&before).context("a refusal")?;
+    let said = house.ok(&["env", PATH, "sh", SCRIPT, "--yes", "--move-aside"])?;
+    ensure!(
+        said.contains("pm.before-pm") && said.contains("pm is set up"),
+        "{said}"
+    );
+    ensure!(!log.exists(), "it was run: {}", fs::read_to_string(&log)?);
+
+    // Its own line still does its minute; pm's own leaves all that is its alone, and says so.
+    house.ok(&[PM, "--monitor"])?;
+    ensure!(house.read("/run/pm-sh.log")? == "/usr/local/bin/pm.before-pm --monitor\n");
+    let tick = house.run(&[PM, "monitor"])?;
+    ensure!(
+        tick.code == Some(3) && tick.stderr.contains("belongs to pm.sh"),
+        "{tick:?}"
+    );
+    ensure!(
+        lab.vps.nft(&["list", "ruleset"])? == rules,
+        "its table was changed"
+    );
+    // Not where somebody else could have changed it.
+    let kept = house.outside("/usr/local/bin/pm.before-pm");
+    fs::set_permissions(&kept, PermissionsExt::from_mode(0o777))?;
+    let tick = house.run(&[PM, "--monitor"])?;
+    ensure!(tick.code == Some(3), "{tick:?}");
+    fs::set_permissions(&kept, PermissionsExt::from_mode(0o755))?;
+
+    let announced = house.ok(&[PM, "uninstall", "--dry-run"])?;
+    ensure!(
+        announced.contains("it is /usr/local/bin/pm again"),
+        "{announced}"
+    );
+    house.ok(&[PM, "uninstall", "--yes"])?;
+    fs::remove_file(&log)?;
+    house.portrait()?.equals(&before)
 }
 
 /// Checks what has arrived at the only service.

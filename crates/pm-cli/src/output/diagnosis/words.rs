@@ -159,7 +159,7 @@ fn table(state: TableState) -> (String, Trouble) {
         )
     };
     match state {
-        TableState::Intact => (tr!("as it must be", "完好"), None),
+        TableState::Intact => (tr!("as they must be", "完好"), None),
         TableState::Due => (
             tr!(
                 "as pm left it; usage, the date or the configuration asks for a change, which the \

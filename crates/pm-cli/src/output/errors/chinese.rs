@@ -8,11 +8,13 @@ mod calendar;
 mod config;
 mod engine;
 mod kernel;
+mod legacy;
 mod notify;
 mod reason;
 mod request;
 mod setup;
 mod store;
+mod takeover;
 #[cfg(test)]
 mod tests;
 mod update;
@@ -29,8 +31,10 @@ pub(super) fn of(error: &(dyn Error + 'static)) -> Option<String> {
         .or_else(|| said(error, request::refusal))
         .or_else(|| said(error, store::store))
         .or_else(|| said(error, setup::setup))
+        .or_else(|| said(error, takeover::takeover))
         .or_else(|| said(error, update::update))
         .or_else(|| said(error, config::config))
+        .or_else(|| said(error, legacy::refusal))
         .or_else(|| said(error, kernel::backend))
         .or_else(|| said(error, kernel::shaping))
         .or_else(|| said(error, kernel::tc))

@@ -5,11 +5,13 @@ use std::io::ErrorKind;
 use pm_core::backend::{BackendError, ShapingError};
 use pm_core::calendar::ResetChoice;
 use pm_core::config::ConfigError;
+use pm_core::holder::Holder;
 use pm_core::port::PortRange;
-use pm_core::request::{NotifyRefusal, Refusal};
+use pm_core::request::{NotifyRefusal, Refusal, Request};
 use pm_engine::EngineError;
 use pm_setup::SetupError;
 use pm_store::StoreError;
+use pm_takeover::TakeoverError;
 use pm_update::UpdateError;
 use pm_update::fetch::FetchError;
 use pm_update::offer::NotForThis;
@@ -39,7 +41,41 @@ pub(super) fn of(error: &anyhow::Error) -> Option<String> {
     if let Some(error) = error.downcast_ref::<SetupError>() {
         return setup(error);
     }
+    if let Some(error) = error.downcast_ref::<TakeoverError>() {
+        return takeover(error);
+    }
     error.downcast_ref::<BackendError>().and_then(backend)
+}
+
+fn takeover(error: &TakeoverError) -> Option<String> {
+    Some(match error {
+        TakeoverError::Engine(error) => return engine(error),
+        TakeoverError::Store(error) => return store(error),
+        TakeoverError::Kernel(error) => return backend(error),
+        TakeoverError::Setup(error) => return setup(error),
+        TakeoverError::NotThere { .. } => tr!(
+            "say where its configuration is: `pm import --from TOOL DIR`",
+            "请指明它的配置在哪里：`pm import --from 工具 目录`"
+        ),
+        TakeoverError::AtWork { .. } | TakeoverError::Changed { .. } => tr!(
+            "leave its menu, and run the same command again",
+            "退出它的菜单，再运行同一条命令"
+        ),
+        TakeoverError::InTheWay { path } => {
+            let path = path.display();
+            tr!(
+                "move it away (`mv {path} {path}.new`), and run the same command again",
+                "把它移走（`mv {path} {path}.new`），再运行同一条命令"
+            )
+        }
+        TakeoverError::Io { .. } | TakeoverError::TrafficControl(_) => tr!(
+            "mend that and run the same command again: it goes on from here",
+            "解决之后再运行同一条命令，会从这里继续"
+        ),
+        TakeoverError::Unreadable { .. }
+        | TakeoverError::Damaged { .. }
+        | TakeoverError::NothingToUndo => return None,
+    })
 }
 
 fn setup(error: &SetupError) -> Option<String> {
@@ -56,6 +92,11 @@ fn setup(error: &SetupError) -> Option<String> {
             "rename or remove that user (`userdel {name}`) if nobody needs him, and run the command \
              again",
             "没人要用就给该用户改名或删除（`userdel {name}`），再运行一次"
+        ),
+        SetupError::ForeignGroup { name } => tr!(
+            "rename or remove that group (`groupmod -n NEW {name}`, `groupdel {name}`) if nobody \
+             needs it, and run the command again",
+            "没人要用就给该组改名或删除（`groupmod -n 新名字 {name}`、`groupdel {name}`），再运行一次"
         ),
         SetupError::Program { path, .. } => {
             let path = path.display();
@@ -98,6 +139,7 @@ pub(super) fn engine(error: &EngineError) -> Option<String> {
         EngineError::Store(error) => store(error),
         EngineError::NoUplink
         | EngineError::Changed
+        | EngineError::Archive(_)
         | EngineError::Random(_)
         | EngineError::NoOutbox { .. }
         | EngineError::Outbox(_)
@@ -134,9 +176,9 @@ fn update(error: &UpdateError) -> Option<String> {
     Some(match error {
         UpdateError::NoKeys | UpdateError::Key(_) => tr!(
             "install a signed release with `install.sh`, or build the newest source: in a checkout, \
-             `git pull && ./install.sh`; who makes releases gives the key when building, in \
+             `git pull && sudo ./install.sh`; who makes releases gives the key when building, in \
              PM_UPDATE_KEY",
-            "用 `install.sh` 安装签名的版本，或编译最新源码：在源码目录里运行 `git pull && \
+            "用 `install.sh` 安装签名的版本，或编译最新源码：在源码目录里运行 `git pull && sudo \
              ./install.sh`；发布者编译时用 PM_UPDATE_KEY 给定密钥"
         ),
         UpdateError::NoSource => tr!(
@@ -144,8 +186,9 @@ fn update(error: &UpdateError) -> Option<String> {
             "指定一个下载地址：`pm update --mirror https://…`，或用 PM_MIRROR"
         ),
         UpdateError::Packaged { .. } => tr!(
-            "download the new release's .deb and install it: `dpkg -i FILE`",
-            "下载新版本的 .deb 并安装：`dpkg -i 文件`"
+            "renew it with the package manager that brought it: download the new release's .deb and run `dpkg -i FILE`, \
+             or `apk upgrade`",
+            "请用安装它的软件包管理器更新：下载新版本的 .deb 再运行 `dpkg -i 文件`，或运行 `apk upgrade`"
         ),
         UpdateError::Fetch(error) => return fetch(error),
         UpdateError::Untrusted {
@@ -168,6 +211,13 @@ fn update(error: &UpdateError) -> Option<String> {
         UpdateError::NotForThis(why) => not_for_this(why),
         UpdateError::Program { why, .. } => return system(why),
         UpdateError::Store(error) => return store(error),
+        UpdateError::Trial {
+            is_old_failing: true,
+            ..
+        } => tr!(
+            "this pm fails at the same: mend what it names first (`pm monitor`, `pm doctor`), then run `pm update` again",
+            "当前的 pm 也同样失败：先按它说的修好（`pm monitor`、`pm doctor`），再运行 `pm update`"
+        ),
         UpdateError::Trial { .. } => tr!(
             "go on with this pm, and tell whoever makes the releases what it said",
             "继续用当前的 pm，并把它说的告诉发布者"
@@ -186,8 +236,8 @@ fn not_for_this(why: &NotForThis) -> String {
             "先升级到 pm {minimum}：用 `pm update --mirror` 指定那个版本的地址"
         ),
         NotForThis::OtherMachine { .. } => tr!(
-            "build it here from its source: in a checkout, `git pull && ./install.sh`",
-            "在本机编译源码：在源码目录里运行 `git pull && ./install.sh`"
+            "build it here from its source: in a checkout, `git pull && sudo ./install.sh`",
+            "在本机编译源码：在源码目录里运行 `git pull && sudo ./install.sh`"
         ),
     }
 }
@@ -195,7 +245,15 @@ fn not_for_this(why: &NotForThis) -> String {
 fn fetch(error: &FetchError) -> Option<String> {
     Some(match error {
         FetchError::NotAnAddress(_) => return None,
-        FetchError::Unreachable { .. } | FetchError::Refused { .. } => tr!(
+        FetchError::NotAProxy { variable } | FetchError::Proxy { variable, .. } => tr!(
+            "name a proxy that takes CONNECT, such as https_proxy=http://127.0.0.1:3128 (http_proxy for http://), or go \
+             without one: `env -u {variable} pm update`; no_proxy counts for nothing here",
+            "请指定支持 CONNECT 的代理，如 https_proxy=http://127.0.0.1:3128（http:// 地址用 http_proxy），或不用代理：\
+             `env -u {variable} pm update`；no_proxy 在这里不起作用"
+        ),
+        FetchError::Unreachable { .. }
+        | FetchError::NotHttp { .. }
+        | FetchError::Refused { .. } => tr!(
             "see whether this host reaches it (`wget -O /dev/null URL`), or name another place: \
              `pm update --mirror https://…`",
             "看看本机能否连上（`wget -O /dev/null 地址`），或换个地址：`pm update --mirror https://…`"
@@ -362,6 +420,17 @@ fn refusal(refusal: &Refusal) -> String {
             tr!(
                 "change it with `{set}`, or say `--or-set`",
                 "用 `{set}` 修改，或加上 `--or-set`"
+            )
+        }
+        Refusal::HasPast(Holder::Service(ports)) => tr!(
+            "leave it out, or delete it first (`pm del {ports}`): what was used stays in `pm history`",
+            "略过它，或先删除它（`pm del {ports}`）：用过的流量仍在 `pm history` 里"
+        ),
+        Refusal::HasPast(Holder::Group(name)) => {
+            let delete = Request::DeleteGroup { name: name.clone() };
+            tr!(
+                "leave it out, or delete it first (`{delete}`): what was used stays in `pm history`",
+                "略过它，或先删除它（`{delete}`）：用过的流量仍在 `pm history` 里"
             )
         }
         Refusal::HasMembers { members, .. } => {

@@ -97,6 +97,7 @@ fn settings(then: &Config, now: &Config) -> serde_json::Result<Vec<Change>> {
             ("classifier", serde_json::to_value(config.classifier)?),
             ("notify", serde_json::to_value(notify)?),
             ("push", serde_json::to_value(shown.push)?),
+            ("backup", serde_json::to_value(config.backup)?),
         ])
     };
     // Where only a secret differs, both look the same.

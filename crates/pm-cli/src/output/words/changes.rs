@@ -33,7 +33,7 @@ pub(crate) fn changes(request: &Request, executed: &Executed) -> Vec<String> {
         match was {
             Some(was) => lines.extend(group_usage(was, now)),
             None => {
-                let billed = comes_back_with(now.adjust, now.billed, now.quota);
+                let billed = begins_with(request, now.adjust, now.billed, now.quota);
                 lines.extend(billed.map(|billed| about(group(&now.name), &billed)));
             }
         }
@@ -42,7 +42,7 @@ pub(crate) fn changes(request: &Request, executed: &Executed) -> Vec<String> {
         match find(&executed.reports_before, now.ports) {
             Some(was) => lines.extend(usage(was, now)),
             None => {
-                let billed = comes_back_with(now.adjust, now.billed, now.quota);
+                let billed = begins_with(request, now.adjust, now.billed, now.quota);
                 let said = billed.into_iter().chain(cut_off(now));
                 lines.extend(said.map(|what| about(now.ports, &what)));
             }
@@ -93,13 +93,22 @@ pub(crate) fn between(before: &Config, after: &Config) -> Vec<String> {
 
 /// Returns what a service or a group is billed from the start; `None`: nothing.
 ///
-/// Only who was deleted and comes back is corrected before he has used anything.
-fn comes_back_with(adjust: i64, billed: u64, quota: Option<QuotaSize>) -> Option<String> {
-    let billed = approximate(billed, family(quota));
+/// But for a past from elsewhere, only who was deleted and comes back is corrected before he has
+/// used anything.
+fn begins_with(
+    request: &Request,
+    adjust: i64,
+    billed: u64,
+    quota: Option<QuotaSize>,
+) -> Option<String> {
+    let used = approximate(billed, family(quota));
+    if let Request::Adopt(_) = request {
+        return (billed > 0).then(|| tr!("{used} are used already", "已用流量 {used}"));
+    }
     (adjust != 0).then(|| {
         tr!(
-            "{billed} are used already, as when it was deleted",
-            "已用流量 {billed}，与删除时相同"
+            "{used} are used already, as when it was deleted",
+            "已用流量 {used}，与删除时相同"
         )
     })
 }
@@ -184,6 +193,12 @@ fn configured(
     if before.classifier != after.classifier {
         let classifier = after.classifier;
         lines.push(tr!("classifier: {classifier}", "分类方式：{classifier}"));
+    }
+    if before.backup != after.backup {
+        lines.push(match after.backup {
+            Some(backup) => tr!("backups: {backup}", "备份：{backup}"),
+            None => tr!("backups: off", "备份：关闭"),
+        });
     }
     lines.extend(super::voice::differences(before, after));
     lines

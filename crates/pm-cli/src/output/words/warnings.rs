@@ -135,10 +135,10 @@ pub(crate) fn reserve(ports: &[PortRange]) -> String {
         );
     }
     tr!(
-        "reserve them: sysctl -w {KEY}=\"{text},$(sysctl -n {KEY})\"; to keep it over a reboot, \
-         write the same to /etc/sysctl.d/",
-        "把这些端口保留下来：sysctl -w {KEY}=\"{text},$(sysctl -n {KEY})\"；要重启后仍有效，\
-         把同样的设置写进 /etc/sysctl.d/"
+        "reserve them: sysctl -w {KEY}=\"{text},$(sysctl -n {KEY})\"; to keep it over a reboot: \
+         sysctl {KEY} >/etc/sysctl.d/90-reserved-ports.conf",
+        "把这些端口保留下来：sysctl -w {KEY}=\"{text},$(sysctl -n {KEY})\"；要重启后仍有效：\
+         sysctl {KEY} >/etc/sysctl.d/90-reserved-ports.conf"
     )
 }
 

@@ -23,6 +23,9 @@ pub(super) fn engine(error: &EngineError) -> String {
             format!("试了 {rounds} 轮，规则仍不稳定：有别的程序在不断改动表 inet port_monitor")
         }
         EngineError::Changed => "配置或用量刚刚被别人改过".to_owned(),
+        EngineError::Archive(error) => {
+            format!("无法生成归档：{}", crate::commands::archive::why(error))
+        }
         EngineError::Random(why) => format!("系统没有给出随机数：{why}"),
         EngineError::NoOutbox { path, why } => format!(
             "无法使用 {}：{why}；请运行 `pm setup` 建立它",

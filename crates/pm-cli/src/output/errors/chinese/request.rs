@@ -34,6 +34,10 @@ pub(super) fn refusal(refusal: &Refusal) -> String {
         Refusal::UsedWithGroup => "入组或离组的服务，已用流量都从零开始".to_owned(),
         Refusal::NoServices => "还没有监控任何端口".to_owned(),
         Refusal::NoSuchGroup(name) => format!("没有组 {name}"),
+        Refusal::HasPast(Holder::Service(ports)) => {
+            format!("{ports} 已在监控中，有它自己的用量记录")
+        }
+        Refusal::HasPast(Holder::Group(name)) => format!("组 {name} 已经有了，有它自己的用量记录"),
         Refusal::GroupExists(name) => format!("组 {name} 已经有了"),
         Refusal::HasMembers { group, members } => {
             format!("组 {group} 里还有服务：{}", join(members))

@@ -9,10 +9,12 @@ pub(super) fn setup(error: &SetupError) -> String {
             format!("{} 已存在，但不是 pm 写的", path.display())
         }
         SetupError::ForeignUser { name } => format!("用户 {name} 已存在，但不是 pm 建的"),
+        SetupError::ForeignGroup { name } => format!("组 {name} 已存在，但不是 pm 建的"),
         SetupError::Program { path, why } => {
             let why = match why {
                 Unsuitable::Place => "服务访问不到那个目录，或者它会被清空",
                 Unsuitable::Writable => "root 以外的人能改这个文件，而 root 会运行它",
+                Unsuitable::Replaceable => "root 以外的人能改它上层的目录，换掉 root 会运行的文件",
             };
             format!("pm 不能一直放在 {}：{why}", path.display())
         }

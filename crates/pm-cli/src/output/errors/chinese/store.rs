@@ -66,6 +66,13 @@ pub(super) fn store(error: &StoreError) -> String {
             cannot(Action::Write, path),
             target.display()
         ),
+        StoreError::Exists { path } => format!(
+            "无法写入 {}：它已经存在；请换个文件名，或加上 `--force`",
+            path.display()
+        ),
+        StoreError::TooLarge { path, most } => {
+            format!("{}：超过 {} MiB", unusable(path), most >> 20)
+        }
         StoreError::WrongKind { path, expected } => format!(
             "{}：它不是{}；请把它移走",
             unusable(path),

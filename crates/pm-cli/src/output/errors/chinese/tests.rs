@@ -312,6 +312,11 @@ fn what_is_gone_or_in_the_way_is_explained() {
             action: Action::Save,
             path: path(),
         },
+        StoreError::Exists { path: path() },
+        StoreError::TooLarge {
+            path: path(),
+            most: 1 << 20,
+        },
         StoreError::WrongKind {
             path: path(),
             expected: Expected::Directory,

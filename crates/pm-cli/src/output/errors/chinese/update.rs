@@ -5,6 +5,7 @@ use pm_update::error::Action;
 use pm_update::fetch::FetchError;
 use pm_update::manifest::{Fault, Field, ManifestError};
 use pm_update::offer::{List, NotForThis};
+use pm_update::proxy::ProxyRefusal;
 use pm_update::signature::SignatureError;
 use pm_update::trial::{Failure, How, Step};
 
@@ -16,9 +17,7 @@ pub(super) fn update(error: &UpdateError) -> String {
             "这个 pm 编译时没有给定验证新版本的密钥，所以没有更新来源".to_owned()
         }
         UpdateError::NoSource => "这个 pm 编译时没有给定新版本的下载地址".to_owned(),
-        UpdateError::Packaged { path, package } => {
-            format!("{} 属于 Debian 软件包 {package}", path.display())
-        }
+        UpdateError::Packaged { path } => format!("{} 属于一个软件包", path.display()),
         UpdateError::Key(key) => format!(
             "这个 pm 编译时给定的密钥有误：`{}` 不是 minisign 公钥",
             key.0
@@ -39,7 +38,9 @@ pub(super) fn update(error: &UpdateError) -> String {
                 Action::Replace => format!("无法替换 {path}：{why}"),
             }
         }
-        UpdateError::Trial { version, failure } => {
+        UpdateError::Trial {
+            version, failure, ..
+        } => {
             format!(
                 "pm {version} 在这里不能工作，一切都已保持原样：{}",
                 failed(failure)
@@ -57,6 +58,17 @@ fn fetch(error: &FetchError) -> String {
         FetchError::TooSlow { url, seconds } => {
             format!("无法下载 {url}：等了 {seconds} 秒还没有下完")
         }
+        FetchError::NotHttp { url } => format!("无法下载 {url}：对方的回答不是 HTTP"),
+        FetchError::NotAProxy { variable } => {
+            format!("无法使用 {variable} 指定的代理：只支持 http://主机:端口 形式的")
+        }
+        FetchError::Proxy { url, variable, why } => format!(
+            "无法通过 {variable} 指定的代理下载 {url}：{}",
+            match why {
+                ProxyRefusal::Credentials => "代理不接受其中的用户名和密码",
+                ProxyRefusal::Connection => "代理不肯连接",
+            }
+        ),
         FetchError::Refused { url, status } => format!("无法下载 {url}：服务器回答 {status}"),
         FetchError::Short { url, got, expected } => {
             format!("下载 {url} 中断：共 {expected} 字节，只收到 {got} 字节")

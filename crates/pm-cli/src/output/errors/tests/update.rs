@@ -5,6 +5,7 @@ use pm_update::error::Action;
 use pm_update::fetch::FetchError;
 use pm_update::manifest::{Fault, ManifestError};
 use pm_update::offer::NotForThis;
+use pm_update::proxy::ProxyRefusal;
 use pm_update::signature::{NotAKey, SignatureError};
 use pm_update::trial::{Failure, How, Step};
 use pm_update::{UpdateError, Version};
@@ -16,6 +17,7 @@ fn errors() -> String {
     let target = |name: &str| name.parse().unwrap();
     let trial = |step, how, said: &str| UpdateError::Trial {
         version: Version::new(0, 2, 0),
+        is_old_failing: step == Step::Account,
         failure: Box::new(Failure {
             step,
             how,
@@ -28,13 +30,29 @@ fn errors() -> String {
         UpdateError::NoSource,
         UpdateError::Packaged {
             path: "/usr/bin/pm".into(),
-            package: "port-monitor",
         },
         NotAKey("RWQ".to_owned()).into(),
         FetchError::NotAnAddress("ftp://x".to_owned()).into(),
         FetchError::Unreachable {
             url: url(),
             why: "Connection refused (os error 111)".to_owned(),
+        }
+        .into(),
+        FetchError::NotHttp { url: url() }.into(),
+        FetchError::NotAProxy {
+            variable: "https_proxy",
+        }
+        .into(),
+        FetchError::Proxy {
+            url: url(),
+            variable: "https_proxy",
+            why: ProxyRefusal::Connection,
+        }
+        .into(),
+        FetchError::Proxy {
+            url: url(),
+            variable: "https_proxy",
+            why: ProxyRefusal::Credentials,
         }
         .into(),
         FetchError::TooSlow {

@@ -1,0 +1,369 @@
+//! `pm import`: an archive, or `--from` an older tool, and back to it.
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use pm_engine::EngineError;
+use pm_legacy::{Doubt, Tool, Trouble};
+use pm_setup::Root;
+use pm_store::StoreError;
+use pm_store::locks::{Lock, LockKind};
+use pm_store::paths::Paths;
+use pm_takeover::{Answers, Estate, Journal, Outcome, Pm, Seen, Step, Takeover, TakeoverError};
+
+use super::archive;
+use super::premises::{self, Premises};
+use crate::cli::{Import, Overuse, Places};
+use crate::language::tr;
+use crate::output::progress::Progress;
+use crate::output::words::caution;
+use crate::output::{errors, say, takeover, tell, words};
+use crate::wizard::yes_or_no;
+
+/// Does what the flags say.
+pub(crate) fn run(places: &Places, flags: &Import) -> Result<ExitCode> {
+    if let (None, false, Some(path)) = (flags.from, flags.undo, &flags.path) {
+        return archive::import(places, path, flags.yes, flags.options);
+    }
+    premises::require(places, "import")?;
+    let premises = Premises::look()?;
+    let paths = super::paths(places);
+    let mut takeover = Takeover::new(&premises.root, &paths, &premises.pm)?;
+    let mut pm = super::engine_as_it_is(places)?;
+    if flags.undo {
+        return undo(&paths, &mut takeover, &mut pm, flags);
+    }
+    let Some(from) = flags.from else {
+        bail!(tr!(
+            "say which file, or from which tool: --from",
+            "请给出文件，或用 --from 说明从哪个工具接管"
+        ));
+    };
+    let tool = from.tool();
+    if let Some((which, journal)) = Takeover::interrupted(&paths)? {
+        if flags.options.dry_run {
+            say!("{}", takeover::interrupted(which));
+            say!("{}", tr!("Nothing was changed.", "没有做任何改动。"));
+            return Ok(ExitCode::SUCCESS);
+        }
+        let progress = Progress::new();
+        let completed = takeover.complete(&mut pm, which, journal, &mut |stage| {
+            progress.step(takeover::stage(stage));
+        });
+        drop(progress);
+        match completed? {
+            Some(outcome) => {
+                tell!("{}", takeover::completed(which));
+                return tell_outcome(&premises, &outcome);
+            }
+            None => tell!("{}", takeover::taken_back(which)),
+        }
+    }
+    take_over(&premises, &mut takeover, &mut pm, tool, flags)
+}
+
+/// Looks, asks and takes over.
+fn take_over(
+    premises: &Premises,
+    takeover: &mut Takeover<'_>,
+    pm: &mut Pm,
+    tool: Tool,
+    flags: &Import,
+) -> Result<ExitCode> {
+    let mut answers = Answers {
+        accounting: flags.accounting.map(|known| known.name().to_owned()),
+        overuse: flags.overuse.map(|said| said.name().to_owned()),
+        force: flags.options.force,
+    };
+    let directory = flags.path.as_deref();
+    let mut seen = takeover.look(tool, directory, &answers)?;
+    for line in takeover::shown(&seen.imported) {
+        say!("{line}");
+    }
+    takeover.check(&seen, &answers)?;
+    if !flags.options.dry_run {
+        while let Some(question) = question(&seen) {
+            ask(&question, &mut answers)?;
+            seen = takeover.look(tool, directory, &answers)?;
+        }
+    }
+    for line in takeover::leaving(&seen) {
+        say!("{line}");
+    }
+    if flags.options.dry_run {
+        say!("{}", tr!("Nothing was changed.", "没有做任何改动。"));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if seen.estate.is_being_edited(&premises.root) {
+        tell!("{}", takeover::menu_is_open());
+    }
+    if !flags.yes && !confirmed()? {
+        say!("{}", tr!("Nothing was changed.", "没有做任何改动。"));
+        return Ok(ExitCode::FAILURE);
+    }
+    let outcome = carry_out(takeover, pm, &seen, &answers)?;
+    let code = tell_outcome(premises, &outcome)?;
+    if tool == Tool::Dog && !flags.yes {
+        offer_shortcut(premises)?;
+    }
+    Ok(code)
+}
+
+fn carry_out(
+    takeover: &mut Takeover<'_>,
+    pm: &mut Pm,
+    seen: &Seen,
+    answers: &Answers,
+) -> Result<Outcome> {
+    let progress = Progress::new();
+    let outcome = takeover.carry_out(pm, seen, answers, &mut |stage| {
+        progress.step(takeover::stage(stage));
+    });
+    drop(progress);
+    Ok(outcome?)
+}
+
+fn tell_outcome(premises: &Premises, outcome: &Outcome) -> Result<ExitCode> {
+    if let Some(executed) = &outcome.adopted.executed {
+        for event in executed.events.iter().filter(|event| words::is_news(event)) {
+            tell!("{}", words::event(event));
+        }
+        for warning in &executed.warnings {
+            tell!("{}", words::warning(warning));
+        }
+        for error in &executed.leftover {
+            tell!("{}", errors::leftover(error));
+        }
+        for error in &executed.problems {
+            tell!("{}", errors::problem(error));
+        }
+    }
+    for line in takeover::done(outcome) {
+        say!("{line}");
+    }
+    let is_clear = outcome.left.is_empty();
+    let tool = outcome.imported.tool;
+    for error in &outcome.left {
+        tell!(
+            "{}",
+            caution(&errors::sentence(error), &takeover::again(tool))
+        );
+    }
+    if !premises::is_called(premises) {
+        tell!("{}", takeover::call_setup());
+    }
+    Ok(if is_clear {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Gives the host back.
+fn undo(
+    paths: &Paths,
+    takeover: &mut Takeover<'_>,
+    pm: &mut Pm,
+    flags: &Import,
+) -> Result<ExitCode> {
+    let latest = Journal::all(paths)?.into_iter().next();
+    let Some((tool, journal)) = latest else {
+        return Err(TakeoverError::NothingToUndo.into());
+    };
+    for line in takeover::going_back(tool, &journal) {
+        say!("{line}");
+    }
+    if flags.options.dry_run {
+        say!("{}", tr!("Nothing was changed.", "没有做任何改动。"));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !flags.yes && !confirmed()? {
+        say!("{}", tr!("Nothing was changed.", "没有做任何改动。"));
+        return Ok(ExitCode::FAILURE);
+    }
+    remove_shortcut()?;
+    let returned = takeover.undo(pm)?;
+    for line in takeover::returned(&returned) {
+        say!("{line}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Completes a takeover that died after its last reading: what passes is counted nowhere else for long.
+pub(super) fn recover(paths: &Paths, pm: &mut Pm) {
+    let found = match Takeover::interrupted(paths) {
+        Ok(Some((tool, journal))) if journal.step == Step::Read => (tool, journal),
+        // Nothing is counted wrongly before that, or while it is given back; but somebody has to do it.
+        Ok(Some((tool, journal))) if journal.step != Step::Adopted => {
+            if matches!(Lock::try_acquire(paths, LockKind::Update), Ok(Some(_))) {
+                tell!("{}", takeover::interrupted(tool));
+            }
+            return;
+        }
+        _ => return,
+    };
+    let (tool, journal) = found;
+    let mut done = || {
+        let premises = Premises::look()?;
+        let mut takeover = Takeover::new(&premises.root, paths, &premises.pm)?;
+        anyhow::Ok(takeover.complete(pm, tool, journal.clone(), &mut |_| {})?)
+    };
+    match done() {
+        Ok(_) => tell!("{}", takeover::completed(tool)),
+        Err(error) if is_under_way(&error) => {}
+        Err(error) => tell!("{}", caution(&errors::text(&error), &takeover::again(tool))),
+    }
+}
+
+/// Whether somebody does it at this moment.
+fn is_under_way(error: &anyhow::Error) -> bool {
+    let takeover = error.downcast_ref::<TakeoverError>();
+    matches!(
+        takeover,
+        Some(TakeoverError::Store(StoreError::Held { .. }))
+    ) || matches!(
+        takeover,
+        Some(TakeoverError::Engine(EngineError::Store(
+            StoreError::Held { .. }
+        )))
+    )
+}
+
+/// Offers to take over from each tool that is there, to somebody at a terminal; else says how.
+pub(crate) fn offer(places: &Places) -> Result<()> {
+    for tool in Estate::found(&Root::of_host()) {
+        if !is_terminal() {
+            tell!("{}", takeover::how(tool));
+            continue;
+        }
+        tell!("{}", takeover::found(tool));
+        let question = tr!(
+            "Take over from it now? Y/n; Enter: yes",
+            "现在就接管吗？Y/n；直接回车：是"
+        );
+        if asked(&question, true)?
+            && let Err(error) = run(places, &Import::of(tool))
+        {
+            errors::print(&error);
+        }
+    }
+    Ok(())
+}
+
+/// Whether a tool is there whose configuration is in the place of pm's own.
+pub(crate) fn is_offered(places: &Places) -> bool {
+    let config = super::paths(places);
+    premises::are_usual(places)
+        && !Estate::found(&Root::of_host()).is_empty()
+        && super::config::is_none(&config)
+}
+
+/// Returns what has to be known yet.
+fn question(seen: &Seen) -> Option<Doubt> {
+    seen.imported.questions().next().cloned()
+}
+
+/// Asks what has to be known.
+fn ask(question: &Doubt, answers: &mut Answers) -> Result<()> {
+    match &question.trouble {
+        Trouble::Overused { .. } => {
+            require_terminal("--overuse block|forgive")?;
+            let question = takeover::ask_overuse();
+            let said = if asked(&question, true)? {
+                Overuse::Block
+            } else {
+                Overuse::Forgive
+            };
+            answers.overuse = Some(said.name().to_owned());
+        }
+        Trouble::AccountingUnknown(known) => {
+            let names: Vec<&str> = known.iter().map(|one| one.name()).collect();
+            let names = names.join("|");
+            require_terminal(&format!("--accounting {names}"))?;
+            loop {
+                let said = line(&takeover::ask_accounting(&names))?;
+                if let Some(found) = known.iter().find(|one| one.name() == said.trim()) {
+                    answers.accounting = Some(found.name().to_owned());
+                    break;
+                }
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn require_terminal(flag: &str) -> Result<()> {
+    if !is_terminal() {
+        bail!(tr!(
+            "there is no terminal to ask on: say {flag}",
+            "没有终端可以询问：请加上 {flag}"
+        ));
+    }
+    Ok(())
+}
+
+fn confirmed() -> Result<bool> {
+    require_terminal("--yes")?;
+    Ok(asked(
+        &tr!("Go on? y/N; Enter: no", "继续吗？y/N；直接回车：否"),
+        false,
+    )?)
+}
+
+fn is_terminal() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Asks until it is answered; who ends the input says no.
+fn asked(question: &str, default: bool) -> io::Result<bool> {
+    loop {
+        let Some(answer) = answer(question)? else {
+            return Ok(false);
+        };
+        match yes_or_no(&answer, default) {
+            Ok(yes) => return Ok(yes),
+            Err(why) => tell!("{why}"),
+        }
+    }
+}
+
+fn line(question: &str) -> Result<String> {
+    match answer(question)? {
+        Some(line) => Ok(line),
+        None => bail!(tr!("nothing was answered", "没有回答")),
+    }
+}
+
+fn answer(question: &str) -> io::Result<Option<String>> {
+    let mut stderr = io::stderr().lock();
+    write!(stderr, "{question} ")?;
+    stderr.flush()?;
+    drop(stderr);
+    let mut line = String::new();
+    Ok((io::stdin().read_line(&mut line)? > 0).then_some(line))
+}
+
+/// Where port-traffic-dog's users type a command.
+const SHORTCUT: &str = pm_setup::footprint::DOG;
+
+/// Offers the command that the tool's users know.
+fn offer_shortcut(premises: &Premises) -> Result<()> {
+    if !is_terminal() || std::fs::symlink_metadata(SHORTCUT).is_ok() {
+        return Ok(());
+    }
+    if asked(&takeover::ask_shortcut(), false)? {
+        std::os::unix::fs::symlink(&premises.pm, SHORTCUT)?;
+    }
+    Ok(())
+}
+
+/// Removes it, where it is pm's: the tool's own comes back there.
+fn remove_shortcut() -> Result<()> {
+    let target = std::fs::read_link(SHORTCUT).ok();
+    if target == Some(Premises::look()?.pm) {
+        std::fs::remove_file(SHORTCUT)?;
+    }
+    Ok(())
+}

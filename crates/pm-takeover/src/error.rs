@@ -1,0 +1,120 @@
+//! Why a host could not be taken over, or given back.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use pm_core::backend::BackendError;
+use pm_engine::EngineError;
+use pm_legacy::{Refusal, Tool};
+use pm_setup::SetupError;
+
+/// What failed.
+#[derive(Debug, thiserror::Error)]
+pub enum TakeoverError {
+    /// The tool is not there.
+    #[error("{tool} is not there: no configuration of its in {}", directory.display())]
+    NotThere {
+        /// Which one.
+        tool: Tool,
+        /// Where it was looked for.
+        directory: PathBuf,
+    },
+    /// What it wrote cannot be used. Nothing was changed.
+    #[error("cannot read what {tool} wrote")]
+    Unreadable {
+        /// Which one.
+        tool: Tool,
+        /// Why.
+        source: Refusal,
+    },
+    /// The tool is at work, and did not come to an end in time. Nothing was changed.
+    #[error("{tool} is at work: it holds {}", path.display())]
+    AtWork {
+        /// Which one.
+        tool: Tool,
+        /// Its lock.
+        path: PathBuf,
+    },
+    /// Ports came or went while they were taken over. Everything is as it was.
+    #[error("the ports of {tool} changed in the meantime")]
+    Changed {
+        /// Which one.
+        tool: Tool,
+    },
+    /// Reading, writing or removing a file.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried.
+        action: Action,
+        /// On which file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A file is not what pm wrote there.
+    #[error("{} is damaged", path.display())]
+    Damaged {
+        /// Which one.
+        path: PathBuf,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+    /// Nothing was taken over that could be given back.
+    #[error("nothing was imported from another tool, or it was given back already")]
+    NothingToUndo,
+    /// A file is in the place of one that is to be put back.
+    #[error("{} is there again, and is not what pm left", path.display())]
+    InTheWay {
+        /// Which one.
+        path: PathBuf,
+    },
+    /// nftables.
+    #[error(transparent)]
+    Kernel(#[from] BackendError),
+    /// Traffic control.
+    #[error(transparent)]
+    TrafficControl(#[from] pm_tc::Error),
+    /// A crontab.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// pm itself.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// pm's own files.
+    #[error(transparent)]
+    Store(#[from] pm_store::StoreError),
+}
+
+/// What was tried on a file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Action {
+    /// Reading it.
+    Read,
+    /// Writing it.
+    Write,
+    /// Removing it.
+    Remove,
+    /// Locking it.
+    Lock,
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Remove => "remove",
+            Self::Lock => "lock",
+        })
+    }
+}
+
+pub(crate) fn io(action: Action, path: &Path) -> impl FnOnce(io::Error) -> TakeoverError {
+    let path = path.to_owned();
+    move |source| TakeoverError::Io {
+        action,
+        path,
+        source,
+    }
+}
