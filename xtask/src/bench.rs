@@ -8,6 +8,7 @@ mod cuts;
 mod install;
 mod loads;
 mod measure;
+mod notify;
 mod packets;
 mod shaping;
 mod ticks;
@@ -94,6 +95,7 @@ pub(crate) fn run(quick: bool, only: Option<&str>, pm: Option<PathBuf>) -> Resul
         ("loads", loads::measure),
         ("cuts", cuts::measure),
         ("shaping", shaping::measure),
+        ("notify", notify::measure),
         ("install", install::measure),
     ] {
         if only.is_some_and(|only| only != name) {

@@ -24,13 +24,14 @@ use crate::namespace::{Namespace, Output, run};
 use crate::truth::{self, Bytes, Place};
 
 /// A program that a lab calls, and the Debian package that has it.
-pub(crate) const PROGRAMS: [(&str, &str); 6] = [
+pub(crate) const PROGRAMS: [(&str, &str); 7] = [
     ("nft", "nftables"),
     ("ip", "iproute2"),
     ("tc", "iproute2"),
     ("ethtool", "ethtool"),
     ("nsenter", "util-linux"),
     ("unshare", "util-linux"),
+    ("python3", "python3"),
 ];
 
 /// The lab. Make one per test.

@@ -8,6 +8,7 @@ mod dist;
 mod lab;
 mod namespace;
 mod netns;
+mod outbox;
 mod portrait;
 mod releases;
 mod rng;
@@ -78,7 +79,7 @@ enum Command {
         /// Fewer rounds: a minute instead of several, and less certain.
         #[arg(long)]
         quick: bool,
-        /// Only one part: `packets`, `ticks`, `views`, `loads`, `cuts`, `shaping` or `install`.
+        /// Only one part: `packets`, `ticks`, `views`, `loads`, `cuts`, `shaping`, `notify` or `install`.
         #[arg(long, value_name = "PART")]
         only: Option<String>,
         /// The program to measure; without it, a release build is made.

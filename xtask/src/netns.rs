@@ -16,6 +16,7 @@ pub(crate) mod installer;
 mod kills;
 mod limits;
 mod members;
+mod notify;
 mod quota;
 mod random;
 mod recovery;
@@ -91,6 +92,7 @@ pub(crate) fn run(
         dynqos::TESTS,
         groups::TESTS,
         members::TESTS,
+        notify::TESTS,
         history::TESTS,
         calendar_days::TESTS,
         faults::TESTS,

@@ -46,6 +46,18 @@ const IMPURE: [&str; 11] = [
     "rusqlite",
 ];
 
+/// Whether there is the SMTP server of pm-notify's tests; the first Python on the path may be another
+/// than the system's.
+fn has_mail_server() -> bool {
+    ["python3", "/usr/bin/python3"].into_iter().any(|python| {
+        Command::new(python)
+            .args(["-c", "import aiosmtpd"])
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+    })
+}
+
 /// Runs all stages in order and stops at the first that fails.
 ///
 /// # Errors
@@ -61,6 +73,9 @@ pub(crate) fn run() -> Result<()> {
         }
         if root && calendar::python().is_none() {
             install_missing(&[("a Python with dateutil", "python3-dateutil")], root)?;
+        }
+        if root && !has_mail_server() {
+            install_missing(&[("a Python with aiosmtpd", "python3-aiosmtpd")], root)?;
         }
         if root && vm::unsuited().is_none() {
             install_missing(&vm::PROGRAMS, root)?;

@@ -10,6 +10,9 @@ mod group;
 mod help;
 mod history;
 mod import;
+mod notify;
+mod push;
+pub(crate) mod secrets;
 mod settings;
 mod setup;
 #[cfg(test)]
@@ -36,6 +39,8 @@ pub(crate) use config::Config;
 pub(crate) use group::Group;
 pub(crate) use history::{By, History};
 pub(crate) use import::{Import, Overuse};
+pub(crate) use notify::{FindChat, Log as NotifyLog, Notify};
+pub(crate) use push::Push;
 pub(crate) use setup::{Log, Messages, Monitor, Setup, Uninstall};
 pub(crate) use update::Update;
 
@@ -92,7 +97,9 @@ impl Cli {
         let matches = Self::command().try_get_matches_from(&words);
         let matches = matches.or_else(|error| match error.kind() {
             // Only now: to write the help of every command takes longer than most commands.
-            ErrorKind::DisplayHelp => Self::spoken().try_get_matches_from(&words),
+            ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                Self::spoken().try_get_matches_from(&words)
+            }
             _ => Err(error),
         })?;
         Self::from_arg_matches(&matches).map_err(|error| error.format(&mut Self::command()))
@@ -200,6 +207,16 @@ pub(crate) enum Command {
         about = tr!("Show, check or change pm's own settings", "显示、检查或修改 pm 自身的设置")
     )]
     Config(Config),
+    #[command(subcommand, about = tr!(
+        "Tell people what happens: Telegram, WeCom, mail, web hooks",
+        "通知：Telegram、企业微信、邮件、webhook",
+    ))]
+    Notify(Notify),
+    #[command(subcommand, about = tr!(
+        "Push the state of all services to a receiver each minute",
+        "云端推送：每分钟把所有服务的状态推送到接收端",
+    ))]
+    Push(Push),
     #[command(
         about = tr!("Take the last change of the configuration back", "撤销最近一次配置改动"),
         long_about = tr!(
@@ -259,6 +276,15 @@ pub(crate) enum Command {
         "做每分钟的 tick：给计到的流量记账，保持规则应有的样子",
     ))]
     Monitor(Monitor),
+    #[command(hide = true, about = tr!("Send what waits to be sent", "发送等待中的通知"))]
+    Deliver {
+        #[arg(
+            long,
+            value_name = "DIR",
+            help = tr!("Where it waits", "通知所在的目录"),
+        )]
+        outbox: Option<PathBuf>,
+    },
     #[command(about = tr!(
         "Put all rules into the kernel, at boot or after a teardown",
         "把全部规则装入内核：开机时，或 teardown 之后",

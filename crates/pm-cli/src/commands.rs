@@ -5,6 +5,7 @@ pub(crate) mod archive;
 mod change;
 pub(crate) mod config;
 mod delete_all;
+mod deliver;
 pub(crate) mod doctor;
 mod group;
 pub(crate) mod history;
@@ -13,7 +14,9 @@ pub(crate) mod list;
 mod log;
 mod manual;
 mod monitor;
+pub(crate) mod notify;
 mod premises;
+mod push;
 mod setup;
 mod teardown;
 pub(crate) mod uninstall;
@@ -67,11 +70,14 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::History(command) => history::run(&places, &command),
         Command::Config(command) => config::run(&places, command),
+        Command::Notify(command) => notify::run(&places, command),
+        Command::Push(command) => push::run(&places, command),
         Command::Apply(flags) => apply::run(&places, &flags),
         Command::Export(flags) => archive::export(&places, &flags),
         Command::Undo(options) => config::undo(&places, options),
         Command::Monitor(flags) if flags.account_only => monitor::account(&places),
         Command::Monitor(flags) => monitor::tick(&places, flags),
+        Command::Deliver { outbox } => deliver::run(&places, outbox),
         Command::Restore {
             anew,
             boot,

@@ -7,8 +7,10 @@ pub(crate) mod grid;
 pub(crate) mod history;
 pub(crate) mod json;
 pub(crate) mod moving;
+pub(crate) mod notify;
 pub(crate) mod page;
 pub(crate) mod progress;
+pub(crate) mod push;
 #[cfg(test)]
 pub(crate) mod samples;
 pub(crate) mod table;

@@ -5,6 +5,7 @@ mod names;
 mod notify;
 mod push;
 mod service;
+mod shown;
 mod values;
 mod wanted;
 

@@ -3,6 +3,7 @@
 use time::Date;
 
 use crate::calendar::Timestamp;
+use crate::config::QuotaSize;
 use crate::dynqos::DynQos;
 use crate::holder::Holder;
 use crate::ledger::Usage;
@@ -17,6 +18,17 @@ pub enum Event {
         holder: Holder,
         /// What was billed when it was seen, in bytes.
         billed: u64,
+    },
+    /// A holder used another part of his quota, and is not cut off for it.
+    Reached {
+        /// Who.
+        holder: Holder,
+        /// The highest threshold that he reached, in percent.
+        percent: u16,
+        /// What was billed when it was seen, in bytes.
+        billed: u64,
+        /// The quota.
+        quota: QuotaSize,
     },
     /// A holder who was cut off by his quota is open again.
     Renewed {
@@ -48,6 +60,15 @@ pub enum Event {
     Restored {
         /// The service.
         ports: PortRange,
+    },
+    /// A service's last day is near.
+    Expiring {
+        /// The service.
+        ports: PortRange,
+        /// That day.
+        last_day: Date,
+        /// How many days are left until then; 0: it is today.
+        days: u16,
     },
     /// A service's last day has passed, and it is cut off.
     Expired {

@@ -8,10 +8,11 @@ use time::Date;
 
 use crate::backend::{CounterReading, HostId, QuotaReading, Reading, TableReading};
 use crate::calendar::{Period, Timestamp};
-use crate::config::{Contract, GroupName, Mode, Tariff};
+use crate::config::{ChannelName, Contract, GroupName, Mode, Tariff};
 use crate::dynqos::Hog;
 use crate::history::{ClosedPeriod, Why};
 use crate::holder::Holder;
+use crate::news::News;
 use crate::port::PortRange;
 use crate::rooms::Rooms;
 use crate::ruleset::{
@@ -54,6 +55,10 @@ pub struct State {
     pub interfaces: BTreeMap<String, InterfaceMark>,
     /// Periods that were closed since the last save, oldest first.
     pub closed: Vec<ClosedPeriod>,
+    /// What is to be told and was not saved yet, oldest first.
+    pub news: Vec<News>,
+    /// The last report that was due, of each channel that gets some.
+    pub reports: BTreeMap<ChannelName, Timestamp>,
 }
 
 /// A table as it was last seen.
@@ -88,6 +93,8 @@ pub struct Ledger {
     pub hog: Hog,
     /// Whether its last day has passed.
     pub expired: bool,
+    /// The last day of which it was said that it is near.
+    pub expiring: Option<Date>,
     /// Whether it is deleted, and only its rooms are still there.
     pub deleted: bool,
     /// Whether a request that is being carried out adds it, so that it stays without rooms, too,
@@ -110,6 +117,8 @@ pub struct Account {
     pub tariff: Tariff,
     /// The terms under which the quota was found spent, which stays so until they are better.
     pub spent: Option<Terms>,
+    /// The highest threshold that is told of by now, in percent; 0: none.
+    pub warned: u16,
     /// The running period.
     pub period: Period,
     /// When it began; `None`: before anybody noted it.
@@ -178,6 +187,8 @@ impl State {
             quotas: BTreeMap::new(),
             interfaces: BTreeMap::new(),
             closed: Vec::new(),
+            news: Vec::new(),
+            reports: BTreeMap::new(),
         }
     }
 
@@ -294,6 +305,7 @@ impl Ledger {
             group,
             hog: Hog::default(),
             expired: false,
+            expiring: None,
             deleted: false,
             arriving: false,
             dismissed: false,
@@ -355,6 +367,7 @@ impl Account {
             adjust: 0,
             tariff,
             spent: None,
+            warned: 0,
             period,
             began,
         }
@@ -410,6 +423,7 @@ impl Account {
             usage: Usage::default(),
             adjust: 0,
             spent: None,
+            warned: 0,
             began: Some(now),
             ..*self
         };

@@ -16,6 +16,8 @@ pub mod holder;
 mod in_order;
 pub mod language;
 pub mod ledger;
+pub mod news;
+pub mod notice;
 pub mod plan;
 pub mod port;
 pub mod report;

@@ -178,6 +178,12 @@ impl PortList {
     }
 }
 
+impl From<PortRange> for PortList {
+    fn from(ports: PortRange) -> Self {
+        Self(vec![ports])
+    }
+}
+
 impl FromStr for PortList {
     type Err = PortError;
 

@@ -7,6 +7,8 @@ mod apply;
 mod difference;
 mod display;
 mod guard;
+mod news;
+mod notify;
 mod refusal;
 mod settings;
 mod steps;
@@ -21,6 +23,11 @@ use time::Date;
 
 pub use difference::{Difference, differences, group_differences};
 pub use guard::ephemeral_overlap;
+pub use news::news_of;
+pub use notify::{
+    ChannelSettings, NotifyChange, NotifyRefusal, PushChange, PushSettings, changed_fields,
+    changed_push_fields,
+};
 pub use refusal::Refusal;
 pub use settings::{ContractSettings, Settings};
 pub use steps::steps;
@@ -128,6 +135,10 @@ pub enum Request {
     SetLanguage(Option<Language>),
     /// Set how packets find the class that shapes them.
     SetClassifier(Classifier),
+    /// Change who is told what happens.
+    Notify(Box<NotifyChange>),
+    /// Change where the state is pushed.
+    Push(Box<PushChange>),
     /// Set how often everything is written into an archive; `None`: never.
     SetBackup(Option<Backup>),
     /// Put a kept version in the place of the present configuration.

@@ -49,6 +49,11 @@ pub enum SecretError {
 }
 
 impl Secret {
+    /// Returns what stands in the place of a secret where it is shown.
+    pub(crate) fn hidden() -> Self {
+        Self("set".to_owned())
+    }
+
     /// Returns the text itself, for the peer that it is for.
     pub fn expose(&self) -> &str {
         &self.0

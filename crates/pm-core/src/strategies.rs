@@ -18,8 +18,8 @@ use crate::shaping::{Classifier, MarkField};
 use crate::units::{BitRate, Size, SizeFamily, SizeUnit};
 
 pub use notify::{
-    PLANTED, channel, channel_name, event_kinds, holder, notify, push, quiet_hours, schedule,
-    secret, server_name, thresholds, via,
+    PLANTED, channel, channel_name, event_kinds, holder, notify, notify_change, push, push_change,
+    quiet_hours, schedule, secret, server_name, thresholds, via,
 };
 
 /// Any port or range.
@@ -415,6 +415,8 @@ pub fn request() -> impl Strategy<Value = Request> {
         1 => prop::option::of(zone_name()).prop_map(Request::SetTimeZone),
         1 => prop::option::of(language()).prop_map(Request::SetLanguage),
         1 => classifier().prop_map(Request::SetClassifier),
+        2 => notify_change().prop_map(|change| Request::Notify(Box::new(change))),
+        1 => push_change().prop_map(|change| Request::Push(Box::new(change))),
         1 => prop::option::of(backup()).prop_map(Request::SetBackup),
         1 => (any::<Option<u64>>(), config()).prop_map(|(version, config)| {
             Request::Restore { version, config: Box::new(config) }

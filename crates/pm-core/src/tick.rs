@@ -27,6 +27,7 @@ use crate::calendar::{Timestamp, Zone};
 use crate::config::{Config, Service};
 use crate::event::Event;
 use crate::ledger::{Ledger, State, TableMark};
+use crate::news;
 use crate::port::PortRange;
 use crate::ruleset::{Epoch, Installed};
 pub(crate) use holders::open;
@@ -85,6 +86,8 @@ pub fn step(
         quotas: BTreeMap::new(),
         interfaces: state.interfaces.clone(),
         closed: state.closed.clone(),
+        news: state.news.clone(),
+        reports: state.reports.clone(),
     };
     let back = holders::begin(config, &mut next, now);
     let replaced = accounting::account(state, &mut next, reading, installed);
@@ -97,6 +100,7 @@ pub fn step(
     }
     hogs::judge(config, state, &mut next, reading, now, &mut events);
     holders::advance(config, &mut next, &back, now, &mut events);
+    news::gather(config, &mut next, &events, now);
     (next, events)
 }
 

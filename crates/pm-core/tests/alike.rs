@@ -163,6 +163,12 @@ impl World {
         let holder = &self.holder;
         let anonymous = |event| match event {
             Event::Spent { holder: of, billed } if of == *holder => format!("spent {billed}"),
+            Event::Reached {
+                holder: of,
+                percent,
+                billed,
+                ..
+            } if of == *holder => format!("reached {percent}: {billed}"),
             Event::Renewed { holder: of } if of == *holder => "renewed".to_owned(),
             Event::PeriodEnded { holder: of, usage } if of == *holder => format!("ended {usage:?}"),
             event => format!("{event:?}"),

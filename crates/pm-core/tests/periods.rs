@@ -38,10 +38,18 @@ fn configure(pm: &mut Pm, config: &str) {
     pm.config = Config::parse(&format!(r#"{{"schema":1,{config}}}"#)).unwrap();
 }
 
+/// Returns what happened, warnings apart: those are in `news.rs`.
+fn events_of(pm: &mut Pm) -> Vec<Event> {
+    let is_warning =
+        |event: &Event| matches!(event, Event::Reached { .. } | Event::Expiring { .. });
+    let events = pm.events.drain(..);
+    events.filter(|event| !is_warning(event)).collect()
+}
+
 fn tick_at(pm: &mut Pm, kernel: &mut Kernel, now: OffsetDateTime) -> Vec<Event> {
     pm.time = now.unix_timestamp();
     pm.tick(kernel, &mut Quiet, usize::MAX).unwrap();
-    std::mem::take(&mut pm.events)
+    events_of(pm)
 }
 
 fn received(incoming: u64) -> Usage {

@@ -30,10 +30,18 @@ fn running_at(services: &str, now: OffsetDateTime, zone: &str) -> (Kernel, Pm) {
     (kernel, pm)
 }
 
+/// Returns what happened, warnings apart: those are in `news.rs`.
+fn events_of(pm: &mut Pm) -> Vec<Event> {
+    let is_warning =
+        |event: &Event| matches!(event, Event::Reached { .. } | Event::Expiring { .. });
+    let events = pm.events.drain(..);
+    events.filter(|event| !is_warning(event)).collect()
+}
+
 /// Does a tick and returns what it tells.
 fn tick(pm: &mut Pm, kernel: &mut Kernel) -> Vec<Event> {
     pm.tick(kernel, &mut Quiet, usize::MAX).unwrap();
-    std::mem::take(&mut pm.events)
+    events_of(pm)
 }
 
 fn tick_at(pm: &mut Pm, kernel: &mut Kernel, now: OffsetDateTime) -> Vec<Event> {
@@ -43,7 +51,7 @@ fn tick_at(pm: &mut Pm, kernel: &mut Kernel, now: OffsetDateTime) -> Vec<Event> 
 
 fn carry_out(pm: &mut Pm, kernel: &mut Kernel, request: &Request) -> Vec<Event> {
     pm.request(kernel, &mut Quiet, usize::MAX, request).unwrap();
-    std::mem::take(&mut pm.events)
+    events_of(pm)
 }
 
 fn set_used(text: &str) -> Request {

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::time::{ClockId, clock_gettime};
 use pm_core::calendar::{Timestamp, Zone};
-use pm_core::config::Config;
+use pm_core::config::{Config, ZoneName};
 use time::Date;
 
 /// What a zone is called that is known by its rules only.
@@ -51,7 +51,12 @@ pub(crate) fn today(config: &Config) -> Option<Date> {
 ///
 /// `TZ` is not asked: a tick under cron and a command in a shell must agree.
 pub fn zone(config: &Config) -> Zone {
-    known_zone(config).unwrap_or_else(Zone::utc)
+    known_zone(config.time_zone.as_ref()).unwrap_or_else(Zone::utc)
+}
+
+/// The same for a configured zone, if one is.
+pub(crate) fn zone_of(configured: Option<&ZoneName>) -> Zone {
+    known_zone(configured).unwrap_or_else(Zone::utc)
 }
 
 /// Whether a zone is known by its rules only, so that its name says nothing elsewhere.
@@ -61,14 +66,11 @@ pub(crate) fn is_nameless(name: &str) -> bool {
 
 /// Whether neither the configuration nor the system says which zone's dates count.
 pub(crate) fn is_unzoned(config: &Config) -> bool {
-    known_zone(config).is_none()
+    known_zone(config.time_zone.as_ref()).is_none()
 }
 
-fn known_zone(config: &Config) -> Option<Zone> {
-    let named = config
-        .time_zone
-        .as_ref()
-        .and_then(|name| Zone::named(name.as_str()).ok());
+fn known_zone(configured: Option<&ZoneName>) -> Option<Zone> {
+    let named = configured.and_then(|name| Zone::named(name.as_str()).ok());
     named.or_else(|| system_zone(Path::new("/etc/localtime")))
 }
 

@@ -1,8 +1,11 @@
 //! What can go wrong above the single parts.
 
+use std::path::PathBuf;
+
 use pm_core::backend::{BackendError, ShapingError};
 use pm_core::request::Refusal;
 use pm_store::StoreError;
+use pm_store::outbox_db::OutboxError;
 
 /// Why an operation was not done, or not to its end.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +44,20 @@ pub enum EngineError {
         /// What `uname -r` says.
         release: String,
     },
+    /// There is no directory for what waits to be sent, or it is nobody's who could send it.
+    #[error("cannot use {}: {why}; run `pm setup`, which makes it", path.display())]
+    NoOutbox {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// What waits to be sent.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+    /// Who delivers could not be started.
+    #[error("cannot start `pm deliver`: {0}")]
+    NotStarted(std::io::Error),
     /// Other programs kept changing the rules.
     #[error(
         "the rules did not settle in {rounds} rounds: another program keeps changing table inet port_monitor"

@@ -5,6 +5,7 @@
 
 mod archive;
 pub mod clock;
+mod deliver;
 pub mod doctor;
 mod error;
 mod execute;
@@ -12,6 +13,7 @@ mod history;
 pub mod host;
 mod lifecycle;
 pub mod listeners;
+mod outbox;
 mod past;
 mod replaced;
 mod session;
@@ -19,9 +21,11 @@ mod shaping;
 pub mod ssh;
 mod tick;
 mod view;
+mod voice;
 
 pub use archive::is_empty;
 pub use clock::zone as zone_of;
+pub use deliver::deliver;
 pub use error::EngineError;
 pub use execute::{Executed, Options, Seen};
 pub use history::{By, History, Whose};
@@ -30,6 +34,7 @@ pub use past::{Past, PastVersion};
 pub use replaced::{Change, Replaced};
 pub use tick::Ticked;
 pub use view::View;
+pub use voice::{recent, standing, try_channel, zone};
 
 use pm_core::backend::{Netfilter, Shaper};
 use pm_store::locks::Lock;

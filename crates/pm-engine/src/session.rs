@@ -14,6 +14,7 @@ use pm_core::config::Config;
 use pm_core::event::Event;
 use pm_core::history::{DayTotal, between};
 use pm_core::ledger::State;
+use pm_core::news::{News, is_anybody_told, of_events};
 use pm_core::plan::{difference, plan, withdrawal};
 use pm_core::port::PortList;
 use pm_core::ruleset::{Changes, Epoch, Installed};
@@ -298,8 +299,9 @@ impl<'a, N: Netfilter> Session<'a, N> {
         config: Option<&str>,
     ) -> Result<(), EngineError> {
         db.save(&self.saved, &state, config)?;
-        // Both have seen the same periods end, and each is kept once.
+        // Both have seen the same periods end, and each is kept once; so is what is to be told.
         let kept = std::mem::take(&mut state.closed);
+        let told = std::mem::take(&mut state.news);
         let before = self.before.as_mut().map(|before| &mut before.state);
         let after = Some(&mut self.state).filter(|_| {
             let adopted = self.adopted.as_ref();
@@ -307,6 +309,8 @@ impl<'a, N: Netfilter> Session<'a, N> {
         });
         for going_on in before.into_iter().chain(after) {
             going_on.closed.retain(|period| !kept.contains(period));
+            let is_told = |news: &News| told.iter().any(|it| it.is_same(news));
+            going_on.news.retain(|news| !is_told(news));
         }
         self.saved = state;
         Ok(())
@@ -322,17 +326,28 @@ impl<'a, N: Netfilter> Session<'a, N> {
         between(&self.saved, &self.state)
     }
 
-    /// Saves what is noted of the interfaces, and nothing else that is new.
+    /// Notes what happened beside what was counted.
+    pub(crate) fn happened(&mut self, event: Event, config: &Config) {
+        if is_anybody_told(config) {
+            let news = of_events(std::slice::from_ref(&event), config, &self.state, self.time);
+            self.state.news.extend(news);
+        }
+        self.events.push(event);
+    }
+
+    /// Saves what is noted of the interfaces, and what is to be told, and nothing else that is new.
     pub(crate) fn save_interfaces(&mut self, db: &mut StateDb) -> Result<(), EngineError> {
         let interfaces = self.state.interfaces.clone();
         if let Some(before) = &mut self.before {
             before.state.interfaces.clone_from(&interfaces);
         }
-        if self.saved.interfaces == interfaces {
+        let news = self.state.news.clone();
+        if self.saved.interfaces == interfaces && news.is_empty() {
             return Ok(());
         }
         let state = State {
             interfaces,
+            news,
             ..self.saved.clone()
         };
         self.save(db, state, None)

@@ -223,10 +223,11 @@ impl<'a, S: Shaper> Shaping<'a, S> {
             tracing::debug!(interface = name, "{remark}");
         }
         if let (true, Some(left)) = (is_lost, &self.left) {
-            session.events.push(Event::LimitsLost {
+            let lost = Event::LimitsLost {
                 interface: name.to_owned(),
                 since: left.since,
-            });
+            };
+            session.happened(lost, config);
         }
         Ok(())
     }

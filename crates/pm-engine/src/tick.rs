@@ -12,7 +12,7 @@ use pm_store::state_db::StateDb;
 use crate::session::Session;
 use crate::shaping::{Left, Occasion, Shaping};
 use crate::view::LOCK_WAIT;
-use crate::{Engine, EngineError};
+use crate::{Engine, EngineError, outbox};
 
 /// What a tick did.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub enum Ticked {
         leftover: Vec<EngineError>,
         /// What traffic control refused, while everything else was done.
         problems: Vec<EngineError>,
+        /// Why what happened is not told now; it waits.
+        untold: Option<Box<EngineError>>,
         /// Why the configuration on disk was not used, but the last good one.
         stale_config: Option<StoreError>,
         /// How often a backup is to be made.
@@ -41,6 +43,7 @@ impl Ticked {
             events: Vec::new(),
             leftover: Vec::new(),
             problems: Vec::new(),
+            untold: None,
             stale_config: None,
             backup: None,
         }
@@ -101,10 +104,24 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
         session.converge(&loaded.config, &loaded.text, &mut db)?;
         let mut shaping = Shaping::after(&mut self.shaper, left);
         shaping.finish(&mut session, &loaded.config, Occasion::Tick, &mut db);
+        let problems = shaping.problems;
+        let (events, leftover) = (session.events, session.leftover);
+        let (state, now) = (session.state, session.time);
+        let push = loaded.config.push.as_ref().filter(|push| push.enabled);
+        let interface = push.map_or_else(String::new, |_| self.uplink());
+        let posted = outbox::post(
+            &self.paths,
+            &mut db,
+            &loaded.config,
+            &state,
+            &interface,
+            now,
+        );
         Ok(Ticked::Done {
-            events: session.events,
-            leftover: session.leftover,
-            problems: shaping.problems,
+            events,
+            leftover,
+            problems,
+            untold: posted.err().map(Box::new),
             stale_config,
             backup: loaded.config.backup,
         })
@@ -134,6 +151,7 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
             events: session.events,
             leftover: session.leftover,
             problems: Vec::new(),
+            untold: None,
             stale_config,
             backup: None,
         })

@@ -27,6 +27,7 @@ pub fn start(
             tools.run("systemctl", &["daemon-reload"])?;
             let verb = if changed { "restart" } else { "start" };
             tools.run("systemctl", &[verb, systemd::MAIN])?;
+            tools.run("systemctl", &["restart", systemd::WAKE])?;
             tools.run("systemctl", &["restart", systemd::TIMER])
         }
         Init::OpenRc if openrc_runs(root) => tools.run("rc-service", &[openrc::NAME, "start"]),
@@ -62,6 +63,8 @@ pub fn stop(root: &Root, tools: &mut impl Tools, init: Init) -> Result<(), Vec<S
                 systemd::TICK,
                 systemd::ONLINE,
                 systemd::MAIN,
+                systemd::WAKE,
+                systemd::DELIVERY,
             ] {
                 let is_there = root.has_file(format!("{}/{unit}", systemd::DIRECTORY));
                 if is_there {

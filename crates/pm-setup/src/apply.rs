@@ -10,6 +10,7 @@ use pm_store::Paths;
 use crate::cron;
 use crate::error::{Action, SetupError};
 use crate::footprint::{Footprint, Piece};
+use crate::outbox;
 use crate::record::{self, Record};
 use crate::root::Root;
 use crate::seal::{Author, author};
@@ -78,6 +79,7 @@ pub fn standing(root: &Root, piece: &Piece) -> Result<Standing, SetupError> {
         }
         Piece::RcLinks if sysvinit::links(root).is_empty() => Standing::Missing,
         Piece::RcLinks => Standing::Current,
+        Piece::Outbox { path } => outbox::standing(root, path)?,
         Piece::User => match user::standing(root) {
             user::Standing::Missing => Standing::Missing,
             user::Standing::Ours => Standing::Current,
@@ -170,6 +172,7 @@ fn make(root: &Root, tools: &mut impl Tools, piece: &Piece) -> Result<(), SetupE
         }
         Piece::CrontabLine { path, line } => add_line(root, path, line),
         Piece::RcLinks => sysvinit::link(root, tools),
+        Piece::Outbox { path } => outbox::make(root, path),
         Piece::User => user::make(root, tools),
     }
 }

@@ -47,8 +47,13 @@ pub enum Piece {
         /// The line, without its end.
         line: String,
     },
-    /// The user who will deliver events.
+    /// The user who delivers messages.
     User,
+    /// His directory, in which messages wait with what it takes to send them.
+    Outbox {
+        /// Where.
+        path: PathBuf,
+    },
 }
 
 /// Returns the link that is made only for those who want one.
@@ -94,6 +99,7 @@ impl Footprint {
         let pm = pm.to_string_lossy();
         let mut pieces = data();
         pieces.push(Piece::User);
+        pieces.push(outbox());
         pieces.extend(boot(host.init, &[host.runlevel], &pm));
         pieces.extend(schedule(&host.schedule, host.init, &pm));
         Self { pieces }
@@ -114,6 +120,7 @@ impl Footprint {
         let pm = pm.to_string_lossy();
         let mut pieces = data();
         pieces.push(Piece::User);
+        pieces.push(outbox());
         for init in [Init::Systemd, Init::OpenRc, Init::SysVinit] {
             pieces.extend(boot(init, &openrc::RUNLEVELS, &pm));
         }
@@ -155,6 +162,7 @@ impl Piece {
             Self::Directory { path }
             | Self::File { path, .. }
             | Self::Link { path, .. }
+            | Self::Outbox { path }
             | Self::CrontabLine { path, .. } => Some(path),
             Self::RcLinks | Self::User => None,
         }
@@ -184,6 +192,7 @@ impl std::fmt::Display for Piece {
             Self::Directory { path }
             | Self::File { path, .. }
             | Self::Link { path, .. }
+            | Self::Outbox { path }
             | Self::CrontabLine { path, .. } => path.display().fmt(f),
         }
     }
@@ -193,6 +202,11 @@ fn data() -> Vec<Piece> {
     [Paths::CONFIG_DIR, Paths::STATE_DIR, Paths::LOG_DIR]
         .map(|path| Piece::Directory { path: path.into() })
         .into()
+}
+
+fn outbox() -> Piece {
+    let path = Paths::default().outbox_dir();
+    Piece::Outbox { path }
 }
 
 /// Returns what is called at boot; `runlevels` are OpenRC's.

@@ -25,6 +25,7 @@ pub mod host;
 pub mod init;
 pub mod old_tools;
 pub mod openrc;
+mod outbox;
 pub mod predecessor;
 pub mod program;
 pub mod record;

@@ -119,6 +119,10 @@ fn remove_one(root: &Root, tools: &mut impl Tools, piece: &Piece) -> Result<(), 
         Piece::File { path, .. } | Piece::Link { path, .. } => remove_file(root, path),
         Piece::CrontabLine { path, .. } => remove_line(root, path),
         Piece::RcLinks => sysvinit::unlink(root, tools),
+        Piece::Outbox { path } => {
+            let removed = fs::remove_dir_all(root.join(path));
+            gone_is_fine(removed).map_err(SetupError::io(Action::Remove, path))
+        }
         Piece::User => user::remove(root, tools),
     }
 }

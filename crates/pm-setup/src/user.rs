@@ -1,4 +1,4 @@
-//! The user who will deliver events: no login, no home, no right but to his own directory.
+//! The user who delivers messages: no login, no home, no right but to his own directory.
 
 use crate::error::SetupError;
 use crate::record::Record;
@@ -41,6 +41,16 @@ pub fn standing(root: &Root) -> Standing {
         None if Record::load(root).group => Standing::OnlyGroup,
         None => Standing::ForeignGroup,
     }
+}
+
+/// Returns his number and his group's; `None`: there is no such user.
+pub(crate) fn ids(root: &Root) -> Option<(u32, u32)> {
+    let text = root.text("/etc/passwd");
+    let mut users = text.lines().map(|line| line.split(':'));
+    let mut fields =
+        users.find_map(|mut fields| (fields.next() == Some(NAME)).then_some(fields))?;
+    let user = fields.nth(1)?.parse().ok()?;
+    Some((user, fields.next()?.parse().ok()?))
 }
 
 /// Makes him and his group, where they are missing.

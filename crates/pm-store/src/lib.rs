@@ -3,6 +3,8 @@
 //! - [`config_file`]: what the operator wants, replaced whole and with its last versions kept.
 //! - [`state_db`]: what happened, saved in one transaction a tick.
 //! - [`history`]: what was used by day and by period, saved in the same transaction.
+//! - [`news`]: what is to be told, saved in the same transaction, until it is copied to the outbox.
+//! - [`outbox_db`]: what waits to be sent.
 //! - [`locks`]: who may change what.
 //! - [`log_file`]: what ticks say, on a host without a journal.
 //! - [`archive_file`]: files that the operator names.
@@ -20,6 +22,8 @@ pub mod history;
 pub mod locks;
 pub mod log_file;
 mod migrations;
+pub mod news;
+pub mod outbox_db;
 pub mod paths;
 pub mod rollback;
 mod rows;

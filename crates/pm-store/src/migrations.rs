@@ -20,6 +20,7 @@ const MIGRATIONS: [&str; 1] = [
     // 64-bit numbers without a sign are stored as the same 64 bits with one: see `rows`. Instants
     // are seconds since 1970, durations nanoseconds, dates `YYYY-MM-DD`.
     //
+    // An event's number is never given twice: it is how a copy of it is known.
     // `ahead` says that `config.json` is to be as `text`, and may not be so yet.
     //
     // `day` is in the order of its key, so the rows that one tick adds to lie side by side.
@@ -68,11 +69,13 @@ const MIGRATIONS: [&str; 1] = [
         reset_policy TEXT NOT NULL,
         next_reset TEXT,
         began INTEGER,
+        warned INTEGER NOT NULL,
         group_name TEXT,
         hog_sample INTEGER NOT NULL,
         hog_above INTEGER NOT NULL,
         hog_punished INTEGER,
         expired INTEGER NOT NULL,
+        expiring TEXT,
         deleted INTEGER NOT NULL,
         PRIMARY KEY (first_port, last_port)
     ) STRICT, WITHOUT ROWID;
@@ -108,7 +111,8 @@ const MIGRATIONS: [&str; 1] = [
         spent_allowance INTEGER,
         reset_policy TEXT NOT NULL,
         next_reset TEXT,
-        began INTEGER
+        began INTEGER,
+        warned INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
 
     CREATE TABLE quota (
@@ -148,6 +152,22 @@ const MIGRATIONS: [&str; 1] = [
         factor_thousandths INTEGER NOT NULL,
         adjust INTEGER NOT NULL
     ) STRICT;
+
+    CREATE TABLE event (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        time INTEGER NOT NULL,
+        what TEXT NOT NULL
+    ) STRICT;
+
+    CREATE TABLE report (
+        channel TEXT PRIMARY KEY,
+        due INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE trouble (
+        channel TEXT PRIMARY KEY,
+        since INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
 
     CREATE INDEX closed_period_holder ON closed_period (holder);
 

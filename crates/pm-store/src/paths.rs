@@ -71,6 +71,11 @@ impl Paths {
         self.state_dir.join("state.db")
     }
 
+    /// Returns the directory of what waits to be sent, which is the delivering user's.
+    pub fn outbox_dir(&self) -> PathBuf {
+        self.state_dir.join("outbox")
+    }
+
     /// Returns the directory of the archives that are made by themselves.
     pub fn backups_dir(&self) -> PathBuf {
         self.state_dir.join("backups")

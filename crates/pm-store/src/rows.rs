@@ -10,6 +10,7 @@ mod group;
 pub(crate) mod history;
 mod interface;
 mod ledger;
+pub(crate) mod news;
 mod quota;
 mod room;
 mod tick;
@@ -43,6 +44,7 @@ pub(crate) fn load(connection: &Connection) -> rusqlite::Result<Option<State>> {
     state.groups = group::load(connection)?;
     state.quotas = quota::load(connection)?;
     state.interfaces = interface::load(connection)?;
+    state.reports = news::load_reports(connection)?;
     Ok(Some(state))
 }
 
@@ -101,7 +103,9 @@ fn save_state(
     }
     group::save(transaction, &old.groups, &new.groups)?;
     quota::save(transaction, &old.quotas, &new.quotas)?;
-    interface::save(transaction, &old.interfaces, &new.interfaces)
+    interface::save(transaction, &old.interfaces, &new.interfaces)?;
+    news::save_reports(transaction, &old.reports, &new.reports)?;
+    news::add(transaction, &new.news)
 }
 
 /// Returns the last configuration that was good.

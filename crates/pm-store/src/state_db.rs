@@ -280,6 +280,11 @@ impl StateDb {
         })
     }
 
+    /// Returns what it takes to write beside the state.
+    pub(crate) fn parts(&mut self) -> (&mut Connection, &Path) {
+        (&mut self.connection, &self.path)
+    }
+
     /// Runs `read` on one state of the database.
     pub(crate) fn read<T>(
         &self,

@@ -162,7 +162,7 @@ fn fill(command: Command, dir: &Path) -> (u64, String) {
 /// A limit on the size of files stops the -wal file in the middle of a save.
 #[test]
 fn a_limit_on_file_size_leaves_the_old() {
-    for blocks in [150, 333, 700] {
+    for blocks in [220, 333, 700] {
         let (dir, _) = paths();
         // ulimit -f counts blocks of 512 bytes; the signal would kill before the error is seen.
         let mut shell = Command::new("sh");

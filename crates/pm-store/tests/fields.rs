@@ -54,11 +54,12 @@ proptest! {
             assert_eq!(db.load().unwrap().as_ref(), Some(next));
             first = next.clone();
         };
-        let fields: [fn(&mut Account, &Account); 6] = [
+        let fields: [fn(&mut Account, &Account); 7] = [
             |account, other| account.usage = other.usage,
             |account, other| account.adjust = other.adjust,
             |account, other| account.tariff = other.tariff,
             |account, other| account.spent = other.spent,
+            |account, other| account.warned = other.warned,
             |account, other| account.period = other.period,
             |account, other| account.began = other.began,
         ];
@@ -69,13 +70,14 @@ proptest! {
             field(next.groups.get_mut(&group).unwrap(), &other.groups[&group]);
             check(&next);
         }
-        let fields: [fn(&mut Ledger, &Ledger); 7] = [
+        let fields: [fn(&mut Ledger, &Ledger); 8] = [
             |ledger, other| ledger.total = other.total,
             |ledger, other| ledger.group.clone_from(&other.group),
             |ledger, other| ledger.hog.sample = other.hog.sample,
             |ledger, other| ledger.hog.above = other.hog.above,
             |ledger, other| ledger.hog.punished = other.hog.punished,
             |ledger, other| ledger.expired = other.expired,
+            |ledger, other| ledger.expiring = other.expiring,
             |ledger, other| ledger.deleted = other.deleted,
         ];
         for field in fields {

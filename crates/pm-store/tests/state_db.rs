@@ -129,7 +129,7 @@ fn a_save_that_fails_in_the_middle_changes_nothing() {
     let before = everything(&db);
     let raw = Connection::open(paths.state_db()).unwrap();
     let tables: Vec<String> = raw
-        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
         .unwrap()
         .query_map([], |row| row.get(0))
         .unwrap()

@@ -3,6 +3,7 @@
 mod entries;
 mod leave;
 mod size;
+mod voice;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -22,6 +23,10 @@ use leave::whoever_leaves_a_question_has_changed_nothing;
 use size::{
     a_long_table_is_turned_page_by_page, a_new_size_is_painted_without_a_key,
     a_terminal_that_changes_its_size_is_painted_anew,
+};
+use voice::{
+    a_secret_is_not_shown_by_a_terminal_of_lines_either,
+    channels_and_the_push_are_set_up_in_the_menu,
 };
 
 tests!["wizard":
@@ -44,6 +49,8 @@ tests!["wizard":
     what_waits_for_a_lock_says_so_and_takes_no_keys,
     a_terminal_that_stops_reading_hinders_no_end,
     a_terminal_that_was_given_away_is_set_up_again,
+    channels_and_the_push_are_set_up_in_the_menu,
+    a_secret_is_not_shown_by_a_terminal_of_lines_either,
     fault_2_an_open_menu_stops_no_tick,
     fault_6_a_note_or_a_group_of_any_kind_changes_nothing_else,
 ];

@@ -36,6 +36,9 @@ const MORE: &str = "详见 '--help'。";
 
 /// Returns an error in Chinese; of a kind that no command line of pm's can cause, in clap's words.
 fn chinese(error: &Error) -> String {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return error.to_string().trim_end().to_owned();
+    }
     let Some(what) = what(error) else {
         let text = error.to_string();
         let text = text.trim_end();

@@ -4,10 +4,11 @@ use super::*;
 use crate::commands::config;
 use crate::language::in_chinese;
 use clap::CommandFactory;
-use pm_core::request::Request;
+use pm_core::request::{ChannelSettings, NotifyChange, PushChange, Request};
 use pm_core::strategies::request;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
+use std::io::Cursor;
 use unicode_width::UnicodeWidthStr;
 
 #[test]
@@ -28,13 +29,43 @@ pub(super) fn shell(line: &str) -> Vec<String> {
     words.map(str::to_owned).collect()
 }
 
-fn parse(words: &[String]) -> Request {
+fn parse(words: &[String], secrets: Vec<String>) -> Request {
+    let mut secrets = secrets::Secrets::from_lines(Cursor::new(secrets.join("\n")));
     match Cli::try_parse_from(words).unwrap().command.unwrap() {
+        Command::Notify(Notify::Change(change)) => change.request(&mut secrets).unwrap().0,
+        Command::Push(Push::Change(change)) => change.request(&mut secrets).unwrap().0,
         Command::Change(change) => change.request().0,
         Command::Group(Group::Change(change)) => change.request().0,
         Command::Config(Config::Set { key, value, .. }) => config::request(&key, &value).unwrap(),
         other => panic!("{other:?} changes nothing"),
     }
+}
+
+/// Returns what is read from standard input where the command line has `-`.
+fn secrets(request: &Request) -> Vec<String> {
+    let settings = match request {
+        Request::Notify(change) => match &**change {
+            NotifyChange::Add { channel, .. } => ChannelSettings::of(channel),
+            NotifyChange::Set { settings, .. } => settings.clone(),
+            _ => return Vec::new(),
+        },
+        Request::Push(change) => match &**change {
+            PushChange::Set(settings) => {
+                let secret = settings.secret.iter();
+                return secret.map(|secret| secret.expose().to_owned()).collect();
+            }
+            PushChange::Enable(_) => return Vec::new(),
+        },
+        _ => return Vec::new(),
+    };
+    let all = [
+        settings.token.as_ref().map(|token| token.secret()),
+        settings.url.as_ref().map(|url| url.secret()),
+        settings.secret.as_ref().and_then(Option::as_ref),
+        settings.password.as_ref(),
+    ];
+    let secrets = all.into_iter().flatten();
+    secrets.map(|secret| secret.expose().to_owned()).collect()
 }
 
 proptest! {
@@ -51,7 +82,7 @@ proptest! {
             );
             return Ok(());
         }
-        prop_assert_eq!(parse(&shell(&line)), request, "{}", line);
+        prop_assert_eq!(parse(&shell(&line), secrets(&request)), request, "{}", line);
     }
 }
 
@@ -160,6 +191,29 @@ fn wrong_usage() -> String {
         "history 80 --group vip",
         "history --group none",
         "history --by month",
+        "notify add telegram --name ops",
+        "notify add telegram --name all --token-file - --chat 5",
+        "notify add telegram --name a --token-file - --chat http://t.me/x",
+        "notify add telegram --name a --token-file - --chat 5 --thread x",
+        "notify add telegram --name a --token 1:AA --chat 5",
+        "notify add wecom --name a --url https://qyapi.weixin.qq.com/x",
+        "notify add email --name a --server smtp --from a@b --to a,b",
+        "notify add email --name a --server smtp --from a@b --to a@b --user u",
+        "notify add webhook --name a --url-file - --preset teams",
+        "notify add webhook --name a --url-file - --body '{{who}}'",
+        "notify set a --thresholds 80",
+        "notify set --thresholds eighty",
+        "notify set a --events lost",
+        "notify set a --services vip",
+        "notify set a --quiet 23:00",
+        "notify set a --report daily",
+        "notify set a --language fr",
+        "notify set a --enabled on",
+        "notify find-chat",
+        "notify find-chat --name a --token-file -",
+        "notify log -n 0",
+        "push set --url http://w.example/api/push --secret-file -",
+        "push set --secret planted",
     ] {
         let (error, code) = usage_error(line);
         assert_eq!(code, 2, "{line}");
@@ -270,6 +324,14 @@ fn help_is_in_the_language_that_is_spoken() {
         chinese.contains("\n\n用法：pm group [选项] <命令>\n"),
         "{chinese}"
     );
+    for line in ["pm group", "pm notify add"] {
+        let chinese = in_chinese(|| {
+            let words = line.split(' ').map(Into::into);
+            errors::text(&Cli::of(words).unwrap_err())
+        });
+        assert!(chinese.contains("用法：pm"), "{chinese}");
+        assert!(!chinese.contains("错误"), "{chinese}");
+    }
     for line in ["pm --version", "pm -V"] {
         assert_eq!(in_chinese(|| help(line)), help(line));
     }

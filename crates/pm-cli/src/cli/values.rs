@@ -8,7 +8,7 @@ use std::str::FromStr;
 use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use pm_core::calendar::iso_date;
-use pm_core::config::{GroupName, Limit, QuotaSize, ValueError};
+use pm_core::config::{Limit, QuotaSize};
 use pm_core::dynqos::{DynQos, DynQosError};
 use pm_core::units::{BitRate, BitRateError, Size, SizeError};
 use time::Date;
@@ -125,15 +125,30 @@ fn rate(text: &str) -> Result<BitRate, String> {
     Ok(rate)
 }
 
-/// A group's name, or `none`.
-impl FromStr for OrNone<GroupName> {
-    type Err = ValueError;
+/// A value, or `none`.
+impl<T: FromStr> FromStr for OrNone<T> {
+    type Err = T::Err;
 
-    fn from_str(text: &str) -> Result<Self, ValueError> {
+    fn from_str(text: &str) -> Result<Self, T::Err> {
         if text.eq_ignore_ascii_case("none") {
             return Ok(Self(None));
         }
-        text.parse().map(|name| Self(Some(name)))
+        text.parse().map(|value| Self(Some(value)))
+    }
+}
+
+/// A value, or an empty text for none.
+#[derive(Clone, Debug)]
+pub(super) struct OrEmpty<T>(pub(super) Option<T>);
+
+impl<T: FromStr> FromStr for OrEmpty<T> {
+    type Err = T::Err;
+
+    fn from_str(text: &str) -> Result<Self, T::Err> {
+        match text {
+            "" => Ok(Self(None)),
+            text => text.parse().map(|value| Self(Some(value))),
+        }
     }
 }
 

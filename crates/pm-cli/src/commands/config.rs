@@ -23,7 +23,7 @@ pub(crate) fn run(places: &Places, command: Command) -> Result<ExitCode> {
         Command::Show(reading) => {
             let config = current(places)?;
             if reading.json {
-                say!("{}", config.emit().trim_end());
+                say!("{}", config.without_secrets().emit().trim_end());
             } else {
                 for key in KEYS {
                     say!("{key} = {}", value(&config, key)?);

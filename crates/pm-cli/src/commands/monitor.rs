@@ -89,9 +89,15 @@ fn tell_of(ticked: Result<Ticked, EngineError>) -> Result<ExitCode> {
             events,
             leftover,
             problems,
+            untold,
             stale_config,
             backup: _,
-        } => Ok(report(&events, &leftover, &problems, stale_config.as_ref())),
+        } => {
+            if let Some(error) = &untold {
+                tell!("{}", errors::untold(error));
+            }
+            Ok(report(&events, &leftover, &problems, stale_config.as_ref()))
+        }
     }
 }
 

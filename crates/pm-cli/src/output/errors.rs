@@ -40,6 +40,21 @@ pub(crate) fn problem(error: &EngineError) -> String {
     )
 }
 
+/// Returns a warning of why nobody is told what happened.
+pub(crate) fn untold(error: &EngineError) -> String {
+    let causes = with_causes(error);
+    caution(
+        &tr!(
+            "what happened is not told now: {causes}",
+            "暂时无法发送通知：{causes}"
+        ),
+        &tr!(
+            "it waits, and the next tick tries again; counting and quotas go on",
+            "通知会保留，下一次 tick 再试；计数和配额照常"
+        ),
+    )
+}
+
 /// Returns a warning of what could not be tidied up.
 pub(crate) fn leftover(error: &EngineError) -> String {
     caution(

@@ -11,7 +11,7 @@ use crate::language::tr;
 /// Returns what a piece is.
 pub(crate) fn piece(piece: &Piece) -> String {
     match piece {
-        Piece::Directory { path } => {
+        Piece::Directory { path } | Piece::Outbox { path } => {
             let path = path.display();
             tr!("directory {path}", "目录 {path}")
         }

@@ -1,6 +1,7 @@
 //! JSON for other programs. Fields are never removed or renamed within a version.
 
 mod history;
+mod notify;
 mod service;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use crate::language;
 use crate::output::diagnosis::Diagnosis;
 
 pub(crate) use history::{days, periods};
+pub(crate) use notify::{channels, chats, push, sent};
 pub(crate) use service::{groups, services};
 pub(crate) use versions::{differences, versions};
 

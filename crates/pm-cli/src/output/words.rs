@@ -3,6 +3,7 @@
 mod changes;
 pub(crate) mod doubts;
 mod events;
+mod voice;
 mod warnings;
 
 use pm_core::calendar::ResetPolicy;

@@ -1,30 +1,53 @@
 //! The menu: what there is to do, under the numbers that pm.sh gave it.
 
-use super::ui::look::Paint;
+use pm_core::config::Config;
+
+use super::ui::look::{Look, Paint};
 use super::ui::{self, Answer, Entry, Stop};
 use super::{
-    Desk, add, block, configure, delete, groups, language, look_up, reset, undo, uninstall, update,
+    Desk, add, block, configure, delete, groups, language, look_up, notify, push, reset, undo,
+    uninstall, update,
 };
 use crate::language::tr;
 
 /// One thing to do: its number, its name, and what opens.
-type Item = (usize, fn() -> String, fn(&mut Desk<'_>) -> Answer<()>);
+type Item = (
+    usize,
+    fn(&Config, Look) -> String,
+    fn(&mut Desk<'_>) -> Answer<()>,
+);
 
 /// All there is to do. An entry more is a line more.
 const ITEMS: &[Item] = &[
-    (1, || tr!("Add", "添加端口"), add::open),
-    (2, || tr!("Configure", "修改设置"), configure::open),
-    (3, || tr!("Delete", "删除端口"), delete::open),
-    (6, || tr!("Update", "更新 pm"), update::open),
-    (7, || tr!("Uninstall", "卸载"), uninstall::open),
-    (8, || tr!("Reset", "重置流量"), reset::open),
-    (9, || tr!("Block/unblock", "阻断/解除"), block::open),
-    (10, || tr!("Groups", "分组管理"), groups::open),
-    (11, || tr!("History", "历史用量"), look_up::history),
-    (12, || tr!("Self-check", "自检"), look_up::doctor),
-    (13, || tr!("Undo", "撤销改动"), undo::open),
-    (14, || tr!("Language", "语言"), language::open),
-    (0, || tr!("Leave", "退出"), leave),
+    (1, |_, _| tr!("Add", "添加端口"), add::open),
+    (2, |_, _| tr!("Configure", "修改设置"), configure::open),
+    (3, |_, _| tr!("Delete", "删除端口"), delete::open),
+    (
+        4,
+        |config, look| {
+            let state = notify::state(config, look);
+            tr!("Notify {state}", "通知 {state}")
+        },
+        notify::open,
+    ),
+    (
+        5,
+        |config, look| {
+            let state = push::state(config, look);
+            tr!("Push {state}", "推送 {state}")
+        },
+        push::open,
+    ),
+    (6, |_, _| tr!("Update", "更新 pm"), update::open),
+    (7, |_, _| tr!("Uninstall", "卸载"), uninstall::open),
+    (8, |_, _| tr!("Reset", "重置流量"), reset::open),
+    (9, |_, _| tr!("Block/unblock", "阻断/解除"), block::open),
+    (10, |_, _| tr!("Groups", "分组管理"), groups::open),
+    (11, |_, _| tr!("History", "历史用量"), look_up::history),
+    (12, |_, _| tr!("Self-check", "自检"), look_up::doctor),
+    (13, |_, _| tr!("Undo", "撤销改动"), undo::open),
+    (14, |_, _| tr!("Language", "语言"), language::open),
+    (0, |_, _| tr!("Leave", "退出"), leave),
 ];
 
 /// Shows table and menu and opens what is chosen, until the user leaves.
@@ -33,7 +56,7 @@ pub(super) fn run(desk: &mut Desk<'_>) -> Answer<()> {
     loop {
         let entries: Vec<Entry> = ITEMS
             .iter()
-            .map(|&(number, text, _)| Entry::new(number, text()))
+            .map(|&(number, text, _)| Entry::new(number, text(&desk.view.config, desk.ui.look())))
             .collect();
         let title = tr!("What next?", "请选择：");
         let hint = if desk.ui.ticks() {
@@ -96,7 +119,7 @@ mod tests {
         let numbers: Vec<usize> = ITEMS.iter().map(|item| item.0).collect();
         let unique: BTreeSet<usize> = numbers.iter().copied().collect();
         assert_eq!(numbers.len(), unique.len());
-        assert_eq!(numbers[..3], [1, 2, 3]);
+        assert_eq!(numbers[..5], [1, 2, 3, 4, 5]);
         assert_eq!(numbers.last(), Some(&0));
     }
 }

@@ -1,5 +1,7 @@
 //! Questions and answers, line by line, without a terminal.
 
+mod voice;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};

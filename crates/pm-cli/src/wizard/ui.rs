@@ -58,6 +58,8 @@ pub(super) struct Question {
     pub(super) title: String,
     /// What can be typed, and what Enter alone means.
     pub(super) hint: Option<String>,
+    /// Whether what is typed is not shown.
+    pub(super) is_hidden: bool,
 }
 
 /// Something that can be chosen.
@@ -100,7 +102,14 @@ impl Question {
         Self {
             title,
             hint: Some(hint),
+            is_hidden: false,
         }
+    }
+
+    /// Does not show what is typed.
+    pub(super) fn hidden(mut self) -> Self {
+        self.is_hidden = true;
+        self
     }
 }
 

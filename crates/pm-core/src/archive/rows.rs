@@ -60,6 +60,8 @@ struct AccountRow {
     factor: Factor,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     spent: Option<SpentRow>,
+    #[serde(default)]
+    warned: u16,
     reset: ResetPolicy,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     next_reset: Option<Day>,
@@ -183,6 +185,7 @@ impl From<Account> for AccountRow {
             adjust,
             tariff: Tariff { mode, factor },
             spent,
+            warned,
             period,
             began,
         } = account;
@@ -192,6 +195,7 @@ impl From<Account> for AccountRow {
             mode,
             factor,
             spent: spent.map(|Terms { mode, allowance }| SpentRow { mode, allowance }),
+            warned,
             reset: period.policy(),
             next_reset: period.next().map(Day),
             began,
@@ -207,6 +211,7 @@ impl From<AccountRow> for Account {
             mode,
             factor,
             spent,
+            warned,
             reset,
             next_reset,
             began,
@@ -216,6 +221,7 @@ impl From<AccountRow> for Account {
             adjust,
             tariff: Tariff { mode, factor },
             spent: spent.map(|SpentRow { mode, allowance }| Terms { mode, allowance }),
+            warned,
             period: Period::restore(reset, next_reset.map(|Day(date)| date)),
             began,
         }

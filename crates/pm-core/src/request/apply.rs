@@ -82,6 +82,8 @@ impl Request {
             Self::SetTimeZone(zone) => next.time_zone.clone_from(zone),
             Self::SetLanguage(language) => next.language = *language,
             Self::SetClassifier(classifier) => next.classifier = *classifier,
+            Self::Notify(change) => change.apply(&mut next)?,
+            Self::Push(change) => change.apply(&mut next.push)?,
             Self::SetBackup(backup) => next.backup = *backup,
             Self::Restore {
                 config: restored, ..

@@ -65,6 +65,8 @@ impl fmt::Display for Request {
             Self::SetClassifier(classifier) => {
                 write!(f, "pm config set classifier {classifier}")
             }
+            Self::Notify(change) => change.fmt(f),
+            Self::Push(change) => change.fmt(f),
             Self::SetBackup(Some(backup)) => write!(f, "pm config set backup '{backup}'"),
             Self::SetBackup(None) => f.write_str("pm config set backup off"),
             Self::Restore {
@@ -133,7 +135,7 @@ impl fmt::Display for Settings {
     }
 }
 
-fn write_or(
+pub(super) fn write_or(
     f: &mut fmt::Formatter<'_>,
     flag: &str,
     value: Option<Option<impl fmt::Display>>,
@@ -157,6 +159,6 @@ fn word(name: &GroupName) -> String {
 }
 
 /// Returns the text as one word of a POSIX shell.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }

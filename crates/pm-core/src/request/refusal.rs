@@ -8,6 +8,8 @@ use crate::holder::Holder;
 use crate::port::PortRange;
 use crate::shaping::Classifier;
 
+use super::NotifyRefusal;
+
 /// Why a request is not carried out. Nothing has changed then.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Refusal {
@@ -104,6 +106,9 @@ pub enum Refusal {
         /// Why not.
         reason: Cause<ShapingError>,
     },
+    /// It concerns channels or the push.
+    #[error(transparent)]
+    Notify(#[from] NotifyRefusal),
 }
 
 fn quota_of(holder: &Holder) -> String {

@@ -11,6 +11,7 @@ use crate::config::{
     WeCom, Webhook,
 };
 use crate::holder::Holder;
+use crate::request::{ChannelSettings, NotifyChange, PushChange, PushSettings};
 use crate::secret::Secret;
 
 /// What [`secret`] plants: no text that is shown may hold it.
@@ -218,6 +219,41 @@ pub fn push() -> impl Strategy<Value = Push> {
             secret,
             notes,
         })
+}
+
+/// Any change of the channels.
+pub fn notify_change() -> impl Strategy<Value = NotifyChange> {
+    let general = (
+        prop::option::of(prop::option::of(server_name())),
+        prop::option::of(thresholds()),
+    );
+    prop_oneof![
+        3 => (channel_name(), channel()).prop_map(|(name, channel)| NotifyChange::Add { name, channel }),
+        3 => (channel_name(), channel(), any::<bool>()).prop_map(|(name, channel, all)| {
+            let mut settings = ChannelSettings::of(&channel);
+            settings.services = Some(None).filter(|_| all);
+            NotifyChange::Set { name, settings }
+        }),
+        1 => channel_name().prop_map(|name| NotifyChange::Delete { name }),
+        1 => general.prop_map(|(server_name, thresholds)| {
+            NotifyChange::General { server_name, thresholds }
+        }),
+    ]
+}
+
+/// Any change of the push.
+pub fn push_change() -> impl Strategy<Value = PushChange> {
+    let settings = (push(), any::<[bool; 5]>()).prop_map(|(push, set)| PushSettings {
+        url: Some(push.url).filter(|_| set[0]),
+        node: Some(push.node).filter(|_| set[1]),
+        node_id: Some(push.node_id).filter(|_| set[2]),
+        secret: Some(push.secret).filter(|_| set[3]),
+        notes: Some(push.notes).filter(|_| set[4]),
+    });
+    prop_oneof![
+        4 => settings.prop_map(PushChange::Set),
+        1 => any::<bool>().prop_map(PushChange::Enable),
+    ]
 }
 
 fn read<T: std::str::FromStr>(text: &str) -> T {

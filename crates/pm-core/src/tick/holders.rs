@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::calendar::{Period, ResetPolicy};
-use crate::config::{Config, Contract, Service, Tariff};
+use crate::config::{Config, Contract, Service, Tariff, Thresholds};
 use crate::event::Event;
 use crate::history::Why;
 use crate::holder::Holder;
@@ -13,6 +13,9 @@ use crate::port::PortRange;
 use crate::ruleset::{QuotaId, Variant};
 
 use super::{Now, paired};
+
+/// How long before its last day a service's expiry is told of, in days.
+const EXPIRY_NOTICE_DAYS: u16 = 3;
 
 /// Opens the accounts of services and groups that are new. Returns the services that had been
 /// deleted and are back before all of their rooms were gone.
@@ -51,6 +54,7 @@ pub(super) fn advance(
     events: &mut Vec<Event>,
 ) {
     regroup(config, next, back, now);
+    let thresholds = &config.notify.thresholds;
     let State {
         ledgers,
         groups,
@@ -79,7 +83,9 @@ pub(super) fn advance(
             closed.extend(close_shares(ledgers, name, Why::Calendar, now.time));
             closed.push(account.close(holder.clone(), Why::Calendar, now.time));
         }
-        judge_quota(&holder, account, contract, &mut found, is_shut, events);
+        judge_quota(
+            &holder, account, contract, &mut found, is_shut, thresholds, events,
+        );
     }
     let mut found = InOrder::new(quotas);
     for (ports, service, ledger) in paired(&config.services, ledgers) {
@@ -93,7 +99,9 @@ pub(super) fn advance(
             closed.push(ledger.close(ports, Why::Calendar, now.time));
         }
         let account = &mut ledger.account;
-        judge_quota(&holder, account, contract, &mut found, is_shut, events);
+        judge_quota(
+            &holder, account, contract, &mut found, is_shut, thresholds, events,
+        );
     }
     forget(config, next, now, events);
 }
@@ -176,9 +184,11 @@ fn judge_quota(
     contract: Contract,
     found: &mut InOrder<QuotaId, QuotaMark>,
     is_shut: bool,
+    thresholds: &Thresholds,
     events: &mut Vec<Event>,
 ) {
     let terms = account.terms(contract);
+    let was_spent = account.spent.is_some();
     let spent = terms.filter(|&terms| is_spent(holder, account, terms, found));
     match (account.spent, spent) {
         (None, Some(_)) => {
@@ -198,6 +208,31 @@ fn judge_quota(
         (Some(earlier), Some(terms)) if !terms.improve_on(earlier) => Some(earlier),
         _ => spent,
     };
+    let told = account.warned;
+    account.warned = reached(account, contract, thresholds);
+    // Being cut off says that all is used.
+    let is_told = account.warned <= told || (account.spent.is_some() && !was_spent);
+    if let (Some(quota), false) = (contract.quota, is_told) {
+        events.push(Event::Reached {
+            holder: holder.clone(),
+            percent: account.warned,
+            billed: account.billed(),
+            quota,
+        });
+    }
+}
+
+/// Returns the highest threshold that is reached, in percent; 0: none. Who is cut off has reached
+/// all of his quota, though his counters do not quite show it.
+fn reached(account: &Account, contract: Contract, thresholds: &Thresholds) -> u16 {
+    let Some(quota) = contract.quota else {
+        return 0;
+    };
+    let billed = u128::from(account.billed()) * 100;
+    let is_reached = |percent: &&u16| billed >= u128::from(**percent) * u128::from(quota.bytes());
+    let highest = thresholds.percents().iter().rev().find(is_reached);
+    let least = if account.spent.is_some() { 100 } else { 0 };
+    highest.copied().unwrap_or(0).max(least)
 }
 
 fn is_spent(
@@ -244,9 +279,21 @@ fn judge_expiry(
 ) {
     let Some(last_day) = service.expires else {
         ledger.expired = false;
+        ledger.expiring = None;
         return;
     };
     let Some(today) = now.date() else { return };
+    let left = (last_day - today).whole_days();
+    if let (Ok(days @ 0..=EXPIRY_NOTICE_DAYS), true) =
+        (u16::try_from(left), ledger.expiring != Some(last_day))
+    {
+        ledger.expiring = Some(last_day);
+        events.push(Event::Expiring {
+            ports,
+            last_day,
+            days,
+        });
+    }
     let expired = today > last_day;
     if expired && !ledger.expired {
         events.push(Event::Expired { ports, last_day });

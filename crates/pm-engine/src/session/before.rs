@@ -8,7 +8,7 @@ use pm_core::history::ClosedPeriod;
 use pm_core::holder::Holder;
 use pm_core::ledger::State;
 use pm_core::port::PortRange;
-use pm_core::request::Request;
+use pm_core::request::{Request, news_of};
 use pm_core::ruleset::{Changes, RoomId};
 use pm_core::tick::step;
 use pm_store::state_db::StateDb;
@@ -64,7 +64,13 @@ impl<N: Netfilter> Session<'_, N> {
     ) {
         let zone = clock::zone(config);
         let now = self.now(&zone, self.state.next_epoch);
+        let known = self.state.closed.len();
         request.apply_to_usage(config, &mut self.state, past, now);
+        let closed = self.state.closed.get(known..).unwrap_or_default();
+        if let Some(before) = &self.before {
+            let news = news_of(&before.config, config, closed, self.time);
+            self.state.news.extend(news);
+        }
         self.adopted = Adopted::by(request, &self.state);
     }
 

@@ -9,7 +9,7 @@ use rusqlite::types::Value;
 use super::value::{date_if_any, instant_if_any, malformed, parsed, parsed_if_any, tariff, usage};
 
 /// Reads the columns `used_in, used_out, adjust, mode, factor_thousandths, spent_mode,
-/// spent_allowance, reset_policy, next_reset, began`, the first of which is `column`.
+/// spent_allowance, reset_policy, next_reset, began, warned`, the first of which is `column`.
 pub(super) fn read(row: &Row<'_>, column: usize) -> rusqlite::Result<Account> {
     let spent = match (parsed_if_any(row, column + 5)?, row.get(column + 6)?) {
         (Some(mode), Some(allowance)) => Some(Terms { mode, allowance }),
@@ -23,16 +23,18 @@ pub(super) fn read(row: &Row<'_>, column: usize) -> rusqlite::Result<Account> {
         spent,
         period: Period::restore(parsed(row, column + 7)?, date_if_any(row, column + 8)?),
         began: instant_if_any(row, column + 9)?,
+        warned: row.get(column + 10)?,
     })
 }
 
 /// Returns the values of these columns.
-pub(super) fn values(account: &Account) -> [Value; 10] {
+pub(super) fn values(account: &Account) -> [Value; 11] {
     let Account {
         usage,
         adjust,
         tariff: Tariff { mode, factor },
         spent,
+        warned,
         period,
         began,
     } = account;
@@ -47,6 +49,7 @@ pub(super) fn values(account: &Account) -> [Value; 10] {
         period.policy().to_string().into(),
         period.next().map(|date| date.to_string()).into(),
         began.map(Timestamp::unix).into(),
+        (*warned).into(),
     ]
 }
 
@@ -57,8 +60,9 @@ pub(super) fn terms(account: &Account) -> impl PartialEq {
         adjust,
         tariff,
         spent,
+        warned,
         period,
         began,
     } = account;
-    (*adjust, *tariff, *spent, *period, *began)
+    (*adjust, *tariff, *spent, *warned, *period, *began)
 }

@@ -14,7 +14,7 @@ use super::writing::{Statement, pairs};
 pub(super) fn load(connection: &Connection) -> rusqlite::Result<BTreeMap<GroupName, Account>> {
     let mut select = connection.prepare_cached(
         "SELECT name, used_in, used_out, adjust, mode, factor_thousandths, spent_mode,
-                spent_allowance, reset_policy, next_reset, began
+                spent_allowance, reset_policy, next_reset, began, warned
          FROM group_account",
     )?;
     let groups = select.query_map([], |row| Ok((parsed(row, 0)?, account::read(row, 1)?)))?;
@@ -34,8 +34,8 @@ pub(super) fn save(
         connection,
         "INSERT OR REPLACE INTO group_account
              (name, used_in, used_out, adjust, mode, factor_thousandths, spent_mode,
-              spent_allowance, reset_policy, next_reset, began)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+              spent_allowance, reset_policy, next_reset, began, warned)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     );
     let mut remove = Statement::new(connection, "DELETE FROM group_account WHERE name = ?1");
     for (name, before, after) in pairs(old, new) {

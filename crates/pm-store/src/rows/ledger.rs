@@ -11,7 +11,7 @@ use rusqlite::{Connection, Row, params, params_from_iter};
 
 use super::account;
 use super::value::{
-    duration_if_any, malformed, nanoseconds, parsed_if_any, ports, unsigned, usage,
+    date_if_any, duration_if_any, malformed, nanoseconds, parsed_if_any, ports, unsigned, usage,
 };
 use super::writing::Statement;
 
@@ -20,8 +20,8 @@ pub(super) fn load(connection: &Connection) -> rusqlite::Result<BTreeMap<PortRan
     let mut select = connection.prepare_cached(
         "SELECT first_port, last_port, total_in, total_out,
                 used_in, used_out, adjust, mode, factor_thousandths, spent_mode, spent_allowance,
-                reset_policy, next_reset, began,
-                group_name, hog_sample, hog_above, hog_punished, expired, deleted
+                reset_policy, next_reset, began, warned,
+                group_name, hog_sample, hog_above, hog_punished, expired, expiring, deleted
          FROM ledger ORDER BY first_port, last_port",
     )?;
     select.query_map([], read)?.collect()
@@ -31,14 +31,15 @@ fn read(row: &Row<'_>) -> rusqlite::Result<(PortRange, Ledger)> {
     let ledger = Ledger {
         total: usage(row, 2)?,
         account: account::read(row, 4)?,
-        group: parsed_if_any(row, 14)?,
+        group: parsed_if_any(row, 15)?,
         hog: Hog {
-            sample: unsigned(row, 15)?,
-            above: duration_if_any(row, 16)?.ok_or_else(|| malformed(16, "no duration"))?,
-            punished: duration_if_any(row, 17)?,
+            sample: unsigned(row, 16)?,
+            above: duration_if_any(row, 17)?.ok_or_else(|| malformed(17, "no duration"))?,
+            punished: duration_if_any(row, 18)?,
         },
-        expired: row.get(18)?,
-        deleted: row.get(19)?,
+        expired: row.get(19)?,
+        expiring: date_if_any(row, 20)?,
+        deleted: row.get(21)?,
         arriving: false,
         dismissed: false,
         rooms: Rooms::default(),
@@ -66,9 +67,10 @@ impl<'c> Writer<'c> {
                 "INSERT OR REPLACE INTO ledger
                      (first_port, last_port, total_in, total_out, used_in, used_out, adjust, mode,
                       factor_thousandths, spent_mode, spent_allowance, reset_policy, next_reset,
-                      began, group_name, hog_sample, hog_above, hog_punished, expired, deleted)
+                      began, warned, group_name, hog_sample, hog_above, hog_punished, expired,
+                      expiring, deleted)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,
-                         ?17, ?18, ?19, ?20)",
+                         ?17, ?18, ?19, ?20, ?21, ?22)",
             ),
             remove: Statement::new(
                 connection,
@@ -126,13 +128,21 @@ fn terms(ledger: &Ledger) -> impl PartialEq {
             punished,
         },
         expired,
+        expiring,
         deleted,
         arriving: _,
         dismissed: _,
         rooms: _,
     } = ledger;
     let account = account::terms(account);
-    (account, group, above, punished, expired, deleted)
+    (
+        account,
+        group,
+        above,
+        punished,
+        (expired, expiring),
+        deleted,
+    )
 }
 
 fn values(ports: PortRange, ledger: &Ledger) -> impl Iterator<Item = Value> {
@@ -146,6 +156,7 @@ fn values(ports: PortRange, ledger: &Ledger) -> impl Iterator<Item = Value> {
             punished,
         },
         expired,
+        expiring,
         deleted,
         arriving: _,
         dismissed: _,
@@ -163,6 +174,7 @@ fn values(ports: PortRange, ledger: &Ledger) -> impl Iterator<Item = Value> {
         nanoseconds(*above).into(),
         punished.map(nanoseconds).into(),
         (*expired).into(),
+        expiring.map(|date| date.to_string()).into(),
         (*deleted).into(),
     ];
     let account = account::values(account);

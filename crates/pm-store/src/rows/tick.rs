@@ -94,6 +94,8 @@ pub(super) fn save(
         quotas: _,
         interfaces: _,
         closed: _,
+        news: _,
+        reports: _,
     } = new;
     let mut replace = connection.prepare_cached(
         "INSERT OR REPLACE INTO tick

@@ -35,10 +35,12 @@ pub fn paths_in(dir: &std::path::Path) -> Paths {
     Paths::new(sub("config"), sub("state"), sub("run"))
 }
 
-/// Returns what is there of a state after it was saved: its closed periods are history.
+/// Returns what is there of a state after it was saved: its closed periods are history, and
+/// what is to be told waits for that.
 pub fn kept(state: &State) -> State {
     State {
         closed: Vec::new(),
+        news: Vec::new(),
         ..state.clone()
     }
 }

@@ -15,7 +15,7 @@ use pm_core::port::PortRange;
 use pm_core::ruleset::{
     Class, Epoch, Forwarding, Metered, Metering, Policing, QuotaId, Room, Variant,
 };
-use pm_core::strategies::{date, factor, group_name, mode, port_range, reset_policy};
+use pm_core::strategies::{channel_name, date, factor, group_name, mode, port_range, reset_policy};
 use proptest::prelude::*;
 
 pub fn state() -> impl Strategy<Value = State> {
@@ -41,12 +41,13 @@ pub fn state() -> impl Strategy<Value = State> {
         prop::collection::btree_map(quota_id(), quota_mark(), 0..8),
         prop::collection::btree_map(any::<String>(), interface_mark(), 0..3),
         prop::collection::vec(closed_period(), 0..4),
+        prop::collection::btree_map(channel_name(), instant(), 0..3),
     );
     (marks, clocks, (forwarding, any::<bool>()), maps).prop_map(
         |(marks, clocks, (forwarding, has_nat), maps)| {
             let (host, table, next_epoch, settled_at, torn_down) = marks;
             let (last_tick, today, judged_at) = clocks;
-            let (ledgers, groups, quotas, interfaces, closed) = maps;
+            let (ledgers, groups, quotas, interfaces, closed, reports) = maps;
             State {
                 host,
                 table,
@@ -63,6 +64,8 @@ pub fn state() -> impl Strategy<Value = State> {
                 quotas,
                 interfaces,
                 closed,
+                news: Vec::new(),
+                reports,
             }
         },
     )
@@ -72,13 +75,15 @@ pub fn ledger() -> impl Strategy<Value = Ledger> {
     let rooms = prop::collection::btree_map(variant(), room_mark(), 0..=2);
     let group = prop::option::of(group_name());
     let flags = any::<(bool, bool)>();
-    (usage(), account(), group, hog(), flags, rooms).prop_map(
-        |(total, account, group, hog, (expired, deleted), rooms)| Ledger {
+    let expiring = prop::option::of(date());
+    (usage(), account(), group, hog(), flags, expiring, rooms).prop_map(
+        |(total, account, group, hog, (expired, deleted), expiring, rooms)| Ledger {
             total,
             account,
             group,
             hog,
             expired,
+            expiring,
             deleted,
             arriving: false,
             dismissed: false,
@@ -92,16 +97,27 @@ pub fn account() -> impl Strategy<Value = Account> {
         .prop_map(|(policy, next)| Period::restore(policy, next));
     let spent = prop::option::of(terms());
     let began = prop::option::of(instant());
-    (usage(), any::<i64>(), tariff(), spent, period, began).prop_map(
-        |(usage, adjust, tariff, spent, period, began)| Account {
-            usage,
-            adjust,
-            tariff,
-            spent,
-            period,
-            began,
-        },
+    let warned = any::<u16>();
+    (
+        usage(),
+        any::<i64>(),
+        tariff(),
+        spent,
+        warned,
+        period,
+        began,
     )
+        .prop_map(
+            |(usage, adjust, tariff, spent, warned, period, began)| Account {
+                usage,
+                adjust,
+                tariff,
+                spent,
+                warned,
+                period,
+                began,
+            },
+        )
 }
 
 fn hog() -> impl Strategy<Value = Hog> {

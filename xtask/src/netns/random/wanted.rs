@@ -107,6 +107,9 @@ pub(super) fn after(config: &Config, request: &Request, today: Date) -> Result<C
         Request::SetTimeZone(zone) => next.time_zone.clone_from(zone),
         Request::SetLanguage(language) => next.language = *language,
         Request::SetClassifier(classifier) => next.classifier = *classifier,
+        Request::Notify(_) | Request::Push(_) => {
+            return Err(Refused("the model knows nobody who is told"));
+        }
         Request::SetBackup(backup) => next.backup = *backup,
         Request::Restore {
             config: version, ..

@@ -82,7 +82,7 @@ pub(super) fn a_long_table_is_turned_page_by_page(lab: &mut Lab) -> Result<()> {
     ])?;
     let mut wizard = Terminal::pm(lab, &["--lang", "zh"])?;
     wizard.see("请选择")?;
-    wizard.resize(40, 21)?;
+    wizard.resize(40, 22)?;
     for (key, page) in [
         ("", "1-4"),
         ("+", "5-8"),

@@ -9,6 +9,7 @@ mod config;
 mod engine;
 mod kernel;
 mod legacy;
+mod notify;
 mod reason;
 mod request;
 mod setup;
@@ -48,6 +49,9 @@ pub(super) fn of(error: &(dyn Error + 'static)) -> Option<String> {
         .or_else(|| said(error, values::classifier))
         .or_else(|| said(error, values::language))
         .or_else(|| said(error, values::holder))
+        .or_else(|| said(error, notify::refusal))
+        .or_else(|| said(error, notify::setting))
+        .or_else(|| said(error, notify::secret))
         .or_else(|| said(error, calendar::reset_policy))
         .or_else(|| said(error, calendar::zone))
 }

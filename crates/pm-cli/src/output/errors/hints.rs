@@ -7,7 +7,7 @@ use pm_core::calendar::ResetChoice;
 use pm_core::config::ConfigError;
 use pm_core::holder::Holder;
 use pm_core::port::PortRange;
-use pm_core::request::{Refusal, Request};
+use pm_core::request::{NotifyRefusal, Refusal, Request};
 use pm_engine::EngineError;
 use pm_setup::SetupError;
 use pm_store::StoreError;
@@ -150,7 +150,10 @@ pub(super) fn engine(error: &EngineError) -> Option<String> {
         EngineError::NoUplink
         | EngineError::Changed
         | EngineError::Archive(_)
-        | EngineError::Random(_) => None,
+        | EngineError::Random(_)
+        | EngineError::NoOutbox { .. }
+        | EngineError::Outbox(_)
+        | EngineError::NotStarted(_) => None,
     }
 }
 
@@ -406,8 +409,8 @@ fn refusal(refusal: &Refusal) -> String {
             )
         }
         Refusal::Nothing => tr!(
-            "see `pm set --help` and `pm group set --help` for what can be set",
-            "能改什么，见 `pm set --help` 和 `pm group set --help`"
+            "the command with `--help` says what can be set, such as `pm set --help`",
+            "能改什么，在命令后加 `--help` 查看，例如 `pm set --help`"
         ),
         Refusal::UsedOfSeveral => tr!("name one service", "只写一个服务"),
         Refusal::UsedWithGroup => tr!(
@@ -466,6 +469,33 @@ fn refusal(refusal: &Refusal) -> String {
             "the kernel's modules for it are sch_htb and cls_fw; `pm config set classifier \
              priority` does without the second",
             "它需要内核模块 sch_htb 和 cls_fw；`pm config set classifier priority` 不需要后者"
+        ),
+        Refusal::Notify(refusal) => notify_refusal(refusal),
+    }
+}
+
+fn notify_refusal(refusal: &NotifyRefusal) -> String {
+    match refusal {
+        NotifyRefusal::ChannelExists(name) => tr!(
+            "change it with `pm notify set {name}`",
+            "用 `pm notify set {name}` 修改"
+        ),
+        NotifyRefusal::NoSuchChannel(_) => tr!(
+            "see `pm notify list`, or make one with `pm notify add`",
+            "看看 `pm notify list`，或用 `pm notify add` 添加"
+        ),
+        NotifyRefusal::NotOfKind { name, .. } => tr!(
+            "leave it out, or delete the channel (`pm notify del {name}`) and add one of the other \
+             kind",
+            "去掉它，或删除这个渠道（`pm notify del {name}`）再添加另一种"
+        ),
+        NotifyRefusal::Setting(_) => tr!(
+            "see `pm notify add --help` for what goes together",
+            "哪些设置能搭配，见 `pm notify add --help`"
+        ),
+        NotifyRefusal::PushLacks(_) | NotifyRefusal::NoPush => tr!(
+            "set it up with `pm push set --url URL --node NAME --secret-file FILE`",
+            "用 `pm push set --url 地址 --node 名称 --secret-file 文件` 设置"
         ),
     }
 }

@@ -5,9 +5,9 @@ mod update;
 use super::*;
 use crate::language::in_chinese;
 use pm_core::backend::{BackendError, ShapingError};
-use pm_core::config::{Config, ConfigError};
+use pm_core::config::{Config, ConfigError, NotifyError};
 use pm_core::port::PortRange;
-use pm_core::request::Refusal;
+use pm_core::request::{NotifyRefusal, Refusal};
 use pm_setup::SetupError;
 use pm_setup::error::Unsuitable;
 use pm_store::action::{Action, Expected};
@@ -84,6 +84,17 @@ fn refusals() -> String {
             classifier: "fwmark".parse().unwrap(),
             reason: ShapingError::NoFwClassifier(refused()).into(),
         },
+        NotifyRefusal::ChannelExists("ops".parse().unwrap()).into(),
+        NotifyRefusal::NoSuchChannel("ops".parse().unwrap()).into(),
+        NotifyRefusal::NotOfKind {
+            name: "ops".parse().unwrap(),
+            kind: "telegram",
+            field: "url",
+        }
+        .into(),
+        NotifyRefusal::Setting(NotifyError::Login).into(),
+        NotifyRefusal::PushLacks("url").into(),
+        NotifyRefusal::NoPush.into(),
     ];
     all(refusals.map(|refusal| EngineError::Refused(refusal).into()))
 }

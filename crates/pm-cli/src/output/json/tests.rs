@@ -63,3 +63,22 @@ fn a_text_is_a_json_string() {
         r#"{"version":1,"valid":true,"services":3}"#
     );
 }
+
+/// Fault 17 of the scripts pm replaces: secrets where others read them.
+#[test]
+fn a_difference_says_that_a_secret_changed_and_not_which() {
+    let config = |secret: &str| {
+        let text = format!(
+            r#"{{"schema":1,"services":{{}},"push":{{"url":"https://w.example","node":"n","secret":"{secret}"}}}}"#
+        );
+        pm_core::config::Config::parse(&text).unwrap()
+    };
+    let then = (3, config("planted one"));
+    let said = differences(Some(&then), &config("planted two")).unwrap();
+    assert!(!said.contains("planted"), "{said}");
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(said["changes"][0]["setting"], "push");
+    assert_eq!(said["changes"][0]["after"]["secret"], "set");
+    let none = differences(Some(&then), &then.1).unwrap();
+    assert!(none.contains(r#""changes":[]"#), "{none}");
+}

@@ -89,15 +89,26 @@ fn between(then: &Config, now: &Config) -> serde_json::Result<Vec<Change>> {
 /// Returns the settings of pm's own that differ.
 fn settings(then: &Config, now: &Config) -> serde_json::Result<Vec<Change>> {
     let value = |config: &Config| {
+        let shown = config.without_secrets();
+        let notify = Some(shown.notify).filter(|notify| !notify.is_default());
         Ok([
             ("time_zone", serde_json::to_value(&config.time_zone)?),
             ("language", serde_json::to_value(config.language)?),
             ("classifier", serde_json::to_value(config.classifier)?),
+            ("notify", serde_json::to_value(notify)?),
+            ("push", serde_json::to_value(shown.push)?),
             ("backup", serde_json::to_value(config.backup)?),
         ])
     };
+    // Where only a secret differs, both look the same.
+    let differs = |setting| match setting {
+        "notify" => then.notify != now.notify,
+        "push" => then.push != now.push,
+        _ => false,
+    };
     let both = value(then)?.into_iter().zip(value(now)?);
-    let differing = both.filter(|((_, before), (_, after))| before != after);
+    let differing =
+        both.filter(|((setting, before), (_, after))| before != after || differs(*setting));
     let change = |((setting, before), (_, after)): ((&'static str, Value), (_, Value))| Change {
         port: None,
         group: None,

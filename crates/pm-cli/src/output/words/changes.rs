@@ -182,6 +182,7 @@ fn configured(
         lines.push(about(ports, &change));
     }
     lines.extend(settings::between(before, after));
+    lines.extend(super::voice::differences(before, after));
     lines
 }
 

@@ -17,7 +17,9 @@ pub(crate) fn is_news(event: &Event) -> bool {
         | Event::Renewed { .. }
         | Event::Closed { .. }
         | Event::Expired { .. } => false,
-        Event::PeriodEnded { .. }
+        Event::Reached { .. }
+        | Event::Expiring { .. }
+        | Event::PeriodEnded { .. }
         | Event::Punished { .. }
         | Event::Restored { .. }
         | Event::RulesLost { .. }
@@ -42,6 +44,18 @@ pub(crate) fn event(event: &Event) -> String {
                     "{name}：用了 {billed} 字节，配额已用完；组内服务已阻断"
                 ),
             }
+        }
+        Event::Reached {
+            holder,
+            percent,
+            billed,
+            quota,
+        } => {
+            let (name, size) = (words::holder(holder), quota.size());
+            tr!(
+                "{name}: {percent}% of its quota is used: {billed} bytes of {size}",
+                "{name}：配额已用 {percent}%：{billed} 字节，共 {size}"
+            )
         }
         Event::Renewed { holder } => {
             let name = words::holder(holder);
@@ -100,6 +114,12 @@ pub(crate) fn event(event: &Event) -> String {
                  其间服务的出站速率{zh}可能超过限速"
             )
         }
+        Event::Expiring {
+            ports, last_day, ..
+        } => tr!(
+            "{ports}: its last day is {last_day}; it is blocked after that",
+            "{ports}：最后一天是 {last_day}，过后将阻断"
+        ),
         Event::Expired { ports, last_day } => tr!(
             "{ports}: its last day was {last_day}; blocked",
             "{ports}：最后一天是 {last_day}，已到期；已阻断"

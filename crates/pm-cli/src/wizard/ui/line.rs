@@ -67,6 +67,14 @@ impl Line {
         self.is_refused = false;
     }
 
+    /// Returns a line that shows only how long it is.
+    pub(in crate::wizard) fn masked(&self) -> Self {
+        Self {
+            chars: vec!['*'; self.chars.len()],
+            ..*self
+        }
+    }
+
     pub(in crate::wizard) fn is_empty(&self) -> bool {
         self.chars.is_empty()
     }
@@ -107,6 +115,14 @@ mod tests {
             line.press(&Key::Char(c));
         }
         line
+    }
+
+    #[test]
+    fn a_masked_line_shows_only_how_long_it_is() {
+        let mut line = typed("planted-密");
+        line.press(&Key::Left);
+        assert_eq!(line.masked().window(20), ("*********".to_owned(), 8));
+        assert_eq!(line.text(), "planted-密");
     }
 
     #[test]

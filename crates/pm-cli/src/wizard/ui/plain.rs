@@ -17,7 +17,7 @@ pub(super) struct Plain {
     input: Box<dyn BufRead>,
     output: Box<dyn Write>,
     /// Of a terminal, not of a test.
-    _guard: Option<Guard>,
+    guard: Option<Guard>,
 }
 
 /// What Ctrl-C is where it is no signal.
@@ -35,7 +35,7 @@ impl Plain {
         Self {
             input,
             output,
-            _guard: guard,
+            guard,
         }
     }
 
@@ -56,7 +56,11 @@ impl Plain {
             self.say(hint)?;
         }
         loop {
-            match read(&self.line()?) {
+            let line = match question.is_hidden {
+                true => self.hidden_line()?,
+                false => self.line()?,
+            };
+            match read(&line) {
                 Ok(value) => {
                     let shown = show(&value);
                     self.say(&format!("* {shown}"))?;
@@ -121,6 +125,20 @@ impl Plain {
                 Err(why) => self.say(&why)?,
             }
         }
+    }
+
+    /// Reads a line that the terminal does not show.
+    fn hidden_line(&mut self) -> Answer<String> {
+        if let Some(guard) = &self.guard {
+            guard.echo(false)?;
+        }
+        let line = self.line();
+        if let Some(guard) = &self.guard {
+            guard.echo(true)?;
+            // The line break was not shown either.
+            self.say("")?;
+        }
+        line
     }
 
     /// Reads a line.

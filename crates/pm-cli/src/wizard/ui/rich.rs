@@ -70,7 +70,8 @@ impl Rich {
         let mut wrong = None;
         loop {
             let above = self.head(&question.title, question.hint.as_deref(), wrong.as_deref());
-            self.paint_with_line(above, &line)?;
+            let masked = question.is_hidden.then(|| line.masked());
+            self.paint_with_line(above, masked.as_ref().unwrap_or(&line))?;
             match self.key(&question.title)? {
                 Key::EndOfInput if !line.is_empty() => {}
                 Key::EndOfInput => return Err(self.stopped(&question.title, Stop::Menu)),

@@ -72,6 +72,19 @@ impl Guard {
     }
 }
 
+impl Guard {
+    /// Has the terminal show what is typed, or not.
+    ///
+    /// # Errors
+    ///
+    /// As the system says; nothing has changed.
+    pub(in crate::wizard) fn echo(&self, shows: bool) -> io::Result<()> {
+        let mut now = termios::tcgetattr(io::stdin())?;
+        now.local_flags.set(LocalFlags::ECHO, shows);
+        Ok(termios::tcsetattr(io::stdin(), SetArg::TCSADRAIN, &now)?)
+    }
+}
+
 impl Drop for Guard {
     fn drop(&mut self) {
         put_back(&self.before, self.setup);

@@ -33,7 +33,7 @@ pub struct WebUrl(String);
 /// A web address that is secret itself, because who knows it may post there.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(try_from = "Secret", into = "Secret")]
-pub struct SecretUrl(Secret);
+pub struct SecretUrl(pub(in crate::config) Secret);
 
 /// A mail server, `HOST` or `HOST:PORT`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]

@@ -56,7 +56,7 @@ pub enum NotifyError {
     SecretUrl,
     /// No token of a Telegram bot.
     #[error(
-        "this is not a bot's token: copy all that @BotFather says, such as 123456789:AAE… (digits, a colon, letters and digits)"
+        "this is not a bot's token: copy all that @BotFather says, such as 123456789:AA-example (digits, a colon, letters and digits)"
     )]
     BotToken,
     /// No chat of Telegram's.

@@ -41,7 +41,7 @@ pub struct ChatId(String);
 /// ```
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(try_from = "Secret", into = "Secret")]
-pub struct BotToken(Secret);
+pub struct BotToken(pub(in crate::config) Secret);
 
 impl ChannelName {
     /// Returns the name.

@@ -40,7 +40,11 @@ pub struct Telegram {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thread: Option<i64>,
     /// Where the Bot API is reached; `None`: at Telegram's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "without_query"
+    )]
     pub api_base: Option<WebUrl>,
 }
 
@@ -167,14 +171,31 @@ impl Via {
     ///
     /// # Errors
     ///
-    /// As [`Email::check`] and [`Webhook::check`].
+    /// As [`Email::check`] and [`Webhook::check`]; `Url` for a base of the Bot API with a query.
     pub fn check(&self) -> Result<(), NotifyError> {
         match self {
             Self::Email(email) => email.check(),
             Self::Webhook(webhook) => webhook.check(),
-            Self::Telegram(_) | Self::WeCom(_) => Ok(()),
+            Self::Telegram(telegram) => check_base(telegram.api_base.as_ref()),
+            Self::WeCom(_) => Ok(()),
         }
     }
+}
+
+/// The methods of the Bot API follow the base, which a query would swallow.
+fn check_base(base: Option<&WebUrl>) -> Result<(), NotifyError> {
+    match base {
+        Some(base) if base.as_str().contains('?') => Err(NotifyError::Url(base.to_string())),
+        _ => Ok(()),
+    }
+}
+
+fn without_query<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<WebUrl>, D::Error> {
+    let base = Option::<WebUrl>::deserialize(deserializer)?;
+    check_base(base.as_ref()).map_err(serde::de::Error::custom)?;
+    Ok(base)
 }
 
 impl Email {

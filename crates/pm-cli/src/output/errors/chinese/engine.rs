@@ -27,5 +27,11 @@ pub(super) fn engine(error: &EngineError) -> String {
             format!("无法生成归档：{}", crate::commands::archive::why(error))
         }
         EngineError::Random(why) => format!("系统没有给出随机数：{why}"),
+        EngineError::NoOutbox { path, why } => format!(
+            "无法使用 {}：{why}；请运行 `pm setup` 建立它",
+            path.display()
+        ),
+        EngineError::Outbox(error) => store::outbox(error),
+        EngineError::NotStarted(why) => format!("无法启动 `pm deliver`：{why}"),
     }
 }

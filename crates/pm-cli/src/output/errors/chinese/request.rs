@@ -3,7 +3,7 @@
 use pm_core::holder::Holder;
 use pm_core::request::Refusal;
 
-use super::kernel;
+use super::{kernel, notify};
 use crate::output::table::join;
 
 pub(super) fn refusal(refusal: &Refusal) -> String {
@@ -52,5 +52,6 @@ pub(super) fn refusal(refusal: &Refusal) -> String {
             "这台主机上数据包无法按 {classifier} 找到自己的限速：{}",
             kernel::shaping(reason)
         ),
+        Refusal::Notify(refusal) => notify::refusal(refusal),
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use pm_store::StoreError;
 use pm_store::action::{Action, Expected};
 use pm_store::locks::{UNKNOWN_HOLDER, command_and_process};
+use pm_store::outbox_db::OutboxError;
 use pm_store::paths::LockKind;
 
 use super::config::config;
@@ -192,5 +193,15 @@ fn cannot(action: Action, path: &Path) -> String {
         Action::Save => format!("无法保存 {path}"),
         Action::Check => format!("无法检查 {path}"),
         Action::Upgrade => format!("无法把 {path} 更新到新的 schema"),
+    }
+}
+
+pub(super) fn outbox(error: &OutboxError) -> String {
+    match error {
+        OutboxError::Damaged { path, why } => {
+            format!("{} 已不是 pm 留下的样子：{why}", path.display())
+        }
+        OutboxError::Busy { path } => format!("{} 正在使用中", path.display()),
+        OutboxError::Unusable { path, why } => format!("无法使用 {}：{why}", path.display()),
     }
 }

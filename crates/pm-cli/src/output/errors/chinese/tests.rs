@@ -91,6 +91,66 @@ fn reason(config: &str) -> String {
 }
 
 #[test]
+fn what_is_wrong_in_a_channel_is_explained() {
+    let channel = |via: &str| {
+        reason(&format!(
+            r#"{{"schema": 1, "notify": {{"channels": {{"ops": {{"via": {via}}}}}}}}}"#
+        ))
+    };
+    let filtered = |more: &str| {
+        channel(&format!(
+            r#"{{"telegram": {{"token": "1:AA-example", "chat": "1"}}}}, {more}"#
+        ))
+    };
+    let email = |more: &str| channel(&format!(r#"{{"email": {{"from": "a@b", {more}}}}}"#));
+    let hook = |more: &str| channel(&format!(r#"{{"webhook": {{"url": "https://a", {more}}}}}"#));
+    let general = |section: &str| reason(&format!(r#"{{"schema": 1, "notify": {{{section}}}}}"#));
+    let long = "x".repeat(5000);
+    let said = [
+        channel(r#"{"telegram": {"token": "x", "chat": "1"}}"#),
+        channel(r#"{"telegram": {"token": "", "chat": "1"}}"#),
+        channel(r#"{"telegram": {"token": 1, "chat": "1"}}"#),
+        channel(r#"{"telegram": {"token": "1:AA-example", "chat": "x"}}"#),
+        channel(
+            r#"{"telegram": {"token": "1:AA-example", "chat": "1", "api_base": "http://a.example"}}"#,
+        ),
+        channel(r#"{"telegram": {"token": "1:AA-example", "chat": "1", "api_base": "tg"}}"#),
+        channel(r#"{"wecom": {"url": "http://a.example/planted"}}"#),
+        filtered(r#""events": ["spent"]"#),
+        filtered(r#""services": ["http"]"#),
+        filtered(r#""quiet": "23:00-23:00""#),
+        filtered(r#""quiet": "25:00-23:00""#),
+        filtered(r#""report": "hourly""#),
+        filtered(r#""server_name": " a""#),
+        email(r#""server": "a b", "to": ["a@b"]"#),
+        email(r#""server": "a", "to": []"#),
+        email(r#""server": "a", "to": ["b"]"#),
+        email(r#""server": "a", "to": ["a@b"], "security": "ssl""#),
+        email(r#""server": "a", "to": ["a@b"], "security": "none""#),
+        email(r#""server": "a", "to": ["a@b"], "user": "u""#),
+        email(r#""server": "a", "to": ["a@b"], "digest": 0"#),
+        hook(r#""preset": "teams""#),
+        hook(r#""preset": "slack", "body": "{}""#),
+        hook(r#""preset": "slack", "secret": "s""#),
+        hook(r#""secret": "s ""#),
+        hook(r#""secret": "s\ns""#),
+        hook(&format!(r#""secret": "{long}""#)),
+        hook(&format!(r#""body": "{long}""#)),
+        hook(r#""body": "{{text}}""#),
+        hook(r#""body": "{{token}}""#),
+        general(r#""thresholds": [0]"#),
+        general(r#""channels": {"all": {}}"#),
+        general(r#""channels": {"a": {"via": {"wecom": {"url": "https://a"}}}, "a": {}}"#),
+    ];
+    for text in &said {
+        let own = text.split_once('：').unwrap_or(("", text)).1;
+        assert!(is_chinese(own), "{text}");
+        assert!(!text.contains("planted"), "{text}");
+    }
+    insta::assert_snapshot!(said.join("\n"));
+}
+
+#[test]
 fn what_is_wrong_in_a_configuration_is_explained() {
     let service = |settings: &str| {
         reason(&format!(

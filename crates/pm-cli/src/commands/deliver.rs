@@ -1,0 +1,15 @@
+//! Sending what waits to be sent.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::cli::Places;
+
+/// Delivers what is due, as the user whose the outbox is. It opens nothing else of pm's.
+pub(crate) fn run(places: &Places, outbox: Option<PathBuf>) -> Result<ExitCode> {
+    let outbox = outbox.unwrap_or_else(|| super::paths(places).outbox_dir());
+    pm_engine::deliver(&outbox)?;
+    Ok(ExitCode::SUCCESS)
+}

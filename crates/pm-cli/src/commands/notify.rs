@@ -1,0 +1,138 @@
+//! `pm notify`: who is told what happens.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, anyhow};
+use pm_core::config::{Channel, ChannelName, Config, Via};
+use pm_core::request::{NotifyRefusal, Refusal};
+use pm_engine::EngineError;
+use pm_notify::Outcome;
+use pm_notify::telegram::{Chat, find_chats};
+use pm_store::outbox_db::Standing;
+
+use crate::cli::secrets::Secrets;
+use crate::cli::{FindChat, Notify as Command, NotifyLog, Places, Reading};
+use crate::commands::{change, config};
+use crate::language::{self, tr};
+use crate::output::{errors, json, notify as shown, say, tell};
+
+/// Runs one of the subcommands of `notify`.
+pub(crate) fn run(places: &Places, command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Change(command) => {
+            let (request, options) = command.request(&mut Secrets::of_process())?;
+            change::run(places, &request, options)
+        }
+        Command::List(reading) => list(places, reading),
+        Command::Test(test) => try_channels(places, test.name),
+        Command::Log(log) => show_log(places, &log),
+        Command::FindChat(find) => find_chat(places, &find),
+    }
+}
+
+fn list(places: &Places, reading: Reading) -> Result<ExitCode> {
+    let config = config::current(places)?;
+    let standing = standing(places, &config);
+    if reading.json {
+        say!("{}", json::channels(&config, &standing)?);
+    } else {
+        let zone = pm_engine::zone(&config);
+        say!("{}", shown::channels(&config, &standing, &zone, None));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Returns how what is sent stands; where that cannot be known, it is told why.
+pub(crate) fn standing(places: &Places, config: &Config) -> Standing {
+    match pm_engine::standing(&super::paths(places)) {
+        Ok(standing) => standing.unwrap_or_default(),
+        Err(error) => {
+            if config.notify.channels.values().any(|it| it.enabled) || config.push.is_some() {
+                tell!("{}", errors::untold(&error));
+            }
+            Standing::default()
+        }
+    }
+}
+
+fn try_channels(places: &Places, name: Option<ChannelName>) -> Result<ExitCode> {
+    let config = config::current(places)?;
+    let chosen: Vec<(&ChannelName, &Channel)> = match &name {
+        Some(name) => vec![(name, channel(&config, name)?)],
+        None => {
+            let channels = config.notify.channels.iter();
+            channels.filter(|(_, channel)| channel.enabled).collect()
+        }
+    };
+    if chosen.is_empty() {
+        return Err(anyhow!(tr!(
+            "there is no channel yet that is on: add one with `pm notify add`",
+            "还没有已开启的渠道：用 `pm notify add` 添加"
+        )));
+    }
+    let mut code = ExitCode::SUCCESS;
+    for (name, channel) in chosen {
+        let outcome = pm_engine::try_channel(&config, channel);
+        let said = shown::tried(name, &outcome);
+        if matches!(outcome, Outcome::Delivered { .. }) {
+            say!("{said}");
+        } else {
+            tell!("{said}");
+            code = ExitCode::FAILURE;
+        }
+    }
+    Ok(code)
+}
+
+fn channel<'a>(config: &'a Config, name: &ChannelName) -> Result<&'a Channel> {
+    let channel = config.notify.channels.get(name);
+    channel.ok_or_else(|| {
+        let refusal: Refusal = NotifyRefusal::NoSuchChannel(name.clone()).into();
+        EngineError::from(refusal).into()
+    })
+}
+
+fn show_log(places: &Places, log: &NotifyLog) -> Result<ExitCode> {
+    // Of one channel there may be few among all that is kept.
+    let most = log.name.as_ref().map_or(log.lines, |_| u32::MAX);
+    let mut sent = pm_engine::recent(&super::paths(places), most)?;
+    sent.retain(|it| log.name.as_ref().is_none_or(|name| it.channel == *name));
+    sent.truncate(usize::try_from(log.lines).unwrap_or(usize::MAX));
+    sent.reverse();
+    if log.reading.json {
+        say!("{}", json::sent(&sent)?);
+    } else {
+        let zone = pm_engine::zone(&config::current(places)?);
+        say!("{}", shown::sent(&sent, &zone, None));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn find_chat(places: &Places, find: &FindChat) -> Result<ExitCode> {
+    let token = find.token(&mut Secrets::of_process())?;
+    let chats = match (token, &find.name) {
+        (Some(token), _) => find_chats(&token, find.api_base.as_ref()),
+        (None, Some(name)) => {
+            let config = config::current(places)?;
+            let Via::Telegram(telegram) = &channel(&config, name)?.via else {
+                return Err(anyhow!(tr!(
+                    "channel {name} is not of the kind telegram",
+                    "渠道 {name} 的类型不是 telegram"
+                )));
+            };
+            find_chats(&telegram.token, telegram.api_base.as_ref())
+        }
+        // One of the two is required.
+        (None, None) => Ok(Vec::new()),
+    };
+    let chats: Vec<Chat> = chats.map_err(|failure| {
+        let why = failure.text(language::current());
+        anyhow!(tr!("cannot ask the bot: {why}", "无法查询机器人：{why}"))
+    })?;
+    if find.reading.json {
+        say!("{}", json::chats(&chats)?);
+    } else {
+        say!("{}", shown::chats(&chats, None));
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,340 @@
+//! Channels, what waits for them, and what became of what was sent.
+//!
+//! What comes out of the outbox was written by the delivering side: it is shown as one line of text.
+
+use pm_core::calendar::{Timestamp, Zone};
+use pm_core::config::{Channel, ChannelName, Config, ServerName, Via};
+use pm_notify::telegram::Chat;
+use pm_notify::{Outcome, Part};
+use pm_store::outbox_db::{ChannelStanding, Fate, Sent, Standing};
+
+use super::grid::{Column, render};
+use crate::language::{self, tr};
+
+/// Returns the table of all channels, and below it what else there is to say of each.
+///
+/// `width` is in columns; `None`: the terminal's, or as wide as it takes where there is none.
+pub(crate) fn channels(
+    config: &Config,
+    standing: &Standing,
+    zone: &Zone,
+    width: Option<u16>,
+) -> String {
+    let channels = || config.notify.channels.iter();
+    let mut text = if config.notify.channels.is_empty() {
+        tr!(
+            "There is no channel yet: `pm notify add --help` says how to add one.",
+            "还没有渠道：`pm notify add --help` 说明如何添加。"
+        )
+    } else {
+        let of = |name: &ChannelName| standing.channels.get(name);
+        let columns = vec![
+            Column::names(
+                tr!("NAME", "名称"),
+                channels().map(|(name, _)| name.to_string()),
+            ),
+            Column::words(
+                tr!("KIND", "类型"),
+                channels().map(|(_, channel)| kind(&channel.via)),
+            )
+            .rank(1),
+            Column::words(
+                tr!("STATE", "状态"),
+                channels().map(|(name, channel)| state(channel, of(name), zone)),
+            ),
+            Column::numbers(
+                tr!("WAITING", "等待"),
+                channels().map(|(name, _)| of(name).map_or(0, |it| it.waiting).to_string()),
+            ),
+            Column::words(
+                tr!("LAST DELIVERED", "最近送达"),
+                channels().map(|(name, _)| when(of(name).and_then(|it| it.delivered), zone)),
+            )
+            .rank(2),
+            Column::prose(
+                tr!("WHERE", "去向"),
+                channels().map(|(_, channel)| place(&channel.via)),
+            ),
+        ];
+        render(columns, width)
+    };
+    for (name, channel) in channels() {
+        for line in details(name, channel, standing.channels.get(name), zone) {
+            text.push('\n');
+            text.push_str(&line);
+        }
+    }
+    text.push('\n');
+    text.push_str(&general(config));
+    text
+}
+
+/// Returns what concerns all channels, on one line.
+pub(crate) fn general(config: &Config) -> String {
+    let thresholds = &config.notify.thresholds;
+    let server = config.notify.server_name.as_ref().map(ServerName::as_str);
+    let server = server.map_or(tr!("the host name", "系统的主机名"), str::to_owned);
+    if thresholds.percents().is_empty() {
+        return tr!(
+            "Server name: {server}; no warnings before a quota is spent",
+            "主机名称：{server}；配额用完之前不预警"
+        );
+    }
+    tr!(
+        "Server name: {server}; quota warnings at {thresholds} %",
+        "主机名称：{server}；配额预警：{thresholds} %"
+    )
+}
+
+/// Returns what a kind of channel is called.
+pub(crate) fn kind(via: &Via) -> String {
+    match via {
+        Via::Telegram(_) => "Telegram".to_owned(),
+        Via::WeCom(_) => tr!("WeCom", "企业微信"),
+        Via::Email(_) => tr!("mail", "邮件"),
+        Via::Webhook(webhook) => format!("webhook ({})", webhook.preset),
+    }
+}
+
+/// Returns where a channel leads, without what is secret.
+pub(crate) fn place(via: &Via) -> String {
+    match via {
+        Via::Telegram(telegram) => {
+            let chat = telegram.chat.as_str();
+            match telegram.thread {
+                Some(thread) => tr!("chat {chat}, topic {thread}", "会话 {chat}，话题 {thread}"),
+                None => tr!("chat {chat}", "会话 {chat}"),
+            }
+        }
+        Via::WeCom(wecom) => wecom.url.origin().to_owned(),
+        Via::Webhook(webhook) => webhook.url.origin().to_owned(),
+        Via::Email(email) => {
+            let to: Vec<_> = email.to.iter().map(ToString::to_string).collect();
+            to.join(", ")
+        }
+    }
+}
+
+/// Returns how a channel stands, in a few words.
+pub(crate) fn state(channel: &Channel, standing: Option<&ChannelStanding>, zone: &Zone) -> String {
+    if !channel.enabled {
+        return tr!("off", "已关闭");
+    }
+    match standing.and_then(|it| it.failing_since) {
+        Some(since) => {
+            let since = minute(since, zone);
+            tr!("failing since {since}", "自 {since} 起失败")
+        }
+        None => tr!("on", "已开启"),
+    }
+}
+
+fn details(
+    name: &ChannelName,
+    channel: &Channel,
+    standing: Option<&ChannelStanding>,
+    zone: &Zone,
+) -> Vec<String> {
+    let mut lines = Vec::new();
+    let choices = choices(channel);
+    if !choices.is_empty() {
+        let choices = choices.join(&tr!("; ", "；"));
+        lines.push(tr!("{name}: {choices}", "{name}：{choices}"));
+    }
+    let Some(standing) = standing else {
+        return lines;
+    };
+    if let Some(why) = &standing.error {
+        let why = one_line(why);
+        lines.push(match standing.next_try {
+            Some(next) => {
+                let next = minute(next, zone);
+                tr!(
+                    "{name}: {why}; the next attempt is at {next}",
+                    "{name}：{why}；下次尝试：{next}"
+                )
+            }
+            None => tr!("{name}: {why}", "{name}：{why}"),
+        });
+    }
+    if standing.lost > 0 {
+        let lost = standing.lost;
+        lines.push(tr!(
+            "{name}: {lost} messages were given up",
+            "{name}：已放弃 {lost} 条消息"
+        ));
+    }
+    lines
+}
+
+/// Returns what a channel's operator chose otherwise than by default.
+fn choices(channel: &Channel) -> Vec<String> {
+    let mut said = Vec::new();
+    if let Some(events) = &channel.events {
+        let events = list(events.iter());
+        said.push(tr!("events {events}", "事件 {events}"));
+    }
+    if let Some(services) = &channel.services {
+        let services = list(services.iter());
+        said.push(tr!("services {services}", "服务 {services}"));
+    }
+    if let Some(quiet) = channel.quiet {
+        said.push(tr!("quiet {quiet}", "免打扰 {quiet}"));
+    }
+    if let Some(report) = &channel.report {
+        said.push(tr!("report {report}", "汇总 {report}"));
+    }
+    said
+}
+
+fn list<T: ToString>(items: impl Iterator<Item = T>) -> String {
+    let items: Vec<_> = items.map(|item| item.to_string()).collect();
+    match items.is_empty() {
+        true => tr!("none", "无"),
+        false => items.join(","),
+    }
+}
+
+/// Returns what became of a test message.
+pub(crate) fn tried(name: &ChannelName, outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Delivered { answer } if answer.is_empty() => {
+            tr!(
+                "{name}: the test message was delivered",
+                "{name}：测试消息已送达"
+            )
+        }
+        Outcome::Delivered { answer } => tr!(
+            "{name}: the test message was delivered ({answer})",
+            "{name}：测试消息已送达（{answer}）"
+        ),
+        Outcome::Retry { failure, .. } | Outcome::Refused { failure } => {
+            let why = failure.text(language::current());
+            tr!(
+                "{name}: the test message was not delivered: {why}",
+                "{name}：测试消息没有送达：{why}"
+            )
+        }
+        Outcome::Moved { chat } => tr!(
+            "{name}: the group has become another: `pm notify set {name} --chat={chat}`",
+            "{name}：这个群已经变成另一个：`pm notify set {name} --chat={chat}`"
+        ),
+    }
+}
+
+/// Returns the table of messages.
+///
+/// `width` as in [`channels`].
+pub(crate) fn sent(sent: &[Sent], zone: &Zone, width: Option<u16>) -> String {
+    if sent.is_empty() {
+        return tr!("Nothing was sent yet.", "还没有发送过消息。");
+    }
+    let columns = vec![
+        Column::words(
+            tr!("TIME", "时间"),
+            sent.iter().map(|it| minute(it.time, zone)),
+        ),
+        Column::names(
+            tr!("CHANNEL", "渠道"),
+            sent.iter().map(|it| it.channel.to_string()),
+        ),
+        Column::words(tr!("STATE", "状态"), sent.iter().map(|it| fate(it, zone))),
+        Column::prose(
+            tr!("MESSAGE", "消息"),
+            sent.iter().map(|it| {
+                let title = title(it).unwrap_or_else(|| tr!("(unreadable)", "（无法读取）"));
+                match (&it.answer, it.fate) {
+                    (Some(answer), Fate::Waiting | Fate::GivenUp) => {
+                        let answer = one_line(answer);
+                        tr!("{title}: {answer}", "{title}：{answer}")
+                    }
+                    _ => title,
+                }
+            }),
+        ),
+    ];
+    render(columns, width)
+}
+
+fn fate(sent: &Sent, zone: &Zone) -> String {
+    match (sent.fate, sent.done) {
+        (Fate::Delivered, Some(done)) => {
+            let done = minute(done, zone);
+            tr!("delivered {done}", "{done} 送达")
+        }
+        (Fate::Delivered, None) => tr!("delivered", "已送达"),
+        (Fate::Waiting, _) if sent.attempts > 0 => {
+            let attempts = sent.attempts;
+            tr!("waits, tried {attempts} times", "等待，已试 {attempts} 次")
+        }
+        (Fate::Waiting, _) => tr!("waits", "等待"),
+        (Fate::GivenUp, _) => tr!("given up", "已放弃"),
+    }
+}
+
+/// Returns a message's first line; `None`: it cannot be read.
+pub(super) fn title(sent: &Sent) -> Option<String> {
+    let part: Part = serde_json::from_str(&sent.body).ok()?;
+    Some(one_line(&part.title))
+}
+
+/// Returns the table of a bot's chats.
+///
+/// `width` as in [`channels`].
+pub(crate) fn chats(chats: &[Chat], width: Option<u16>) -> String {
+    if chats.is_empty() {
+        return no_chats();
+    }
+    let columns = vec![
+        Column::words(
+            tr!("CHAT", "会话"),
+            chats.iter().map(|chat| chat.id.as_str().to_owned()),
+        ),
+        Column::words(
+            tr!("TOPIC", "话题"),
+            chats
+                .iter()
+                .map(|chat| chat.thread.map_or("-".to_owned(), |it| it.to_string())),
+        ),
+        Column::words(
+            tr!("KIND", "类型"),
+            chats.iter().map(|chat| one_line(&chat.kind)),
+        ),
+        Column::prose(
+            tr!("TITLE", "名称"),
+            chats.iter().map(|chat| one_line(&chat.title)),
+        ),
+    ];
+    render(columns, width)
+}
+
+/// Returns what to do where a bot knows no chat.
+pub(crate) fn no_chats() -> String {
+    tr!(
+        "The bot has heard of no chat within the last day. Write anything to it, or add it to a \
+         group and write /start there, and ask again.",
+        "机器人最近一天没有收到过消息。请先给它发一条消息，或把它拉进群并在群里发 /start，然后再试。"
+    )
+}
+
+/// Returns a text of somebody else's as one line that does nothing to a terminal.
+pub(super) fn one_line(text: &str) -> String {
+    let is_steering =
+        |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+    text.chars()
+        .map(|c| if is_steering(c) { ' ' } else { c })
+        .collect()
+}
+
+/// Returns an instant in the zone whose dates count; `-`: never.
+pub(super) fn when(time: Option<Timestamp>, zone: &Zone) -> String {
+    time.map_or("-".to_owned(), |time| minute(time, zone))
+}
+
+pub(super) fn minute(time: Timestamp, zone: &Zone) -> String {
+    let local = zone.local(time);
+    format!("{} {:02}:{:02}", local.date(), local.hour(), local.minute())
+}
+
+#[cfg(test)]
+mod tests;

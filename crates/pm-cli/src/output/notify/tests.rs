@@ -1,0 +1,176 @@
+use super::*;
+use crate::language::in_chinese;
+use crate::output::{json, push};
+
+/// Secrets hold `planted`, which nothing that is shown may.
+fn config() -> Config {
+    let config = r#"{"schema": 1, "time_zone": "Asia/Shanghai", "notify": {
+        "server_name": "hk-01", "thresholds": [80, 100], "channels": {
+        "billing": {"via": {"email": {"server": "smtp.example.org", "user": "u", "password": "planted",
+            "from": "pm@example.org", "to": ["a@example.org", "b@example.org"]}},
+            "events": ["quota", "blocked"], "report": "at 08:00,20:00"},
+        "hook": {"via": {"webhook": {"url": "https://hooks.slack.com/planted", "preset": "slack"}}, "enabled": false},
+        "ops": {"via": {"telegram": {"token": "1:planted", "chat": "-100123", "thread": 7}}, "quiet": "23:00-07:00"},
+        "运维": {"via": {"wecom": {"url": "https://qyapi.weixin.qq.com/send?key=planted"}}, "services": []}}},
+        "push": {"url": "https://w.example/api/push", "node": "hk", "node_id": "香港", "secret": "planted"}}"#;
+    Config::parse(config).unwrap()
+}
+
+fn time(minutes: i64) -> Timestamp {
+    Timestamp::from_unix(1_795_330_800 + 60 * minutes)
+}
+
+fn standing() -> Standing {
+    let well = ChannelStanding {
+        delivered: Some(time(0)),
+        ..ChannelStanding::default()
+    };
+    let failing = ChannelStanding {
+        waiting: 12,
+        next_try: Some(time(15)),
+        failing_since: Some(time(-90)),
+        error: Some("550 5.1.1 no such\u{1b}[2J mailbox".to_owned()),
+        lost: 3,
+        delivered: None,
+    };
+    Standing {
+        channels: [
+            ("ops".parse().unwrap(), well),
+            ("billing".parse().unwrap(), failing),
+        ]
+        .into(),
+        push: None,
+    }
+}
+
+fn zone() -> Zone {
+    Zone::named("Asia/Shanghai").unwrap()
+}
+
+#[test]
+fn channels_are_shown_with_what_waits_and_since_when_one_fails() {
+    let shown = || {
+        let none = Config::default();
+        [
+            channels(&config(), &standing(), &zone(), Some(100)),
+            channels(&config(), &standing(), &zone(), Some(60)),
+            channels(&none, &Standing::default(), &zone(), Some(80)),
+            json::channels(&config(), &standing()).unwrap(),
+        ]
+        .join("\n\n")
+    };
+    let both = format!("{}\n\n{}", shown(), in_chinese(shown));
+    assert!(
+        !both.contains("planted") && !both.contains('\u{1b}'),
+        "{both}"
+    );
+    insta::assert_snapshot!(both);
+}
+
+fn message(minutes: i64, fate: Fate, attempts: u64, title: &str) -> Sent {
+    let part = Part {
+        title: title.to_owned(),
+        text: String::new(),
+        format: pm_notify::part::Format::Plain,
+        server: "hk-01".to_owned(),
+        event: "blocked".to_owned(),
+        time: String::new(),
+    };
+    Sent {
+        time: time(minutes),
+        channel: "ops".parse().unwrap(),
+        fate,
+        attempts,
+        done: matches!(fate, Fate::Delivered).then(|| time(minutes + 1)),
+        answer: (attempts > 0).then(|| "nobody\u{7} answers".to_owned()),
+        body: serde_json::to_string(&part).unwrap(),
+    }
+}
+
+#[test]
+fn what_became_of_a_message_is_shown_and_cannot_steer_the_terminal() {
+    let messages = [
+        message(0, Fate::Delivered, 1, "[hk-01] 20000: blocked"),
+        message(
+            1,
+            Fate::GivenUp,
+            99,
+            "[hk-01] 20001 (\u{1b}[31mred\u{202e})",
+        ),
+        message(2, Fate::Waiting, 3, "[hk-01] 20002: open again"),
+        message(3, Fate::Waiting, 0, "[hk-01] 20003: open again"),
+        Sent {
+            body: "no json".to_owned(),
+            ..message(4, Fate::Waiting, 0, "")
+        },
+    ];
+    let shown = || {
+        [
+            sent(&messages, &zone(), Some(100)),
+            sent(&[], &zone(), None),
+            json::sent(&messages).unwrap(),
+        ]
+        .join("\n\n")
+    };
+    let both = format!("{}\n\n{}", shown(), in_chinese(shown));
+    let steers = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+    assert!(!both.contains(steers), "{both}");
+    insta::assert_snapshot!(both);
+}
+
+#[test]
+fn chats_outcomes_and_the_push_are_said_in_both_languages() {
+    let chat = |id: &str, thread, kind: &str, title: &str| Chat {
+        id: id.parse().unwrap(),
+        thread,
+        title: title.to_owned(),
+        kind: kind.to_owned(),
+    };
+    let found = [
+        chat("-100123", Some(7), "supergroup", "运维 & ops"),
+        chat("42", None, "private", "Alice"),
+    ];
+    let name = "ops".parse().unwrap();
+    let failure = || pm_notify::Failure {
+        why: pm_notify::Why::Credentials,
+        answer: "401 Unauthorized".to_owned(),
+    };
+    let outcomes = [
+        Outcome::Delivered {
+            answer: "message 5".to_owned(),
+        },
+        Outcome::Delivered {
+            answer: String::new(),
+        },
+        Outcome::Refused { failure: failure() },
+        Outcome::Moved {
+            chat: "-100999".parse().unwrap(),
+        },
+    ];
+    let config = config();
+    let configured = config.push.as_ref();
+    let failing = pm_store::outbox_db::PushStanding {
+        sent: Some(time(0)),
+        failing_since: Some(time(1)),
+        error: Some("nobody answers there".to_owned()),
+        ..Default::default()
+    };
+    let shown = || {
+        let mut shown = vec![
+            chats(&found, Some(80)),
+            chats(&[], None),
+            json::chats(&found).unwrap(),
+            push::status(None, None, &zone()),
+            push::status(configured, None, &zone()),
+            push::status(configured, Some(&failing), &zone()),
+            json::push(&config, Some(&failing)).unwrap(),
+        ];
+        shown.extend(outcomes.iter().map(|outcome| tried(&name, outcome)));
+        let pushed = |outcome| push::pushed(config.push.as_ref().unwrap(), outcome);
+        shown.extend(outcomes.iter().map(pushed));
+        shown.join("\n\n")
+    };
+    let both = format!("{}\n\n{}", shown(), in_chinese(shown));
+    assert!(!both.contains("planted"), "{both}");
+    insta::assert_snapshot!(both);
+}

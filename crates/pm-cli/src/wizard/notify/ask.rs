@@ -1,0 +1,281 @@
+//! A question for each thing that can be said of channels. Enter alone takes what is stated.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::str::FromStr;
+
+use pm_core::config::{Config, EventKind, QuietHours, Schedule, Thresholds};
+use pm_core::holder::Holder;
+
+use crate::language::tr;
+use crate::output::words::holder as name;
+use crate::wizard::text;
+use crate::wizard::ui::{Answer, Question, Ui};
+
+/// Asks for something that is not shown while it is typed.
+pub(in crate::wizard) fn secret<T: FromStr<Err: Error + 'static>>(
+    ui: &mut Ui,
+    title: String,
+) -> Answer<T> {
+    let hint = tr!("paste it; it is not shown", "请粘贴；输入内容不会显示");
+    let question = Question::new(title, hint).hidden();
+    ui.ask(&question, read, |_| tr!("taken", "已填写"))
+}
+
+/// Asks for something that there may be none of: Enter alone, or `-`, is none.
+pub(super) fn optional<T>(ui: &mut Ui, title: String, hint: String) -> Answer<Option<T>>
+where
+    T: FromStr<Err: Error + 'static> + ToString,
+{
+    let none = tr!("{hint}; Enter: none", "{hint}；直接回车：无");
+    let question = Question::new(title, none);
+    ui.ask(
+        &question,
+        |typed| match typed.trim() {
+            "" | "-" => Ok(None),
+            typed => read(typed).map(Some),
+        },
+        |value: &Option<T>| value.as_ref().map_or(tr!("none", "无"), T::to_string),
+    )
+}
+
+/// Asks for something that there must be.
+pub(super) fn needed<T>(ui: &mut Ui, title: String, hint: String) -> Answer<T>
+where
+    T: FromStr<Err: Error + 'static> + ToString,
+{
+    ui.ask(&Question::new(title, hint), read, T::to_string)
+}
+
+/// Asks when messages wait.
+pub(super) fn quiet(ui: &mut Ui, present: Option<QuietHours>) -> Answer<Option<QuietHours>> {
+    let show = |quiet: &Option<QuietHours>| quiet.map_or(tr!("none", "无"), |it| it.to_string());
+    let enter = show(&present);
+    let question = Question::new(
+        tr!(
+            "Quiet hours, when messages wait",
+            "免打扰时段（消息留到之后发送）"
+        ),
+        tr!(
+            "such as 23:00-07:00; 0 is none; Enter: {enter}",
+            "如 23:00-07:00；0 表示没有；直接回车：{enter}"
+        ),
+    );
+    let read = |typed: &str| match &*text::tidy(typed) {
+        "" => Ok(present),
+        typed if text::is_none(typed) => Ok(None),
+        typed => read(&typed.replace(['~', '至'], "-").replace(' ', "")).map(Some),
+    };
+    ui.ask(&question, read, show)
+}
+
+/// Asks when a summary is sent.
+pub(super) fn report(ui: &mut Ui, present: Option<&Schedule>) -> Answer<Option<Schedule>> {
+    let show = |report: &Option<Schedule>| {
+        report
+            .as_ref()
+            .map_or(tr!("never", "不发送"), show_schedule)
+    };
+    let enter = show(&present.cloned());
+    let question = Question::new(
+        tr!(
+            "When to send a summary of all services",
+            "何时发送所有端口的汇总"
+        ),
+        tr!(
+            "60 is every 60 minutes (1 to 1440); 08:00,20:00 each day; 0 is never; Enter: {enter}",
+            "60 即每 60 分钟（1 到 1440）；08:00,20:00 即每天这些时刻；0 表示不发送；直接回车：{enter}"
+        ),
+    );
+    let read = |typed: &str| match &*text::tidy(typed) {
+        "" => Ok(present.cloned()),
+        typed if text::is_none(typed) => Ok(None),
+        typed => schedule(typed).map(Some),
+    };
+    ui.ask(&question, read, show)
+}
+
+/// Reads `60`, `60m`, `24h`, `08:00,20:00`, or as the command line has it.
+fn schedule(text: &str) -> Result<Schedule, String> {
+    let typed = text::separated(text);
+    let minutes = text.trim_end_matches("分钟").trim();
+    let as_command = if minutes.bytes().all(|byte| byte.is_ascii_digit()) {
+        format!("every {minutes}m")
+    } else if typed.contains(':') && !text.starts_with("at") {
+        format!("at {typed}")
+    } else if text.starts_with(|c: char| c.is_ascii_digit()) {
+        format!("every {text}")
+    } else {
+        text.to_owned()
+    };
+    read(&as_command)
+}
+
+fn show_schedule(schedule: &Schedule) -> String {
+    match schedule {
+        Schedule::Every(minutes) => {
+            let minutes = minutes.get();
+            tr!("every {minutes} minutes", "每 {minutes} 分钟")
+        }
+        Schedule::At(times) => {
+            let times: Vec<_> = times.iter().map(ToString::to_string).collect();
+            let times = times.join(",");
+            tr!("each day at {times}", "每天 {times}")
+        }
+    }
+}
+
+/// Asks at which parts of a quota its holder is warned of.
+pub(super) fn thresholds(ui: &mut Ui, present: &Thresholds) -> Answer<Thresholds> {
+    let show = |thresholds: &Thresholds| match thresholds.percents().is_empty() {
+        true => tr!("none", "不预警"),
+        false => format!("{thresholds} %"),
+    };
+    let enter = show(present);
+    let question = Question::new(
+        tr!(
+            "Warn at which percentages of a quota?",
+            "配额用到百分之几时预警？"
+        ),
+        tr!(
+            "such as 50,80,100; 0 is none; Enter: {enter}",
+            "如 50,80,100；0 表示不预警；直接回车：{enter}"
+        ),
+    );
+    let read = |typed: &str| match &*text::tidy(typed) {
+        "" => Ok(present.clone()),
+        typed if text::is_none(typed) => read("none"),
+        typed => read(&text::separated(&typed.replace('%', " "))),
+    };
+    ui.ask(&question, read, show)
+}
+
+/// Asks which events are told; `None`: all.
+pub(super) fn events(ui: &mut Ui) -> Answer<Option<BTreeSet<EventKind>>> {
+    let hint = if ui.ticks() {
+        tr!(
+            "Space ticks, or type names: quota,blocked or all; then Enter",
+            "空格勾选，或输入名称（如 quota,blocked、all），回车确认"
+        )
+    } else {
+        tr!(
+            "Type names: quota,blocked or all",
+            "请输入名称，如 quota,blocked、all"
+        )
+    };
+    let items: Vec<String> = EventKind::ALL
+        .iter()
+        .map(|kind| format!("{:<9} {}", kind.name(), explained(*kind)))
+        .collect();
+    let read = |ticked: &BTreeSet<usize>, typed: &str| {
+        let typed = text::separated(typed);
+        if typed == "all" {
+            return Ok(None);
+        }
+        let names = typed.split(',').filter(|name| !name.is_empty());
+        let mut kinds: BTreeSet<EventKind> = names.map(read).collect::<Result<_, _>>()?;
+        let ticked = ticked.iter().filter_map(|&index| EventKind::ALL.get(index));
+        kinds.extend(ticked.copied());
+        match kinds.is_empty() {
+            true => Err(tr!("nothing was chosen", "什么都没有选")),
+            false => Ok(Some(kinds)),
+        }
+    };
+    let show = |kinds: &Option<BTreeSet<EventKind>>| match kinds {
+        None => tr!("all", "全部"),
+        Some(kinds) => {
+            let names: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
+            names.join(", ")
+        }
+    };
+    let title = tr!("Which events?", "通知哪些事件？");
+    ui.several(&title, &hint, &items, read, show)
+}
+
+/// Asks of which services and groups is told; `None`: of all.
+pub(super) fn services(ui: &mut Ui, config: &Config) -> Answer<Option<BTreeSet<Holder>>> {
+    let hint = if ui.ticks() {
+        tr!(
+            "Space ticks, or type names: 20000,group vip or all; then Enter",
+            "空格勾选，或输入名称（如 20000,group vip、all），回车确认"
+        )
+    } else {
+        tr!(
+            "Type names: 20000,group vip or all",
+            "请输入名称，如 20000,group vip、all"
+        )
+    };
+    let services = config.services.keys().copied().map(Holder::Service);
+    let groups = config.groups.keys().cloned().map(Holder::Group);
+    let all: Vec<Holder> = groups.chain(services).collect();
+    let items: Vec<String> = all.iter().map(name).collect();
+    let read = |ticked: &BTreeSet<usize>, typed: &str| {
+        let typed = text::tidy(typed);
+        if typed == "all" {
+            return Ok(None);
+        }
+        let names = typed.split(',').filter(|name| !name.trim().is_empty());
+        let mut chosen: BTreeSet<Holder> = names.map(read).collect::<Result<_, _>>()?;
+        if let Some(other) = chosen.iter().find(|one| !all.contains(one)) {
+            let other = name(other);
+            return Err(tr!("there is no {other}", "没有{other}"));
+        }
+        chosen.extend(ticked.iter().filter_map(|&index| all.get(index)).cloned());
+        match chosen.is_empty() {
+            true => Err(tr!("nothing was chosen", "什么都没有选")),
+            false => Ok(Some(chosen)),
+        }
+    };
+    let show = |chosen: &Option<BTreeSet<Holder>>| match chosen {
+        None => tr!("all", "全部"),
+        Some(chosen) => {
+            let names: Vec<_> = chosen.iter().map(name).collect();
+            names.join(&tr!(", ", "、"))
+        }
+    };
+    let title = tr!("Of which services and groups?", "通知哪些端口和分组？");
+    ui.several(&title, &hint, &items, read, show)
+}
+
+fn explained(kind: EventKind) -> String {
+    match kind {
+        EventKind::Quota => tr!("a part of a quota is used", "配额用到预警线"),
+        EventKind::Blocked => tr!("cut off", "被切断"),
+        EventKind::Unblocked => tr!("open again", "恢复放行"),
+        EventKind::Reset => tr!("a new period begins", "开始新周期"),
+        EventKind::Punished => tr!("slowed down by DynQoS", "触发动态限速"),
+        EventKind::Restored => tr!("no longer slowed down", "动态限速解除"),
+        EventKind::Expiring => tr!("expires soon", "即将到期"),
+        EventKind::Expired => tr!("expired", "已到期"),
+        EventKind::Healed => tr!("rules were removed and put back", "规则被删，已恢复"),
+        EventKind::Restarted => tr!("the host was restarted", "主机重启"),
+        EventKind::Delivery => tr!("another channel fails", "其他渠道发送失败"),
+    }
+}
+
+pub(super) fn read<T: FromStr<Err: Error + 'static>>(typed: &str) -> Result<T, String> {
+    text::name(typed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_reports_are_read_as_people_write_them() {
+        for (typed, expected) in [
+            ("60", "every 60m"),
+            ("60分钟", "every 60m"),
+            ("24h", "every 24h"),
+            ("every 90m", "every 90m"),
+            ("08:00 20:00", "at 08:00,20:00"),
+            ("at 08:00", "at 08:00"),
+        ] {
+            let expected: Schedule = expected.parse().unwrap();
+            assert_eq!(schedule(typed), Ok(expected), "{typed}");
+        }
+        for typed in ["0m", "1441", "25:00", "soon"] {
+            assert!(schedule(typed).is_err(), "{typed}");
+        }
+    }
+}

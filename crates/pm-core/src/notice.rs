@@ -1,0 +1,370 @@
+//! What somebody is told, complete in itself: it is kept until it is said, and says then what was
+//! so when it happened.
+
+use serde::{Deserialize, Serialize};
+use time::Date;
+
+use crate::calendar::{Timestamp, iso_date};
+use crate::config::{ChannelName, Config, EventKind, Note, QuotaSize};
+use crate::dynqos::DynQos;
+use crate::event::Event;
+use crate::holder::Holder;
+use crate::ledger::State;
+use crate::port::PortRange;
+
+/// One thing that is told.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Notice {
+    /// When it happened.
+    pub time: Timestamp,
+    /// What happened.
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// A part of a quota is used.
+    Quota {
+        /// Whose.
+        whom: Whom,
+        /// The threshold, in percent.
+        percent: u16,
+        /// What is billed, in bytes.
+        billed: u64,
+        /// Of what.
+        quota: QuotaSize,
+        /// When the next period begins; `None`: never.
+        #[serde(default, with = "iso_date")]
+        next_reset: Option<Date>,
+    },
+    /// A quota is used up, and its holder cut off.
+    Blocked {
+        /// Who.
+        whom: Whom,
+        /// What is billed, in bytes.
+        billed: u64,
+        /// Of what, where it is still known.
+        quota: Option<QuotaSize>,
+        /// When the next period begins; `None`: never.
+        #[serde(default, with = "iso_date")]
+        next_reset: Option<Date>,
+    },
+    /// A holder who was cut off is open again.
+    Unblocked {
+        /// Who.
+        whom: Whom,
+    },
+    /// A period ended.
+    Reset {
+        /// Whose.
+        whom: Whom,
+        /// What came in, in bytes.
+        incoming: u64,
+        /// What went out, in bytes.
+        outgoing: u64,
+        /// Whether he was cut off until then.
+        #[serde(default)]
+        reopened: bool,
+        /// The quota, in whose units it is said.
+        quota: Option<QuotaSize>,
+        /// When the next period begins; `None`: never.
+        #[serde(default, with = "iso_date")]
+        next_reset: Option<Date>,
+    },
+    /// A service hogged the line and is slowed down.
+    Punished {
+        /// The service.
+        whom: Whom,
+        /// By which rule.
+        rule: DynQos,
+    },
+    /// A service that was slowed down is not any more.
+    Restored {
+        /// The service.
+        whom: Whom,
+    },
+    /// A service's last day is near.
+    Expiring {
+        /// The service.
+        whom: Whom,
+        /// That day.
+        #[serde(with = "iso_date")]
+        last_day: Option<Date>,
+        /// How many days are left; 0: it is today.
+        days: u16,
+    },
+    /// A service's last day has passed, and it is cut off.
+    Expired {
+        /// The service.
+        whom: Whom,
+        /// That day.
+        #[serde(with = "iso_date")]
+        last_day: Option<Date>,
+    },
+    /// What another program removed or changed in the kernel was put right.
+    Healed {
+        /// What was gone.
+        gone: Gone,
+        /// The services concerned.
+        services: Vec<PortRange>,
+        /// The last time all was well; `None`: unknown.
+        since: Option<Timestamp>,
+    },
+    /// The host was started anew, and what passed before the end was not counted.
+    Restarted {
+        /// The last tick before.
+        since: Option<Timestamp>,
+    },
+    /// The operator did something.
+    Done {
+        /// What.
+        deed: Deed,
+        /// To whom, in order.
+        holders: Vec<Holder>,
+    },
+    /// Messages could not be delivered.
+    Delivery {
+        /// Where to.
+        channel: ChannelName,
+        /// Why not, as the server or the system says.
+        why: String,
+        /// How many were given up after a day.
+        lost: u64,
+    },
+}
+
+/// What another program removed.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gone {
+    /// Rules, so that nothing was counted or cut off.
+    Rules,
+    /// Limits of what is sent on an interface.
+    Limits {
+        /// The interface.
+        interface: String,
+    },
+    /// Counters, which were loaded with other values.
+    Counters,
+    /// What waited to be sent.
+    Outbox,
+}
+
+/// What an operator does that others may want to know.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Deed {
+    /// He lets nothing through.
+    Blocked,
+    /// He lets it through again.
+    Unblocked,
+    /// He begins a period anew.
+    Reset,
+}
+
+/// Who it is about.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Whom {
+    /// A service or a group.
+    pub holder: Holder,
+    /// The service's note.
+    #[serde(default, skip_serializing_if = "Note::is_empty")]
+    pub note: Note,
+}
+
+impl Whom {
+    /// Returns a holder with his note.
+    pub fn of(holder: &Holder, config: &Config) -> Self {
+        let note = match holder {
+            Holder::Service(ports) => config.services.get(ports),
+            Holder::Group(_) => None,
+        };
+        Self {
+            holder: holder.clone(),
+            note: note.map(|service| service.note.clone()).unwrap_or_default(),
+        }
+    }
+}
+
+impl What {
+    /// Returns what is told of an event; `None`: nothing.
+    ///
+    /// `config` and `state` are those after the tick in which it happened.
+    pub fn of(event: &Event, config: &Config, state: &State) -> Option<Self> {
+        let whom = |holder: &Holder| Whom::of(holder, config);
+        let quota = |holder: &Holder| match holder {
+            Holder::Service(ports) => config.services.get(ports).and_then(|it| it.quota),
+            Holder::Group(name) => config.groups.get(name).and_then(|it| it.quota),
+        };
+        let next_reset = |holder: &Holder| state.account(holder).and_then(|it| it.period.next());
+        Some(match event {
+            Event::Spent { holder, billed } => Self::Blocked {
+                whom: whom(holder),
+                billed: *billed,
+                quota: quota(holder),
+                next_reset: next_reset(holder),
+            },
+            Event::Reached {
+                holder,
+                percent,
+                billed,
+                quota,
+            } => Self::Quota {
+                whom: whom(holder),
+                percent: *percent,
+                billed: *billed,
+                quota: *quota,
+                next_reset: next_reset(holder),
+            },
+            Event::Expiring {
+                ports,
+                last_day,
+                days,
+            } => Self::Expiring {
+                whom: whom(&(*ports).into()),
+                last_day: Some(*last_day),
+                days: *days,
+            },
+            Event::Renewed { holder } => Self::Unblocked { whom: whom(holder) },
+            Event::PeriodEnded { holder, usage } => Self::Reset {
+                whom: whom(holder),
+                incoming: usage.incoming,
+                outgoing: usage.outgoing,
+                reopened: false,
+                quota: quota(holder),
+                next_reset: next_reset(holder),
+            },
+            // The operator deleted it himself.
+            Event::Closed { .. } => return None,
+            Event::Punished { ports, rule } => Self::Punished {
+                whom: whom(&(*ports).into()),
+                rule: *rule,
+            },
+            Event::Restored { ports } => Self::Restored {
+                whom: whom(&(*ports).into()),
+            },
+            Event::Expired { ports, last_day } => Self::Expired {
+                whom: whom(&(*ports).into()),
+                last_day: Some(*last_day),
+            },
+            Event::RulesLost { ports, since } => Self::Healed {
+                gone: Gone::Rules,
+                services: ports.clone(),
+                since: *since,
+            },
+            Event::LimitsLost { interface, since } => Self::Healed {
+                gone: Gone::Limits {
+                    interface: interface.clone(),
+                },
+                services: Vec::new(),
+                since: *since,
+            },
+            Event::CountersReplaced { ports, since } => Self::Healed {
+                gone: Gone::Counters,
+                services: ports.clone(),
+                since: *since,
+            },
+            Event::Restarted { since } => Self::Restarted { since: *since },
+        })
+    }
+
+    /// Returns the kind of event, by which channels choose.
+    pub fn kind(&self) -> EventKind {
+        match self {
+            Self::Quota { .. } => EventKind::Quota,
+            Self::Blocked { .. } => EventKind::Blocked,
+            Self::Unblocked { .. } => EventKind::Unblocked,
+            Self::Reset { .. } => EventKind::Reset,
+            Self::Punished { .. } => EventKind::Punished,
+            Self::Restored { .. } => EventKind::Restored,
+            Self::Expiring { .. } => EventKind::Expiring,
+            Self::Expired { .. } => EventKind::Expired,
+            Self::Healed { .. } => EventKind::Healed,
+            Self::Restarted { .. } => EventKind::Restarted,
+            Self::Delivery { .. } => EventKind::Delivery,
+            Self::Done { deed, .. } => match deed {
+                Deed::Blocked => EventKind::Blocked,
+                Deed::Unblocked => EventKind::Unblocked,
+                Deed::Reset => EventKind::Reset,
+            },
+        }
+    }
+
+    /// Returns whom it is about; `None`: the host.
+    pub fn whom(&self) -> Option<&Whom> {
+        match self {
+            Self::Quota { whom, .. }
+            | Self::Blocked { whom, .. }
+            | Self::Unblocked { whom }
+            | Self::Reset { whom, .. }
+            | Self::Punished { whom, .. }
+            | Self::Restored { whom }
+            | Self::Expiring { whom, .. }
+            | Self::Expired { whom, .. } => Some(whom),
+            Self::Healed { .. }
+            | Self::Restarted { .. }
+            | Self::Delivery { .. }
+            | Self::Done { .. } => None,
+        }
+    }
+
+    /// Returns all whom it is about; none: the host.
+    pub fn holders(&self) -> Vec<Holder> {
+        match self {
+            Self::Done { holders, .. } => holders.clone(),
+            Self::Healed { services, .. } => services.iter().map(|&it| it.into()).collect(),
+            _ => self
+                .whom()
+                .map(|whom| whom.holder.clone())
+                .into_iter()
+                .collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_read_back() {
+        let whom = Whom {
+            holder: "group vip".parse().unwrap(),
+            note: "a & <b>\n🐙".parse().unwrap(),
+        };
+        let rule: DynQos = "100M/5/5M/60".parse().unwrap();
+        let date = iso_date::parse("2027-01-31");
+        for what in [
+            What::Blocked {
+                whom: whom.clone(),
+                billed: 5,
+                quota: None,
+                next_reset: date,
+            },
+            What::Punished {
+                whom: whom.clone(),
+                rule,
+            },
+            What::Expired {
+                whom,
+                last_day: date,
+            },
+            What::Healed {
+                gone: Gone::Limits {
+                    interface: "eth0".into(),
+                },
+                services: vec!["80-90".parse().unwrap()],
+                since: None,
+            },
+        ] {
+            let notice = Notice {
+                time: Timestamp::from_unix(1),
+                what,
+            };
+            let json = serde_json::to_string(&notice).unwrap();
+            assert_eq!(serde_json::from_str::<Notice>(&json).unwrap(), notice);
+        }
+    }
+}

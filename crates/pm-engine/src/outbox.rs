@@ -1,0 +1,288 @@
+//! From what happened to what is sent: the tick's part.
+//!
+//! Whoever delivers owns the outbox and talks to the internet; the tick opens it with his rights,
+//! and puts in what he needs and no more. Accounting is done and saved before: nothing that is in
+//! the outbox, or happens to it, can change that.
+
+mod owner;
+mod wake;
+
+use std::fs;
+use std::path::Path;
+
+use pm_core::calendar::{Timestamp, Zone};
+use pm_core::config::{Channel, ChannelName, Config, Via};
+use pm_core::config::{QuietHours, ZoneName};
+use pm_core::language::Language;
+use pm_core::ledger::State;
+use pm_core::news::News;
+use pm_core::notice::{Gone, Notice, What};
+use pm_core::report::{group_reports, reports};
+use pm_notify::compose::{Voice, summary};
+use pm_store::Paths;
+use pm_store::news::Copied;
+use pm_store::outbox_db::{self, Batch, NewMessage, NewPush, OutboxDb, OutboxError, Standing};
+use pm_store::state_db::StateDb;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use owner::{Owner, become_owner};
+pub(crate) use wake::{answer, is_woken, start};
+
+use crate::voice::spoken;
+use crate::{EngineError, clock};
+
+/// How much is copied in one tick: what is more waits for the next.
+const MOST_NEWS: u32 = 500;
+
+/// For how long a channel fails before the others are told, in seconds.
+const TROUBLE_AFTER: i64 = 300;
+
+/// Within how many seconds something must be due for the delivering side to be started.
+const SOON: i64 = 60;
+
+/// What it takes to send to a channel.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Sender {
+    pub(crate) via: Via,
+    pub(crate) language: Language,
+    /// What the host is called.
+    pub(crate) server: String,
+    pub(crate) quiet: Option<QuietHours>,
+    /// The zone of that; `None`: the system's.
+    pub(crate) zone: Option<ZoneName>,
+}
+
+/// Copies what is to be told into the outbox, notes what became of what was copied before, and has
+/// it sent where something is due. Without channels and push, there is no outbox. `interface` is the
+/// one that a push names.
+///
+/// # Errors
+///
+/// Any; what is to be told waits, and the next tick tries again.
+pub(crate) fn post(
+    paths: &Paths,
+    db: &mut StateDb,
+    config: &Config,
+    state: &State,
+    interface: &str,
+    now: Timestamp,
+) -> Result<(), EngineError> {
+    let directory = paths.outbox_dir();
+    let has_channels = config.notify.channels.values().any(|it| it.enabled);
+    let push = config.push.as_ref().filter(|push| push.enabled);
+    if !has_channels && push.is_none() {
+        return forget(&directory, db);
+    }
+    let waiting = db.waiting_news(MOST_NEWS)?;
+    let zone = clock::zone(config);
+    let told = Told {
+        config,
+        state,
+        zone: &zone,
+        host: host_name(),
+        now,
+    };
+    let mut batch = told.batch(&waiting);
+    if let Some(push) = push {
+        let (services, groups) = (reports(config, state), group_reports(config, state));
+        batch.push = Some(NewPush {
+            settings: json(push),
+            body: pm_notify::push::body(push, interface, &services, &groups),
+            made: now,
+        });
+    }
+    let owner = Owner::of(&directory)?;
+    let exchanged = owner.act(|| exchange(&directory, &batch))?;
+    let (standing, damage) = exchanged?;
+    let copied = noted(db, config, &standing, damage.is_some(), &waiting, now)?;
+    db.note_copied(&copied)?;
+    if standing.is_due(now, SOON) {
+        start(&directory, owner)?;
+    }
+    match damage {
+        Some(error) => Err(error.into()),
+        None => Ok(()),
+    }
+}
+
+/// Puts a batch into the outbox. Where that is damaged, it is put aside, and the batch into another;
+/// what was damaged is returned, too.
+fn exchange(
+    directory: &Path,
+    batch: &Batch,
+) -> Result<(Standing, Option<OutboxError>), OutboxError> {
+    let put = || OutboxDb::open(directory).and_then(|mut outbox| outbox.exchange(batch));
+    match put() {
+        Err(damage @ OutboxError::Damaged { .. }) => {
+            outbox_db::set_aside(directory)?;
+            Ok((put()?, Some(damage)))
+        }
+        other => Ok((other?, None)),
+    }
+}
+
+/// Removes the outbox, with the secrets in it, where nothing is sent any more.
+fn forget(directory: &Path, db: &mut StateDb) -> Result<(), EngineError> {
+    // Looked at by name only: most ticks of most hosts have nothing to do here.
+    if fs::symlink_metadata(directory.join(outbox_db::FILE)).is_err() {
+        return Ok(());
+    }
+    // It is no news any more when there is somebody to be told again.
+    db.note_copied(&Copied {
+        up_to: Some(i64::MAX),
+        ..Copied::default()
+    })?;
+    let owner = Owner::of(directory)?;
+    owner.act(|| {
+        for file in [outbox_db::FILE, outbox_db::ASIDE] {
+            // What cannot be removed is tried again at the next tick.
+            let _ = fs::remove_file(directory.join(file));
+        }
+    })
+}
+
+/// Returns what is noted of a copy: what is done with, and whose trouble the others are told of.
+fn noted(
+    db: &StateDb,
+    config: &Config,
+    standing: &Standing,
+    is_damaged: bool,
+    waiting: &[(i64, News)],
+    now: Timestamp,
+) -> Result<Copied, EngineError> {
+    let told = db.told_troubles()?;
+    let mut troubles = told.clone();
+    let mut news = Vec::new();
+    let mut tell = |what| news.push(News::Notice(Notice { time: now, what }));
+    troubles.retain(|name, since| {
+        let channel = standing.channels.get(name);
+        channel.is_some_and(|it| it.failing_since == Some(*since))
+    });
+    for (name, channel) in &standing.channels {
+        let Some(since) = channel.failing_since else {
+            continue;
+        };
+        let is_known = troubles.contains_key(name) || !config.notify.channels.contains_key(name);
+        if is_known || now.unix().saturating_sub(since.unix()) < TROUBLE_AFTER {
+            continue;
+        }
+        troubles.insert(name.clone(), since);
+        tell(What::Delivery {
+            channel: name.clone(),
+            why: channel.error.clone().unwrap_or_default(),
+            lost: channel.lost,
+        });
+    }
+    if is_damaged {
+        tell(What::Healed {
+            gone: Gone::Outbox,
+            services: Vec::new(),
+            since: None,
+        });
+    }
+    Ok(Copied {
+        up_to: waiting.last().map(|(id, _)| *id),
+        troubles: (troubles != told).then_some(troubles),
+        news,
+    })
+}
+
+/// What is said, and how.
+struct Told<'a> {
+    config: &'a Config,
+    state: &'a State,
+    zone: &'a Zone,
+    host: String,
+    now: Timestamp,
+}
+
+impl Told<'_> {
+    fn batch(&self, waiting: &[(i64, News)]) -> Batch {
+        let enabled = || {
+            self.config
+                .notify
+                .channels
+                .iter()
+                .filter(|(_, it)| it.enabled)
+        };
+        let channels = enabled().map(|(name, channel)| (name.clone(), json(&self.sender(channel))));
+        let mut messages = Vec::new();
+        for (event, news) in waiting {
+            for name in news.channels(self.config) {
+                if let Some(channel) = self.config.notify.channels.get(name) {
+                    messages.extend(self.messages(*event, news, name, channel));
+                }
+            }
+        }
+        Batch {
+            channels: channels.collect(),
+            messages,
+            push: None,
+        }
+    }
+
+    fn sender(&self, channel: &Channel) -> Sender {
+        Sender {
+            via: channel.via.clone(),
+            language: self.language(channel),
+            server: self.server(channel).to_owned(),
+            quiet: channel.quiet,
+            zone: self.config.time_zone.clone(),
+        }
+    }
+
+    fn language(&self, channel: &Channel) -> Language {
+        spoken(self.config, channel)
+    }
+
+    fn server<'a>(&'a self, channel: &'a Channel) -> &'a str {
+        pm_notify::server_name(channel, &self.config.notify, &self.host)
+    }
+
+    fn messages(
+        &self,
+        event: i64,
+        news: &News,
+        name: &ChannelName,
+        channel: &Channel,
+    ) -> Vec<NewMessage> {
+        let voice = Voice {
+            language: self.language(channel),
+            server: self.server(channel),
+            zone: self.zone,
+        };
+        let message = match news {
+            News::Notice(notice) => voice.notice(notice),
+            News::Report { .. } => {
+                let concerns = |holder| channel.concerns(&holder, self.config);
+                let mut services = reports(self.config, self.state);
+                services.retain(|it| concerns(it.ports.into()));
+                let mut groups = group_reports(self.config, self.state);
+                groups.retain(|it| concerns(it.name.clone().into()));
+                summary(voice, &services, &groups, self.now)
+            }
+        };
+        let parts = pm_notify::parts(&channel.via, &message);
+        let numbered = (0u32..).zip(parts);
+        let message = |(part, body): (u32, pm_notify::Part)| NewMessage {
+            event,
+            time: news.time(),
+            channel: name.clone(),
+            part,
+            body: json(&body),
+        };
+        numbered.map(message).collect()
+    }
+}
+
+/// Returns what the host is called by itself.
+pub(crate) fn host_name() -> String {
+    let name = nix::unistd::gethostname();
+    let name = name.map(|name| name.to_string_lossy().into_owned());
+    name.unwrap_or_default()
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}

@@ -1,0 +1,96 @@
+//! Channels and push at the operator's hand: trying them, and what became of what was sent.
+
+use std::fs;
+
+use pm_core::backend::{Netfilter, Shaper};
+use pm_core::calendar::Zone;
+use pm_core::config::{Channel, Config, Push};
+use pm_core::language::Language;
+use pm_notify::Outcome;
+use pm_notify::compose::Voice;
+use pm_store::Paths;
+use pm_store::outbox_db::{self, OutboxDb, OutboxError, Sent, Standing};
+
+use crate::outbox::{Owner, host_name};
+use crate::{Engine, EngineError, View, clock};
+
+/// Sends a test message to a channel, now, whatever waits for it. It takes as long as the server does.
+pub fn try_channel(config: &Config, channel: &Channel) -> Outcome {
+    let (now, host, zone) = (clock::now(), host_name(), clock::zone(config));
+    let voice = Voice {
+        language: spoken(config, channel),
+        server: pm_notify::server_name(channel, &config.notify, &host),
+        zone: &zone,
+    };
+    let mut outcome = Outcome::Delivered {
+        answer: String::new(),
+    };
+    for part in pm_notify::parts(&channel.via, &voice.test(now)) {
+        outcome = pm_notify::send(&channel.via, &part, now.unix());
+        if !matches!(outcome, Outcome::Delivered { .. }) {
+            break;
+        }
+    }
+    outcome
+}
+
+/// Returns the zone whose dates and hours count.
+pub fn zone(config: &Config) -> Zone {
+    clock::zone(config)
+}
+
+/// Returns the language of a channel's messages.
+pub(crate) fn spoken(config: &Config, channel: &Channel) -> Language {
+    let chosen = channel.language.or(config.language);
+    chosen.unwrap_or(Language::English)
+}
+
+/// Returns how channels and push stand, as the delivering side says; `None`: nothing was ever sent.
+///
+/// # Errors
+///
+/// `NoOutbox`, also for who is neither root nor the delivering user; `Outbox`.
+pub fn standing(paths: &Paths) -> Result<Option<Standing>, EngineError> {
+    read(paths, OutboxDb::standing)
+}
+
+/// Returns the last messages, the newest first, at most so many. What stands in them was written by
+/// the delivering side.
+///
+/// # Errors
+///
+/// As [`standing`].
+pub fn recent(paths: &Paths, most: u32) -> Result<Vec<Sent>, EngineError> {
+    let recent = read(paths, |outbox| outbox.recent(most))?;
+    Ok(recent.unwrap_or_default())
+}
+
+fn read<T>(
+    paths: &Paths,
+    read: impl FnOnce(&OutboxDb) -> Result<T, OutboxError>,
+) -> Result<Option<T>, EngineError> {
+    let directory = paths.outbox_dir();
+    let owner = Owner::of(&directory)?;
+    if fs::symlink_metadata(directory.join(outbox_db::FILE)).is_err() {
+        return Ok(None);
+    }
+    let found =
+        owner.act(|| OutboxDb::open_patiently(&directory).and_then(|outbox| read(&outbox)))?;
+    Ok(Some(found?))
+}
+
+impl<N: Netfilter, S: Shaper> Engine<N, S> {
+    /// Pushes what `view` shows, now, whatever waits. It takes as long as the receiver does.
+    pub fn push_now(&mut self, push: &Push, view: &View) -> Outcome {
+        let interface = self.uplink();
+        let body = pm_notify::push::body(push, &interface, &view.reports, &view.groups);
+        pm_notify::push::send(push, &body, clock::now().unix())
+    }
+
+    /// Returns the interface with the default route, the first of several; empty: there is none.
+    pub(crate) fn uplink(&mut self) -> String {
+        // Who cannot be told where a host's packets go is told all the rest.
+        let uplinks = self.shaper.uplinks().unwrap_or_default();
+        uplinks.into_iter().next().unwrap_or_default()
+    }
+}

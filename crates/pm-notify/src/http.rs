@@ -1,0 +1,238 @@
+//! One request over HTTP, and its answer: the only user of minreq.
+//!
+//! No redirection is followed, since minreq would carry headers and body to any host. The answer,
+//! its headers and the whole time are bounded. Errors and answers hold none of the secrets that the
+//! request was made with.
+
+use std::io::{self, Read};
+use std::time::Duration;
+
+use minreq::{Error, Method, ResponseLazy};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
+
+use crate::TIMEOUT_SECONDS;
+use crate::outcome::{Failure, Why};
+
+/// How long an answer may be, in bytes, unless more is expected.
+const MOST: u64 = 64 << 10;
+
+/// A request.
+pub(crate) struct Call<'a> {
+    method: Method,
+    url: String,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+    secrets: Vec<&'a str>,
+    most: u64,
+}
+
+/// What a server answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// HTTP's number.
+    pub(crate) status: u16,
+    /// The body, without secrets.
+    pub(crate) text: String,
+    /// The server's time, in seconds since 1970.
+    pub(crate) date: Option<i64>,
+    /// How long it wants to be left alone.
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl<'a> Call<'a> {
+    /// Returns a request that posts JSON; `secrets` are what its address and body hold.
+    pub(crate) fn post(url: String, json: String, secrets: Vec<&'a str>) -> Self {
+        Self {
+            method: Method::Post,
+            url,
+            headers: vec![("Content-Type", "application/json".to_owned())],
+            body: json.into_bytes(),
+            secrets,
+            most: MOST,
+        }
+    }
+
+    /// Makes it one that puts.
+    pub(crate) fn put(mut self) -> Self {
+        self.method = Method::Put;
+        self
+    }
+
+    /// Adds a header, or replaces it.
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.retain(|(other, _)| *other != name);
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// Allows a longer answer.
+    pub(crate) fn at_most(mut self, bytes: u64) -> Self {
+        self.most = bytes;
+        self
+    }
+
+    /// Sends it and reads the answer.
+    ///
+    /// # Errors
+    ///
+    /// When there is no whole answer, or one that leads elsewhere.
+    pub(crate) fn send(self) -> Result<Answer, Failure> {
+        // A line break would end a header, and begin one of somebody else's.
+        let breaks = |text: &str| text.chars().any(char::is_control);
+        if breaks(&self.url) || self.headers.iter().any(|(_, value)| breaks(value)) {
+            return Err(Failure::new(Why::Content, "line break in a header"));
+        }
+        let mut request = minreq::Request::new(self.method, self.url)
+            .with_header("User-Agent", concat!("pm/", env!("CARGO_PKG_VERSION")))
+            .with_header("Accept", "application/json")
+            .with_body(self.body)
+            .with_timeout(TIMEOUT_SECONDS)
+            .with_follow_redirects(false)
+            .with_max_headers_size(16 << 10)
+            .with_max_status_line_length(1 << 10);
+        for (name, value) in self.headers {
+            request = request.with_header(name, value);
+        }
+        let secrets = self.secrets;
+        let failed = |error: Error| {
+            let (why, answer) = judge(error);
+            Failure::new(why, without(&answer, &secrets))
+        };
+        let answer = request.send_lazy().map_err(failed)?;
+        let status = answer.status_code;
+        if (300..400).contains(&status) {
+            return Err(Failure::new(Why::Redirected, status.to_string()));
+        }
+        // What minreq makes of an answer that is no HTTP.
+        if status == 503 && answer.reason_phrase == "Server did not provide a status line" {
+            return Err(Failure::new(Why::Broken, ""));
+        }
+        let date = header(&answer, "date").and_then(|text| seconds(&text));
+        let retry_after = header(&answer, "retry-after").and_then(|text| text.trim().parse().ok());
+        let mut bytes = Vec::new();
+        answer
+            .take(self.most + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| failed(Error::IoError(error)))?;
+        if bytes.len() as u64 > self.most {
+            return Err(Failure::new(Why::Endless, ""));
+        }
+        Ok(Answer {
+            status,
+            text: without(&String::from_utf8_lossy(&bytes), &secrets),
+            date,
+            retry_after: retry_after.map(Duration::from_secs),
+        })
+    }
+}
+
+impl Answer {
+    /// Returns the body as JSON, where it is an object.
+    pub(crate) fn json(&self) -> Option<serde_json::Value> {
+        let json: serde_json::Value = serde_json::from_str(&self.text).ok()?;
+        json.is_object().then_some(json)
+    }
+
+    /// Returns what an answer means that is not in the server's own language.
+    pub(crate) fn foreign(&self) -> Failure {
+        let why = match self.status {
+            429 => Why::TooMany,
+            status @ 500.. => Why::Server { status },
+            _ => Why::NotTheServer,
+        };
+        Failure::new(why, self.excerpt())
+    }
+
+    /// Returns what can be shown of the answer: a page of HTML says nothing to an operator.
+    pub(crate) fn excerpt(&self) -> String {
+        match self.text.trim_start().starts_with('<') {
+            true => format!("HTTP {}, a web page", self.status),
+            false => format!("HTTP {} {}", self.status, crate::outcome::short(&self.text)),
+        }
+    }
+}
+
+fn header(answer: &ResponseLazy, name: &str) -> Option<String> {
+    let mut headers = answer.headers.iter();
+    let found = headers.find(|(header, _)| header.eq_ignore_ascii_case(name));
+    found.map(|(_, value)| value.clone())
+}
+
+/// Reads a date as HTTP writes it: `Sun, 06 Nov 1994 08:49:37 GMT`.
+///
+/// Source: RFC 9110, section 5.6.7.
+fn seconds(text: &str) -> Option<i64> {
+    let date = OffsetDateTime::parse(text.trim(), &Rfc2822).ok()?;
+    Some(date.unix_timestamp())
+}
+
+/// Returns a text without secrets: a server can say again what it was asked.
+fn without(text: &str, secrets: &[&str]) -> String {
+    let mut text = text.to_owned();
+    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+        text = text.replace(secret, "…");
+    }
+    text
+}
+
+/// Returns what an error of the network means, and what it says itself.
+fn judge(error: Error) -> (Why, String) {
+    let said = error.to_string();
+    let why = match &error {
+        Error::AddressNotFound => Why::Name,
+        Error::RustlsCreateConnection(_) => Why::Tls,
+        Error::HeadersOverflow | Error::StatusLineOverflow => Why::Endless,
+        Error::IoError(error) => judge_io(error),
+        _ => Why::Broken,
+    };
+    (why, said)
+}
+
+/// Returns what an error of the system means, or of TLS, which comes in its clothes.
+pub(crate) fn judge_io(error: &io::Error) -> Why {
+    use io::ErrorKind as E;
+    match error.kind() {
+        E::TimedOut | E::WouldBlock => Why::Slow,
+        E::ConnectionRefused
+        | E::HostUnreachable
+        | E::NetworkUnreachable
+        | E::AddrNotAvailable
+        | E::PermissionDenied
+        | E::NetworkDown => Why::Connect,
+        E::InvalidData => Why::Tls,
+        // The standard library has no kind for it.
+        _ if error.to_string().starts_with("failed to lookup address") => Why::Name,
+        _ => Why::Broken,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_is_read_as_http_writes_it() {
+        assert_eq!(seconds("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
+        assert_eq!(seconds("yesterday"), None);
+    }
+
+    #[test]
+    fn secrets_are_taken_out_of_what_is_said() {
+        assert_eq!(
+            without("no bot123:AA here", &["123:AA", ""]),
+            "no bot… here"
+        );
+    }
+
+    #[test]
+    fn no_line_break_reaches_a_header() {
+        for (url, value) in [
+            ("http://127.0.0.1:9/a\r\nX: y", "v"),
+            ("http://127.0.0.1:9/", "v\r\nX: y"),
+        ] {
+            let call = Call::post(url.to_owned(), String::new(), Vec::new()).with("X-Node", value);
+            assert_eq!(call.send().unwrap_err().why, Why::Content);
+        }
+    }
+}

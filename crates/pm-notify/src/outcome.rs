@@ -1,0 +1,262 @@
+//! What became of a part that was sent.
+
+use std::fmt;
+use std::time::Duration;
+
+use pm_core::config::ChatId;
+use pm_core::language::Language;
+
+use crate::say::say;
+
+/// What became of a part that was sent.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// The server took it.
+    Delivered {
+        /// What the server said, in short.
+        answer: String,
+    },
+    /// It may work later.
+    Retry {
+        /// How long the server wants to be left alone; `None`: it does not say.
+        after: Option<Duration>,
+        /// Why it did not work.
+        failure: Failure,
+    },
+    /// It will not work as it is: somebody must change something.
+    Refused {
+        /// Why not.
+        failure: Failure,
+    },
+    /// The group has become another, and must be written to as that.
+    Moved {
+        /// The chat's new number.
+        chat: ChatId,
+    },
+}
+
+/// Why something was not delivered. No part of it holds a secret.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Failure {
+    /// What is the matter.
+    pub why: Why,
+    /// What the server or the system said, in short; empty: nothing.
+    pub answer: String,
+}
+
+/// What is the matter when something is not delivered.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Why {
+    /// The server's name is unknown, or cannot be looked up.
+    Name,
+    /// Nobody answers there.
+    Connect,
+    /// The server is not who it says, or the way cannot be encrypted.
+    Tls,
+    /// It took too long.
+    Slow,
+    /// The connection broke off, or the answer is no HTTP.
+    Broken,
+    /// The answer is longer than it may be.
+    Endless,
+    /// The server sends elsewhere, where the secrets are not carried.
+    Redirected,
+    /// Somebody else answered: a proxy or a login page.
+    NotTheServer,
+    /// The token, key or password is wrong.
+    Credentials,
+    /// There is no such chat, robot, hook or mailbox.
+    NoRecipient,
+    /// The recipient does not want it: the bot was blocked or thrown out.
+    Unwanted,
+    /// Too many at a time.
+    TooMany,
+    /// The message is too long, or not as it must be: pm's mistake.
+    Content,
+    /// This host's clock is off by so many seconds; positive: it is ahead.
+    Clock {
+        /// By how much, in seconds.
+        seconds: i64,
+    },
+    /// The server says no, with a number of its own.
+    Rejected {
+        /// The number.
+        code: i64,
+    },
+    /// The server has trouble of its own.
+    Server {
+        /// HTTP's or SMTP's number for it.
+        status: u16,
+    },
+}
+
+/// How much of an answer is kept, in characters.
+const KEPT: usize = 300;
+
+impl Failure {
+    pub(crate) fn new(why: Why, answer: impl AsRef<str>) -> Self {
+        let answer = short(answer.as_ref());
+        Self { why, answer }
+    }
+
+    /// Returns what is the matter and what to do, with what the server said.
+    pub fn text(&self, language: Language) -> String {
+        let why = self.why.text(language);
+        if self.answer.is_empty() {
+            return why;
+        }
+        let answer = &self.answer;
+        say!(language; "{why} ({answer})", "{why}（{answer}）")
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text(Language::English))
+    }
+}
+
+impl Why {
+    /// Returns what is the matter, and what to do.
+    pub fn text(&self, language: Language) -> String {
+        match self {
+            Self::Name => say!(
+                language;
+                "the server's name cannot be looked up: check its spelling and this host's DNS",
+                "查不到服务器的名字：请检查拼写和这台主机的 DNS"
+            ),
+            Self::Connect => say!(
+                language;
+                "nobody answers there: check the address, firewalls, and whether the network lets \
+                 this host through",
+                "那里没有应答：请检查地址、防火墙，以及网络是否放行这台主机"
+            ),
+            Self::Tls => say!(
+                language;
+                "the server cannot prove who it is: check the address and this host's clock, or \
+                 somebody is in between",
+                "服务器无法证明自己的身份：请检查地址和这台主机的时钟，也可能中间有人截取"
+            ),
+            Self::Slow => say!(language; "the server took too long", "服务器太久没有答复"),
+            Self::Broken => say!(
+                language;
+                "the connection broke off, or the answer cannot be understood",
+                "连接中断，或答复无法理解"
+            ),
+            Self::Endless => say!(
+                language;
+                "the answer is far too long: this is not the server that was meant",
+                "答复长得离谱：这不是要找的服务器"
+            ),
+            Self::Redirected => say!(
+                language;
+                "the server sends elsewhere, and secrets are not carried there: write the address \
+                 that it leads to",
+                "服务器要求转到别处，而密钥不会被带过去：请直接填写最终的地址"
+            ),
+            Self::NotTheServer => say!(
+                language;
+                "somebody else answers there, such as a proxy or a login page: check the address",
+                "应答的不是那个服务器，可能是代理或登录页：请检查地址"
+            ),
+            Self::Credentials => say!(
+                language;
+                "the token, key or password is wrong: set it anew",
+                "令牌、密钥或密码不对：请重新设置"
+            ),
+            Self::NoRecipient => say!(
+                language;
+                "there is no such recipient: check the chat, robot, hook or mailbox; a bot must be \
+                 written to first, or be in the group",
+                "没有这个接收者：请检查会话、机器人、webhook 或邮箱；要先给机器人发一条消息，或把它拉进群"
+            ),
+            Self::Unwanted => say!(
+                language;
+                "the recipient does not let it through: unblock the bot, or let it in again",
+                "接收者不让它发：请解除对机器人的屏蔽，或重新拉它进群"
+            ),
+            Self::TooMany => say!(
+                language;
+                "too many messages at a time; it goes on later",
+                "一时消息太多，稍后继续"
+            ),
+            Self::Content => say!(
+                language;
+                "the server does not understand the message; please report this",
+                "服务器看不懂这条消息；请反馈这个问题"
+            ),
+            Self::Clock { seconds } => {
+                let off = seconds.unsigned_abs();
+                match *seconds >= 0 {
+                    true => say!(
+                        language;
+                        "this host's clock is {off} s ahead: set it, or let NTP do it",
+                        "这台主机的时钟快了 {off} 秒：请校准，或启用 NTP"
+                    ),
+                    false => say!(
+                        language;
+                        "this host's clock is {off} s behind: set it, or let NTP do it",
+                        "这台主机的时钟慢了 {off} 秒：请校准，或启用 NTP"
+                    ),
+                }
+            }
+            Self::Rejected { code } => say!(
+                language;
+                "the server says no, with number {code}",
+                "服务器拒绝，编号 {code}"
+            ),
+            Self::Server { status } => say!(
+                language;
+                "the server has trouble of its own (number {status})",
+                "服务器自身有问题（编号 {status}）"
+            ),
+        }
+    }
+
+    /// Whether it may be gone later without anybody's doing.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Name
+            | Self::Connect
+            | Self::Tls
+            | Self::Slow
+            | Self::Broken
+            | Self::Endless
+            | Self::Redirected
+            | Self::NotTheServer
+            | Self::TooMany
+            | Self::Clock { .. }
+            | Self::Server { .. } => true,
+            Self::Credentials
+            | Self::NoRecipient
+            | Self::Unwanted
+            | Self::Content
+            | Self::Rejected { .. } => false,
+        }
+    }
+}
+
+impl From<Failure> for Outcome {
+    fn from(failure: Failure) -> Self {
+        match failure.why.may_pass() {
+            true => Self::Retry {
+                after: None,
+                failure,
+            },
+            false => Self::Refused { failure },
+        }
+    }
+}
+
+/// Returns a stranger's text so that it does no more than stand there: one line, not long.
+pub(crate) fn short(text: &str) -> String {
+    let words: Vec<_> = text
+        .split(|c: char| c.is_whitespace() || c.is_control())
+        .collect();
+    let line = words.into_iter().filter(|word| !word.is_empty());
+    let line = line.collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(KEPT) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}

@@ -1,0 +1,218 @@
+//! The state of all services, signed, for a receiver: each minute, the newest counts.
+//!
+//! What leaves the host is put together here field by field: no token, no address, and a note only
+//! where it was asked for. Existing receivers understand it: fields of pm's own stand beside theirs.
+
+use std::collections::BTreeMap;
+
+use pm_core::calendar::ResetPolicy;
+use pm_core::config::{GroupName, Limit, Mode, Push, QuotaSize, Tariff};
+use pm_core::report::{BlockedBy, GroupReport, Report};
+use serde::Serialize;
+
+use crate::hmac::{hex, sha256};
+use crate::http::{Answer, Call};
+use crate::outcome::{Failure, Outcome, Why};
+
+/// How far a receiver lets the clocks be apart, in seconds.
+const CLOCK_TOLERANCE: i64 = 120;
+
+const GIB: f64 = (1u64 << 30) as f64;
+
+#[derive(Serialize)]
+struct Body<'a> {
+    node_id: &'a str,
+    interface: &'a str,
+    ports: BTreeMap<String, Port<'a>>,
+    pm: Program,
+}
+
+/// Says who pushes.
+#[derive(Serialize)]
+struct Program {
+    version: &'static str,
+}
+
+#[derive(Serialize)]
+struct Port<'a> {
+    quota_gb: f64,
+    quota_mode: &'static str,
+    limit_mbps: f64,
+    reset_day: u8,
+    comment: &'a str,
+    group_id: String,
+    stats: Stats,
+    dyn_limit: DynLimit,
+    pm: Own,
+}
+
+#[derive(Serialize)]
+struct Stats {
+    acc_in: u64,
+    acc_out: u64,
+}
+
+#[derive(Serialize)]
+struct DynLimit {
+    enable: bool,
+    is_punished: bool,
+    trigger_mbps: f64,
+    punish_mbps: f64,
+}
+
+/// What the receivers of old do not know.
+#[derive(Serialize)]
+struct Own {
+    /// What is billed in this period, in bytes, the operator's correction included: the group's for
+    /// a service in one.
+    billed: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quota: Option<u64>,
+    mode: String,
+    factor: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blocked: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_reset: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<String>,
+}
+
+/// Returns what is pushed, exactly as it is signed and sent.
+///
+/// `interface` is the one with the default route; empty where there is none.
+pub fn body(push: &Push, interface: &str, services: &[Report], groups: &[GroupReport]) -> String {
+    let ports = services.iter().map(|report| {
+        let position = |name: &GroupName| groups.iter().position(|group| group.name == *name);
+        let place = report.group.as_ref().and_then(position);
+        let group = place.and_then(|place| groups.get(place));
+        (report.ports.to_string(), port(push, report, place, group))
+    });
+    let body = Body {
+        node_id: push.node_id().as_str(),
+        interface,
+        ports: ports.collect(),
+        pm: Program {
+            version: env!("CARGO_PKG_VERSION"),
+        },
+    };
+    serde_json::to_string(&body).unwrap_or_else(|error| unreachable!("plain fields: {error}"))
+}
+
+fn port<'a>(
+    push: &Push,
+    report: &'a Report,
+    place: Option<usize>,
+    group: Option<&GroupReport>,
+) -> Port<'a> {
+    let quota = group.map_or(report.quota, |group| group.quota);
+    let billed = group.map_or(report.billed, |group| group.billed);
+    let mbps = |limit: Limit| limit.rate().bits_per_second() as f64 / 1e6;
+    Port {
+        quota_gb: quota.map_or(0.0, |quota| gigabytes(quota, report.tariff)),
+        quota_mode: match report.tariff.mode {
+            Mode::Both => "in_out",
+            // The larger of two sums is one of them, usually what is sent.
+            Mode::Max if report.usage.incoming > report.usage.outgoing => "in_out",
+            Mode::Out | Mode::Max => "out_only",
+        },
+        limit_mbps: report.limit.map_or(0.0, mbps),
+        reset_day: match report.reset {
+            ResetPolicy::Monthly(day) => day.get(),
+            _ => 0,
+        },
+        comment: if push.notes { report.note.as_str() } else { "" },
+        // A group's name is the operator's text, too.
+        group_id: match (place, &report.group) {
+            (_, Some(name)) if push.notes => name.as_str().to_owned(),
+            (Some(place), Some(_)) => format!("g{}", place + 1),
+            _ => String::new(),
+        },
+        stats: Stats {
+            acc_in: report.usage.incoming,
+            acc_out: report.usage.outgoing,
+        },
+        dyn_limit: DynLimit {
+            enable: report.dynqos.is_some(),
+            is_punished: report.punished.is_some(),
+            trigger_mbps: report.dynqos.map_or(0.0, |rule| mbps(rule.trigger)),
+            punish_mbps: report.dynqos.map_or(0.0, |rule| mbps(rule.punish)),
+        },
+        pm: Own {
+            billed,
+            quota: quota.map(QuotaSize::bytes),
+            mode: report.tariff.mode.to_string(),
+            factor: report.tariff.factor.to_string(),
+            blocked: report.blocked_by.map(|by| match by {
+                BlockedBy::Operator => "operator",
+                BlockedBy::Expiry => "expiry",
+                BlockedBy::Quota => "quota",
+            }),
+            next_reset: report.next_reset.map(|date| date.to_string()),
+            expires: report.expires.map(|date| date.to_string()),
+        },
+    }
+}
+
+/// Returns a quota in the unit of old receivers, GiB, so that what they make of the counters is the
+/// right share of it: they know no factor.
+fn gigabytes(quota: QuotaSize, tariff: Tariff) -> f64 {
+    let factor = f64::from(tariff.factor.thousandths()) / 1_000.0;
+    let gigabytes = quota.bytes() as f64 / GIB / factor;
+    // Six places are a kilobyte; more would only be noise.
+    (gigabytes * 1e6).round() / 1e6
+}
+
+/// Pushes a body and judges the answer.
+///
+/// It takes up to [`TIMEOUT_SECONDS`](crate::TIMEOUT_SECONDS), and what the system takes to look up
+/// a name. `now` is the host's time in seconds since 1970.
+pub fn send(push: &Push, body: &str, now: i64) -> Outcome {
+    let secret = push.secret.expose();
+    let stamp = now.to_string();
+    let signature = sha256(secret.as_bytes(), &[stamp.as_bytes(), body.as_bytes()]);
+    let call = Call::post(push.url.as_str().to_owned(), body.to_owned(), vec![secret])
+        .put()
+        .with("X-Node", push.node.as_str())
+        .with("X-Timestamp", stamp)
+        .with("X-Signature", hex(&signature));
+    match call.send() {
+        Err(failure) => failure.into(),
+        Ok(answer) => judge(&answer, now),
+    }
+}
+
+fn judge(answer: &Answer, now: i64) -> Outcome {
+    let why = match answer.status {
+        200..300 if answer.text.trim_start().starts_with('<') => Why::NotTheServer,
+        200..300 => {
+            let answer = answer.excerpt();
+            return Outcome::Delivered { answer };
+        }
+        401 | 403 => clock(answer, now).unwrap_or(Why::Credentials),
+        404 | 405 => Why::NotTheServer,
+        429 => Why::TooMany,
+        400 | 413 => Why::Content,
+        status @ 500.. => Why::Server { status },
+        status => Why::Rejected {
+            code: status.into(),
+        },
+    };
+    let failure = Failure::new(why, answer.excerpt());
+    match failure.why {
+        Why::TooMany => Outcome::Retry {
+            after: answer.retry_after,
+            failure,
+        },
+        _ => failure.into(),
+    }
+}
+
+/// Returns that this host's clock is off, where the server's time says so.
+pub(crate) fn clock(answer: &Answer, now: i64) -> Option<Why> {
+    let seconds = now.saturating_sub(answer.date?);
+    (seconds.abs() > CLOCK_TOLERANCE).then_some(Why::Clock { seconds })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,344 @@
+//! Web hooks and WeCom, against receivers that say what arrived.
+
+use crate::support::{Request, Server, failure, why};
+use base64::Engine as _;
+use hmac::{Hmac, KeyInit, Mac};
+use pm_core::config::{Preset, Via, WeCom, Webhook};
+use pm_notify::{Message, Outcome, Why, parts, send};
+use sha2::Sha256;
+
+const NOW: i64 = 1_800_000_000;
+
+const SECRET: &str = "SECpLaNtEd";
+
+fn hook(base: &str, preset: Preset) -> Webhook {
+    Webhook {
+        url: format!("{base}/hook/pLaNtEdKey?access_token=pLaNtEdToken")
+            .parse()
+            .unwrap(),
+        secret: preset.is_signed().then(|| SECRET.parse().unwrap()),
+        preset,
+        body: None,
+    }
+}
+
+fn unkind() -> Message {
+    Message {
+        icon: "⛔",
+        server: "hk <1>".into(),
+        headline: r#"20000 (a & b + _c_ *d* "e" \ <at user_id="all"> @everyone 🐙): blocked"#
+            .into(),
+        lines: vec!["5GB of 5GB used".into(), "租户\t老王".into()],
+        time: "2026-11-22 08:15".into(),
+        event: "blocked",
+    }
+}
+
+fn tell(webhook: Webhook, server: &Server) -> (Outcome, Request) {
+    let via = Via::Webhook(webhook);
+    let parts = parts(&via, &unkind());
+    assert_eq!(parts.len(), 1);
+    let outcome = send(&via, &parts[0], NOW);
+    assert!(!format!("{outcome:?}").contains("pLaNtEd"), "{outcome:?}");
+    (outcome, server.only())
+}
+
+fn good(preset: Preset) -> &'static str {
+    match preset {
+        Preset::Slack => "ok",
+        Preset::DingTalk => r#"{"errcode":0,"errmsg":"ok"}"#,
+        Preset::Feishu => r#"{"code":0,"msg":"success","data":{}}"#,
+        Preset::Bark => r#"{"code":200,"message":"success"}"#,
+        Preset::Generic | Preset::Discord | Preset::Ntfy => "",
+    }
+}
+
+fn delivered(preset: Preset) -> Request {
+    let server = Server::saying("200 OK", good(preset));
+    let (outcome, request) = tell(hook(&server.base, preset), &server);
+    assert!(
+        matches!(outcome, Outcome::Delivered { .. }),
+        "{preset} {outcome:?}"
+    );
+    assert_eq!(request.method, "POST");
+    request
+}
+
+fn mac(key: &[u8], text: &[u8]) -> Vec<u8> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+    mac.update(text);
+    mac.finalize().into_bytes().to_vec()
+}
+
+fn base64(bytes: &[u8]) -> String {
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+#[test]
+fn each_server_gets_what_it_understands() {
+    let text = unkind().text();
+    assert_eq!(delivered(Preset::Generic).json()["text"], text);
+    assert_eq!(delivered(Preset::Generic).json()["event"], "blocked");
+    let slack = delivered(Preset::Slack).json();
+    let entities = slack["text"].as_str().unwrap();
+    assert!(!entities.contains(['<', '>']), "{entities}");
+    let back = entities
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&amp;", "&");
+    assert_eq!(back, text);
+    let discord = delivered(Preset::Discord).json();
+    assert_eq!(discord["allowed_mentions"]["parse"], serde_json::json!([]));
+    let content = discord["content"].as_str().unwrap();
+    assert!(content.contains(r"\_c\_ \*d\*"), "{content}");
+    assert_eq!(delivered(Preset::DingTalk).json()["text"]["content"], text);
+    let feishu = delivered(Preset::Feishu).json();
+    assert_eq!(feishu["content"]["text"], text.replace('<', "＜"));
+    let ntfy = delivered(Preset::Ntfy);
+    assert_eq!(ntfy.text(), text);
+    assert_eq!(
+        ntfy.header("content-type"),
+        Some("text/plain; charset=utf-8")
+    );
+    assert_eq!(delivered(Preset::Bark).json()["body"], text);
+}
+
+#[test]
+fn what_is_signed_is_what_is_sent() {
+    let generic = delivered(Preset::Generic);
+    assert_eq!(generic.header("x-timestamp"), Some("1800000000"));
+    let whole = [b"1800000000", &*generic.body].concat();
+    let expected: String = mac(SECRET.as_bytes(), &whole)
+        .iter()
+        .map(|it| format!("{it:02x}"))
+        .collect();
+    assert_eq!(generic.header("x-signature"), Some(&*expected));
+
+    let dingtalk = delivered(Preset::DingTalk);
+    let text = format!("{NOW}000\n{SECRET}");
+    let sign = base64(&mac(SECRET.as_bytes(), text.as_bytes()));
+    let sign = sign
+        .replace('+', "%2B")
+        .replace('/', "%2F")
+        .replace('=', "%3D");
+    assert!(
+        dingtalk
+            .path
+            .ends_with(&format!("&timestamp={NOW}000&sign={sign}")),
+        "{}",
+        dingtalk.path
+    );
+
+    let feishu = delivered(Preset::Feishu).json();
+    let key = format!("{NOW}\n{SECRET}");
+    assert_eq!(feishu["timestamp"], NOW.to_string());
+    assert_eq!(feishu["sign"], base64(&mac(key.as_bytes(), b"")));
+
+    let ntfy = delivered(Preset::Ntfy);
+    assert_eq!(ntfy.header("authorization"), Some("Bearer SECpLaNtEd"));
+}
+
+#[test]
+fn a_body_of_the_operators_is_filled_in() {
+    let server = Server::saying("204 No Content", "");
+    let mut hook = hook(&server.base, Preset::Generic);
+    hook.secret = None;
+    hook.body = Some(
+        r#"{"msg": ["{{server}}", "{{title}}", "{{event}} {{time}}"]}"#
+            .parse()
+            .unwrap(),
+    );
+    let (outcome, request) = tell(hook, &server);
+    assert!(matches!(outcome, Outcome::Delivered { .. }));
+    assert_eq!(request.header("x-signature"), None);
+    let message = unkind();
+    let expected = [
+        message.server.clone(),
+        message.title(),
+        "blocked 2026-11-22 08:15".into(),
+    ];
+    assert_eq!(request.json()["msg"], serde_json::json!(expected));
+}
+
+/// These answer HTTP 200 with an error inside.
+#[test]
+fn the_body_of_an_answer_is_judged_where_the_server_speaks_there() {
+    let page = "<html>log in</html>";
+    for (preset, answer, expected) in [
+        (
+            Preset::DingTalk,
+            r#"{"errcode":310000,"errmsg":"sign not match"}"#,
+            Why::Credentials,
+        ),
+        (
+            Preset::DingTalk,
+            r#"{"errcode":300001,"errmsg":"token is not exist"}"#,
+            Why::NoRecipient,
+        ),
+        (
+            Preset::DingTalk,
+            r#"{"errcode":130101,"errmsg":"send too fast"}"#,
+            Why::TooMany,
+        ),
+        (
+            Preset::DingTalk,
+            r#"{"errcode":7,"errmsg":"?"}"#,
+            Why::Rejected { code: 7 },
+        ),
+        (Preset::DingTalk, page, Why::NotTheServer),
+        (
+            Preset::Feishu,
+            r#"{"code":19021,"msg":"sign match fail"}"#,
+            Why::Credentials,
+        ),
+        (
+            Preset::Feishu,
+            r#"{"code":19001,"msg":"param invalid"}"#,
+            Why::NoRecipient,
+        ),
+        (Preset::Feishu, "", Why::NotTheServer),
+        (
+            Preset::Bark,
+            r#"{"code":400,"message":"failed to get device token"}"#,
+            Why::NoRecipient,
+        ),
+    ] {
+        let server = Server::saying("200 OK", answer);
+        assert_eq!(
+            why(tell(hook(&server.base, preset), &server).0),
+            expected,
+            "{answer}"
+        );
+    }
+    for (preset, status, answer, expected) in [
+        (
+            Preset::Slack,
+            "404 Not Found",
+            "no_service",
+            Why::NoRecipient,
+        ),
+        (
+            Preset::Slack,
+            "403 Forbidden",
+            "action_prohibited",
+            Why::Credentials,
+        ),
+        (
+            Preset::Discord,
+            "401 Unauthorized",
+            r#"{"message":"Invalid Webhook Token"}"#,
+            Why::Credentials,
+        ),
+        (
+            Preset::Ntfy,
+            "502 Bad Gateway",
+            page,
+            Why::Server { status: 502 },
+        ),
+        (
+            Preset::Generic,
+            "418 Teapot",
+            "",
+            Why::Rejected { code: 418 },
+        ),
+        (Preset::Generic, "302 Found", "", Why::Redirected),
+    ] {
+        let server = Server::saying(status, answer);
+        assert_eq!(
+            why(tell(hook(&server.base, preset), &server).0),
+            expected,
+            "{status}"
+        );
+    }
+    let server = Server::saying(
+        "429 Too Many Requests",
+        r#"{"message":"slow","retry_after":1.2}"#,
+    );
+    let (outcome, _) = tell(hook(&server.base, Preset::Discord), &server);
+    let Outcome::Retry { after, .. } = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!(after.map(|after| after.as_secs()), Some(2));
+}
+
+#[test]
+fn a_server_that_repeats_what_it_was_sent_gives_nothing_away() {
+    for preset in Preset::ALL {
+        let server = Server::start(|request, stream| {
+            let again = format!(
+                "{} {:?} {}",
+                request.path,
+                request.headers,
+                String::from_utf8_lossy(&request.body)
+            );
+            let _ = std::io::Write::write_all(
+                stream,
+                crate::support::response("400 Bad Request", "", &again).as_bytes(),
+            );
+        });
+        let (outcome, request) = tell(hook(&server.base, preset), &server);
+        assert!(request.path.contains("pLaNtEdToken"));
+        failure(outcome);
+    }
+}
+
+fn robot(base: &str) -> Via {
+    Via::WeCom(WeCom {
+        url: format!("{base}/cgi-bin/webhook/send?key=pLaNtEd-693a")
+            .parse()
+            .unwrap(),
+    })
+}
+
+#[test]
+fn wecom_gets_markdown_where_nothing_would_be_taken_for_it() {
+    let good = r#"{"errcode":0,"errmsg":"ok"}"#;
+    let mut kind = unkind();
+    kind.server = "hk-01".into();
+    kind.headline = "20000（老王）：配额用完，已阻断".into();
+    for (message, field, most) in [(kind, "markdown", 4096), (unkind(), "text", 2048)] {
+        let server = Server::saying("200 OK", good);
+        let via = robot(&server.base);
+        let mut long = message.clone();
+        long.lines = (0..300)
+            .map(|port| format!("🟢 {port}（租户）：8.5GB"))
+            .collect();
+        let parts = [parts(&via, &message), parts(&via, &long)].concat();
+        assert!(parts.len() > 3);
+        for part in &parts {
+            let outcome = send(&via, part, NOW);
+            assert!(matches!(outcome, Outcome::Delivered { .. }), "{outcome:?}");
+            let json = server.only().json();
+            assert_eq!(json["msgtype"], field);
+            assert!(json[field]["content"].as_str().unwrap().len() <= most);
+        }
+    }
+}
+
+#[test]
+fn wecoms_errors_come_with_status_200() {
+    for (answer, expected) in [
+        (
+            r#"{"errcode":93000,"errmsg":"invalid webhook url"}"#,
+            Why::NoRecipient,
+        ),
+        (
+            r#"{"errcode":45009,"errmsg":"api freq out of limit"}"#,
+            Why::TooMany,
+        ),
+        (
+            r#"{"errcode":40058,"errmsg":"exceed max length 4096"}"#,
+            Why::Content,
+        ),
+        (
+            r#"{"errcode":1,"errmsg":"key pLaNtEd-693a"}"#,
+            Why::Rejected { code: 1 },
+        ),
+        (r#"{"errmsg":"ok"}"#, Why::NotTheServer),
+    ] {
+        let server = Server::saying("200 OK", answer);
+        let outcome = send(&robot(&server.base), &crate::support::part("hello"), NOW);
+        assert!(!format!("{outcome:?}").contains("pLaNtEd"), "{outcome:?}");
+        assert_eq!(why(outcome), expected, "{answer}");
+    }
+}

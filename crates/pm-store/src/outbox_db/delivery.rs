@@ -1,0 +1,325 @@
+//! What the delivering side takes out, and what it notes of it.
+
+use pm_core::calendar::Timestamp;
+use pm_core::config::ChannelName;
+use rusqlite::{OptionalExtension, params};
+
+use super::{OutboxDb, OutboxError, name, one_line};
+
+/// A message that waits.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Waiting {
+    /// Its number.
+    pub id: i64,
+    /// When it happened.
+    pub time: Timestamp,
+    /// What is sent.
+    pub body: String,
+}
+
+/// Where something is sent, and how that went so far.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Sending {
+    /// What it takes to send there.
+    pub settings: String,
+    /// How often in a row it failed.
+    pub attempts: u32,
+    /// When it is tried again; in the past: now.
+    pub next_try: i64,
+    /// Where it has moved to, by its server.
+    pub moved_to: Option<String>,
+    /// Since when nothing gets through; `None`: all is well.
+    pub failing_since: Option<Timestamp>,
+    /// How many messages were given up, which is not told yet.
+    pub lost: u64,
+}
+
+impl OutboxDb {
+    /// Returns the channels' names.
+    ///
+    /// # Errors
+    ///
+    /// Any.
+    pub fn channels(&self) -> Result<Vec<ChannelName>, OutboxError> {
+        self.read(|connection| {
+            let mut select =
+                connection.prepare("SELECT name FROM channel ORDER BY name LIMIT 1000")?;
+            let names = select.query_map([], |row| name(row, 0))?;
+            names.collect()
+        })
+    }
+
+    /// Returns how a channel is sent to; `None`: it is gone.
+    ///
+    /// # Errors
+    ///
+    /// Any.
+    pub fn sending(&self, channel: &ChannelName) -> Result<Option<Sending>, OutboxError> {
+        self.read(|connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT settings, attempts, next_try, moved_to, lost, failing_since
+                 FROM channel WHERE name = ?1",
+            )?;
+            let sending = select.query_row([channel.as_str()], |row| {
+                Ok(Sending {
+                    settings: row.get(0)?,
+                    attempts: row.get(1)?,
+                    next_try: row.get(2)?,
+                    moved_to: row.get(3)?,
+                    lost: u64::try_from(row.get::<_, i64>(4)?).unwrap_or(0),
+                    failing_since: row.get::<_, Option<i64>>(5)?.map(Timestamp::from_unix),
+                })
+            });
+            sending.optional()
+        })
+    }
+
+    /// Returns a channel's messages that wait, in order, at most so many.
+    ///
+    /// # Errors
+    ///
+    /// Any.
+    pub fn waiting(&self, channel: &ChannelName, most: u32) -> Result<Vec<Waiting>, OutboxError> {
+        self.read(|connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT id, time, body FROM message WHERE channel = ?1 AND state = 0
+                 ORDER BY id LIMIT ?2",
+            )?;
+            let messages = select.query_map(params![channel.as_str(), most], |row| {
+                Ok(Waiting {
+                    id: row.get(0)?,
+                    time: Timestamp::from_unix(row.get(1)?),
+                    body: row.get(2)?,
+                })
+            })?;
+            messages.collect()
+        })
+    }
+
+    /// Notes that messages were delivered, and that their channel works. No messages: what was
+    /// delivered was the note of how many were lost.
+    ///
+    /// # Errors
+    ///
+    /// Any; nothing is noted.
+    pub fn note_delivered(
+        &mut self,
+        channel: &ChannelName,
+        ids: &[i64],
+        answer: &str,
+        now: Timestamp,
+    ) -> Result<(), OutboxError> {
+        self.write(|transaction| {
+            let mut update = transaction.prepare_cached(
+                "UPDATE message SET state = 1, done = ?2, answer = ?3, attempts = attempts + 1
+                 WHERE id = ?1",
+            )?;
+            for id in ids {
+                update.execute(params![id, now.unix(), one_line(answer)])?;
+            }
+            let lost = if ids.is_empty() { ", lost = 0" } else { "" };
+            let channels = format!(
+                "UPDATE channel SET attempts = 0, next_try = 0, failing_since = NULL, error = NULL,
+                     delivered = ?2{lost} WHERE name = ?1"
+            );
+            let mut update = transaction.prepare_cached(&channels)?;
+            update
+                .execute(params![channel.as_str(), now.unix()])
+                .map(drop)
+        })
+    }
+
+    /// Notes that a channel does not get through, why, and when it is tried again.
+    ///
+    /// # Errors
+    ///
+    /// Any; nothing is noted.
+    pub fn note_failed(
+        &mut self,
+        channel: &ChannelName,
+        ids: &[i64],
+        error: &str,
+        next_try: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), OutboxError> {
+        self.write(|transaction| {
+            let mut update = transaction.prepare_cached(
+                "UPDATE message SET attempts = attempts + 1, answer = ?2 WHERE id = ?1",
+            )?;
+            for id in ids {
+                update.execute(params![id, one_line(error)])?;
+            }
+            let mut update = transaction.prepare_cached(
+                "UPDATE channel SET attempts = attempts + 1, next_try = ?2, error = ?3,
+                     failing_since = coalesce(failing_since, ?4) WHERE name = ?1",
+            )?;
+            let row = params![
+                channel.as_str(),
+                next_try.unix(),
+                one_line(error),
+                now.unix()
+            ];
+            update.execute(row).map(drop)
+        })
+    }
+
+    /// Notes that a channel's chat has become another.
+    ///
+    /// # Errors
+    ///
+    /// Any; nothing is noted.
+    pub fn note_moved(&mut self, channel: &ChannelName, chat: &str) -> Result<(), OutboxError> {
+        self.write(|transaction| {
+            let mut update =
+                transaction.prepare_cached("UPDATE channel SET moved_to = ?2 WHERE name = ?1")?;
+            update.execute(params![channel.as_str(), chat]).map(drop)
+        })
+    }
+
+    /// Gives up a channel's messages of before `since`, and one that its server will not have.
+    ///
+    /// # Errors
+    ///
+    /// Any; nothing is noted.
+    pub fn give_up(
+        &mut self,
+        channel: &ChannelName,
+        since: Timestamp,
+        id: Option<i64>,
+        now: Timestamp,
+    ) -> Result<u64, OutboxError> {
+        self.write(|transaction| {
+            let lost = transaction.execute(
+                "UPDATE message SET state = 2, done = ?3
+                 WHERE channel = ?1 AND state = 0 AND (time < ?2 OR id = ?4)",
+                params![channel.as_str(), since.unix(), now.unix(), id],
+            )?;
+            transaction.execute(
+                "UPDATE channel SET lost = lost + ?2 WHERE name = ?1",
+                params![channel.as_str(), lost as i64],
+            )?;
+            Ok(lost as u64)
+        })
+    }
+
+    /// Returns how the state is pushed, with the newest one and as of when it is; `None`: there is
+    /// nothing that the receiver does not have.
+    ///
+    /// # Errors
+    ///
+    /// Any.
+    pub fn waiting_push(&self) -> Result<Option<(Sending, Waiting)>, OutboxError> {
+        self.read(|connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT settings, attempts, next_try, body, made FROM push
+                 WHERE sent IS NULL OR sent != made",
+            )?;
+            let push = select.query_row([], |row| {
+                let sending = Sending {
+                    settings: row.get(0)?,
+                    attempts: row.get(1)?,
+                    next_try: row.get(2)?,
+                    ..Sending::default()
+                };
+                let waiting = Waiting {
+                    id: 0,
+                    time: Timestamp::from_unix(row.get(4)?),
+                    body: row.get(3)?,
+                };
+                Ok((sending, waiting))
+            });
+            push.optional()
+        })
+    }
+
+    /// Notes what became of pushing the state as of `made`: `Ok`, or why not and when it is tried
+    /// again.
+    ///
+    /// # Errors
+    ///
+    /// Any; nothing is noted.
+    pub fn note_pushed(
+        &mut self,
+        made: Timestamp,
+        outcome: Result<(), (&str, Timestamp)>,
+        now: Timestamp,
+    ) -> Result<(), OutboxError> {
+        self.write(|transaction| match outcome {
+            Ok(()) => transaction
+                .execute(
+                    "UPDATE push SET sent = ?1, attempts = 0, next_try = 0, failing_since = NULL,
+                         error = NULL",
+                    [made.unix()],
+                )
+                .map(drop),
+            Err((error, next_try)) => transaction
+                .execute(
+                    "UPDATE push SET attempts = attempts + 1, next_try = ?1, error = ?2,
+                         failing_since = coalesce(failing_since, ?3)",
+                    params![next_try.unix(), one_line(error), now.unix()],
+                )
+                .map(drop),
+        })
+    }
+
+    /// Returns the last messages, the newest first: number, time, channel, state, what its server
+    /// said, and the text.
+    ///
+    /// # Errors
+    ///
+    /// Any.
+    pub fn recent(&self, most: u32) -> Result<Vec<Sent>, OutboxError> {
+        self.read(|connection| {
+            let mut select = connection.prepare(
+                "SELECT time, channel, state, attempts, done, answer, body FROM message
+                 ORDER BY id DESC LIMIT ?1",
+            )?;
+            let sent = select.query_map([most], |row| {
+                Ok(Sent {
+                    time: Timestamp::from_unix(row.get(0)?),
+                    channel: name(row, 1)?,
+                    fate: match row.get::<_, i64>(2)? {
+                        0 => Fate::Waiting,
+                        1 => Fate::Delivered,
+                        _ => Fate::GivenUp,
+                    },
+                    attempts: u64::try_from(row.get::<_, i64>(3)?).unwrap_or(0),
+                    done: row.get::<_, Option<i64>>(4)?.map(Timestamp::from_unix),
+                    answer: super::shown(row, 5)?,
+                    body: row.get(6)?,
+                })
+            })?;
+            sent.collect()
+        })
+    }
+}
+
+/// A message of the log.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Sent {
+    /// When it happened.
+    pub time: Timestamp,
+    /// Where it goes.
+    pub channel: ChannelName,
+    /// What became of it.
+    pub fate: Fate,
+    /// How often it was tried.
+    pub attempts: u64,
+    /// When it was delivered, or given up.
+    pub done: Option<Timestamp>,
+    /// What the server said last.
+    pub answer: Option<String>,
+    /// What was sent.
+    pub body: String,
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Fate {
+    /// It waits.
+    Waiting,
+    /// The server took it.
+    Delivered,
+    /// It was too old, too many, or nothing that its server takes.
+    GivenUp,
+}

@@ -1,0 +1,292 @@
+//! The outbox: every message once, and nothing believed of who holds it.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use pm_core::calendar::Timestamp;
+use pm_core::config::ChannelName;
+use pm_store::outbox_db::{self, Batch, MOST_WAITING, NewMessage, NewPush, OutboxDb, OutboxError};
+use proptest::prelude::*;
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_unix(1_790_000_000 + second)
+}
+
+fn name(text: &str) -> ChannelName {
+    text.parse().unwrap()
+}
+
+fn channels(names: &[&str]) -> BTreeMap<ChannelName, String> {
+    let channels = names.iter().map(|it| (name(it), format!("to {it}")));
+    channels.collect()
+}
+
+fn message(event: i64, channel: &str) -> NewMessage {
+    NewMessage {
+        event,
+        time: at(event),
+        channel: name(channel),
+        part: 0,
+        body: format!("{event} for {channel}"),
+    }
+}
+
+fn batch(names: &[&str], messages: Vec<NewMessage>) -> Batch {
+    Batch {
+        channels: channels(names),
+        messages,
+        push: None,
+    }
+}
+
+fn bodies(outbox: &OutboxDb, channel: &str) -> Vec<String> {
+    let waiting = outbox.waiting(&name(channel), 100).unwrap();
+    waiting.into_iter().map(|it| it.body).collect()
+}
+
+proptest! {
+    /// Whatever is copied again, in whichever order it is delivered meanwhile: each message is
+    /// there once, and waits until it is delivered.
+    #[test]
+    fn copying_twice_changes_nothing(
+        rounds in prop::collection::vec((0i64..12, 1i64..6, 0usize..4), 1..8),
+    ) {
+        let dir = TempDir::new().unwrap();
+        let mut sent = BTreeSet::new();
+        let mut given = BTreeSet::new();
+        for (first, count, deliver) in rounds {
+            let mut outbox = OutboxDb::open(dir.path()).unwrap();
+            let messages: Vec<_> = (first..first + count).map(|it| message(it, "ops")).collect();
+            given.extend(messages.iter().map(|it| it.body.clone()));
+            outbox.exchange(&batch(&["ops"], messages)).unwrap();
+            for one in outbox.waiting(&name("ops"), deliver as u32).unwrap() {
+                prop_assert!(sent.insert(one.body.clone()), "{} went out twice", one.body);
+                outbox.note_delivered(&name("ops"), &[one.id], "ok", at(100)).unwrap();
+            }
+        }
+        let outbox = OutboxDb::open(dir.path()).unwrap();
+        let waiting: BTreeSet<_> = bodies(&outbox, "ops").into_iter().collect();
+        prop_assert!(waiting.is_disjoint(&sent));
+        sent.extend(waiting);
+        prop_assert_eq!(sent, given);
+    }
+}
+
+#[test]
+fn a_channel_that_fails_delays_no_other_and_is_told_with_its_reason() {
+    let dir = TempDir::new().unwrap();
+    let mut outbox = OutboxDb::open(dir.path()).unwrap();
+    let both = vec![message(1, "dead"), message(1, "live"), message(2, "live")];
+    let standing = outbox.exchange(&batch(&["dead", "live"], both)).unwrap();
+    assert!(standing.is_due(at(0), 0));
+    let first = outbox.waiting(&name("dead"), 1).unwrap().remove(0);
+    outbox
+        .note_failed(&name("dead"), &[first.id], "no\nroute", at(90), at(60))
+        .unwrap();
+    for one in outbox.waiting(&name("live"), 9).unwrap() {
+        outbox
+            .note_delivered(&name("live"), &[one.id], "ok", at(61))
+            .unwrap();
+    }
+    let standing = outbox.standing().unwrap();
+    let (dead, live) = (
+        &standing.channels[&name("dead")],
+        &standing.channels[&name("live")],
+    );
+    assert_eq!(dead.error.as_deref(), Some("no route"));
+    assert_eq!((dead.waiting, dead.failing_since), (1, Some(at(60))));
+    assert_eq!((live.waiting, live.delivered), (0, Some(at(61))));
+    assert!(!standing.is_due(at(61), 10) && standing.is_due(at(61), 30));
+}
+
+#[test]
+fn other_settings_are_tried_at_once_and_a_removed_channel_is_forgotten() {
+    let dir = TempDir::new().unwrap();
+    let mut outbox = OutboxDb::open(dir.path()).unwrap();
+    outbox
+        .exchange(&batch(&["a", "b"], vec![message(1, "a"), message(1, "b")]))
+        .unwrap();
+    outbox
+        .note_failed(&name("a"), &[], "wrong token", at(900), at(0))
+        .unwrap();
+    outbox.note_moved(&name("a"), "-1001").unwrap();
+    let mut other = batch(&["a"], Vec::new());
+    other.channels.insert(name("a"), "to another".into());
+    let standing = outbox.exchange(&other).unwrap();
+    let sending = outbox.sending(&name("a")).unwrap().unwrap();
+    assert_eq!(sending.settings, "to another");
+    assert_eq!((sending.attempts, sending.next_try), (0, 0));
+    assert_eq!(sending.moved_to, None);
+    assert!(!standing.channels.contains_key(&name("b")));
+    assert_eq!(bodies(&outbox, "b"), Vec::<String>::new());
+}
+
+#[test]
+fn of_too_many_the_oldest_of_the_longest_queue_are_lost_and_counted() {
+    let dir = TempDir::new().unwrap();
+    let mut outbox = OutboxDb::open(dir.path()).unwrap();
+    let many = i64::from(MOST_WAITING);
+    let mut messages: Vec<_> = (0..many).map(|it| message(it, "long")).collect();
+    messages.extend((0..7).map(|it| message(it, "short")));
+    let standing = outbox
+        .exchange(&batch(&["long", "short"], messages))
+        .unwrap();
+    let (long, short) = (
+        &standing.channels[&name("long")],
+        &standing.channels[&name("short")],
+    );
+    assert_eq!((long.waiting, long.lost), (many as u64 - 7, 7));
+    assert_eq!((short.waiting, short.lost), (7, 0));
+    let first = outbox.waiting(&name("long"), 1).unwrap().remove(0);
+    assert_eq!(first.body, "7 for long");
+}
+
+#[test]
+fn what_is_too_old_is_given_up_until_that_is_told() {
+    let dir = TempDir::new().unwrap();
+    let mut outbox = OutboxDb::open(dir.path()).unwrap();
+    let messages = (1..=3).map(|it| message(it, "ops")).collect();
+    outbox.exchange(&batch(&["ops"], messages)).unwrap();
+    assert_eq!(outbox.give_up(&name("ops"), at(3), None, at(9)).unwrap(), 2);
+    assert_eq!(bodies(&outbox, "ops"), ["3 for ops"]);
+    assert_eq!(outbox.sending(&name("ops")).unwrap().unwrap().lost, 2);
+    outbox
+        .note_delivered(&name("ops"), &[], "ok", at(9))
+        .unwrap();
+    assert_eq!(outbox.sending(&name("ops")).unwrap().unwrap().lost, 0);
+}
+
+#[test]
+fn of_the_push_the_newest_state_wins() {
+    let dir = TempDir::new().unwrap();
+    let mut outbox = OutboxDb::open(dir.path()).unwrap();
+    let push = |second| Batch {
+        push: Some(NewPush {
+            settings: "s".into(),
+            body: format!("as of {second}"),
+            made: at(second),
+        }),
+        ..Batch::default()
+    };
+    outbox.exchange(&push(0)).unwrap();
+    outbox.exchange(&push(60)).unwrap();
+    let (_, waiting) = outbox.waiting_push().unwrap().unwrap();
+    assert_eq!(waiting.body, "as of 60");
+    // Another one came while that was on its way.
+    outbox.exchange(&push(120)).unwrap();
+    outbox.note_pushed(at(60), Ok(()), at(121)).unwrap();
+    let (_, waiting) = outbox.waiting_push().unwrap().unwrap();
+    assert_eq!(waiting.body, "as of 120");
+    outbox.note_pushed(at(120), Ok(()), at(122)).unwrap();
+    assert_eq!(outbox.waiting_push().unwrap(), None);
+    let standing = outbox.exchange(&Batch::default()).unwrap();
+    assert_eq!(standing.push, None);
+}
+
+/// Whoever takes over the delivering user owns the file: nothing in it does more than to be
+/// put aside.
+#[test]
+fn a_hostile_file_is_put_aside_and_made_anew() {
+    type Harm = fn(&Path);
+    let harms: [(&str, Harm); 9] = [
+        ("a file of noise", |path| {
+            fs::write(path, [7u8; 9000]).unwrap();
+        }),
+        ("a directory", |path| {
+            fs::remove_file(path).unwrap();
+            fs::create_dir(path).unwrap();
+        }),
+        ("a link to somebody else's", |path| {
+            let other = path.with_file_name("other");
+            fs::rename(path, &other).unwrap();
+            symlink(other, path).unwrap();
+        }),
+        ("a second name", |path| {
+            fs::hard_link(path, path.with_file_name("other")).unwrap();
+        }),
+        ("a trigger", |path| {
+            sql(
+                path,
+                "CREATE TRIGGER t AFTER INSERT ON message BEGIN DELETE FROM message; END",
+            );
+        }),
+        ("another table in the place of one", |path| {
+            sql(path, "DROP TABLE push; CREATE VIEW push AS SELECT 1 AS id");
+        }),
+        ("another program's", |path| {
+            sql(path, "PRAGMA application_id = 1");
+        }),
+        ("a name that is none", |path| {
+            sql(
+                path,
+                "INSERT INTO channel (name, settings, attempts, next_try, lost)
+                 VALUES ('../../etc', '', 0, 0, 0)",
+            );
+        }),
+        ("too large", |path| {
+            let file = fs::File::options().write(true).open(path).unwrap();
+            file.set_len(100 << 20).unwrap();
+        }),
+    ];
+    for (what, harm) in harms {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join(outbox_db::FILE);
+        drop(OutboxDb::open(dir.path()).unwrap());
+        harm(&path);
+        let began = Instant::now();
+        let opened = OutboxDb::open(dir.path())
+            .and_then(|mut outbox| outbox.exchange(&batch(&["a"], vec![message(1, "a")])));
+        match opened {
+            Err(OutboxError::Damaged { .. }) => {}
+            other => panic!("{what}: {other:?}"),
+        }
+        assert!(began.elapsed() < Duration::from_secs(2), "{what}");
+        outbox_db::set_aside(dir.path()).unwrap();
+        let mut outbox = OutboxDb::open(dir.path()).unwrap();
+        outbox
+            .exchange(&batch(&["a"], vec![message(1, "a")]))
+            .unwrap();
+        assert_eq!(bodies(&outbox, "a"), ["1 for a"], "{what}");
+    }
+}
+
+#[test]
+fn somebody_who_never_lets_go_is_not_waited_for() {
+    let dir = TempDir::new().unwrap();
+    let mut outbox = OutboxDb::open(dir.path()).unwrap();
+    let other = Connection::open(dir.path().join(outbox_db::FILE)).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let began = Instant::now();
+    let refused = outbox.exchange(&batch(&["a"], vec![message(1, "a")]));
+    assert!(
+        matches!(refused, Err(OutboxError::Busy { .. })),
+        "{refused:?}"
+    );
+    assert!(began.elapsed() < Duration::from_secs(1));
+}
+
+#[test]
+fn what_the_delivering_side_says_is_one_short_line() {
+    let dir = TempDir::new().unwrap();
+    let mut outbox = OutboxDb::open(dir.path()).unwrap();
+    outbox.exchange(&batch(&["a"], Vec::new())).unwrap();
+    let long = format!("\u{1b}[31m{}", "x".repeat(100_000));
+    sql(
+        &dir.path().join(outbox_db::FILE),
+        &format!("UPDATE channel SET error = '{long}', failing_since = 1"),
+    );
+    let standing = outbox.standing().unwrap();
+    let error = standing.channels[&name("a")].error.clone().unwrap();
+    assert!(!error.contains('\u{1b}') && error.len() <= 400, "{error}");
+}
+
+fn sql(path: &Path, text: &str) {
+    Connection::open(path).unwrap().execute_batch(text).unwrap();
+}
