@@ -441,7 +441,8 @@ impl Lab {
     ///
     /// # Errors
     ///
-    /// With both figures, if they still differ when traffic has been at rest for long.
+    /// With both figures, if they still differ when traffic has been at rest for long, or if it
+    /// never rests.
     pub(crate) fn exact(&self, ports: &[&str]) -> Result<()> {
         for port in ports {
             self.exact_since(port, Bytes::default())?;
@@ -467,6 +468,10 @@ impl Lab {
             if settled && started.elapsed() > Duration::from_secs(1) {
                 bail!("port {port}: pm says {billed:?}, the wire says {truth:?}");
             }
+            ensure!(
+                started.elapsed() < PATIENCE,
+                "port {port}: there is traffic all the time, so nothing can be compared"
+            );
         }
     }
 

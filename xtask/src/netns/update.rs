@@ -96,6 +96,12 @@ impl<'a> Host<'a> {
     pub(super) fn refused(&self, args: &[&str], words: &[&str]) -> Result<()> {
         self.use_some()?;
         let before = self.everything()?;
+        let said = self.fails(args, words)?;
+        self.unchanged(&before).context(said)
+    }
+
+    /// Checks that an update fails with these words, and returns all it said.
+    pub(super) fn fails(&self, args: &[&str], words: &[&str]) -> Result<String> {
         let url = self.server.url();
         let said = self
             .lab
@@ -108,7 +114,7 @@ impl<'a> Host<'a> {
             !said.contains('\r'),
             "it draws where nobody watches: {said:?}"
         );
-        self.unchanged(&before).context(said)
+        Ok(said)
     }
 
     /// Checks that everything is as it was, and goes on.

@@ -82,10 +82,13 @@ fn a_new_pm_that_fails_at_any_step_leaves_the_old_one_and_every_byte(lab: &mut L
         ),
     ] {
         host.publish(version, &broken(&host, step, &behaviour))?;
+        let before = host.everything()?;
         let flood = Flood::start(host.lab, Family::V6, Way::In, 20000, 500, Pace::Windowed)?;
-        let refused = host.refused(&[], &[words, &["left as it was"]].concat());
+        let failed = host.fails(&[], &[words, &["left as it was"]].concat());
         flood.stop()?;
-        refused.with_context(|| format!("{step}: {behaviour}"))?;
+        failed
+            .and_then(|said| host.unchanged(&before).context(said))
+            .with_context(|| format!("{step}: {behaviour}"))?;
     }
     // No program at all.
     host.publish(version, b"\x7fELF but not really")?;
