@@ -4,7 +4,9 @@
 //! its headers and the whole time are bounded. Errors and answers hold none of the secrets that the
 //! request was made with.
 
-use std::io::{self, Read};
+mod interim;
+
+use std::io::{self, BufReader, Read};
 use std::time::Duration;
 
 use minreq::{Error, Method, ResponseLazy};
@@ -13,9 +15,13 @@ use time::format_description::well_known::Rfc2822;
 
 use crate::TIMEOUT_SECONDS;
 use crate::outcome::{Failure, Why};
+use interim::{Head, is_bare, is_interim, read_last};
 
 /// How long an answer may be, in bytes, unless more is expected.
 const MOST: u64 = 64 << 10;
+
+/// How long the headers of all answers to one request may be, in bytes.
+const MOST_HEADERS: usize = 16 << 10;
 
 /// A request.
 pub(crate) struct Call<'a> {
@@ -86,10 +92,12 @@ impl<'a> Call<'a> {
         let mut request = minreq::Request::new(self.method, self.url)
             .with_header("User-Agent", concat!("pm/", env!("CARGO_PKG_VERSION")))
             .with_header("Accept", "application/json")
+            // There is no second request, and a server that waits for one must not be waited for.
+            .with_header("Connection", "close")
             .with_body(self.body)
             .with_timeout(TIMEOUT_SECONDS)
             .with_follow_redirects(false)
-            .with_max_headers_size(16 << 10)
+            .with_max_headers_size(MOST_HEADERS)
             .with_max_status_line_length(1 << 10);
         for (name, value) in self.headers {
             request = request.with_header(name, value);
@@ -100,31 +108,48 @@ impl<'a> Call<'a> {
             Failure::new(why, without(&answer, &secrets))
         };
         let answer = request.send_lazy().map_err(failed)?;
-        let status = answer.status_code;
+        // What minreq makes of an answer that is no HTTP.
+        if answer.status_code == 503
+            && answer.reason_phrase == "Server did not provide a status line"
+        {
+            return Err(Failure::new(Why::Broken, ""));
+        }
+        let (head, bytes) =
+            read(answer, self.most + 1).map_err(|error| failed(Error::IoError(error)))?;
+        let status = head.status;
         if (300..400).contains(&status) {
             return Err(Failure::new(Why::Redirected, status.to_string()));
         }
-        // What minreq makes of an answer that is no HTTP.
-        if status == 503 && answer.reason_phrase == "Server did not provide a status line" {
-            return Err(Failure::new(Why::Broken, ""));
-        }
-        let date = header(&answer, "date").and_then(|text| seconds(&text));
-        let retry_after = header(&answer, "retry-after").and_then(|text| text.trim().parse().ok());
-        let mut bytes = Vec::new();
-        answer
-            .take(self.most + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|error| failed(Error::IoError(error)))?;
         if bytes.len() as u64 > self.most {
             return Err(Failure::new(Why::Endless, ""));
         }
+        let retry_after = head.header("retry-after").and_then(|it| it.parse().ok());
         Ok(Answer {
             status,
             text: without(&String::from_utf8_lossy(&bytes), &secrets),
-            date,
+            date: head.header("date").and_then(seconds),
             retry_after: retry_after.map(Duration::from_secs),
         })
     }
+}
+
+/// Reads the body of the last answer, and returns that one's head with it.
+fn read(mut answer: ResponseLazy, most: u64) -> io::Result<(Head, Vec<u8>)> {
+    let head = Head {
+        status: answer.status_code,
+        headers: std::mem::take(&mut answer.headers),
+    };
+    if is_interim(head.status) {
+        let rest = answer.take(most.saturating_add(MOST_HEADERS as u64));
+        return read_last(BufReader::new(rest), most);
+    }
+    let mut bytes = Vec::new();
+    // Such an answer says no length: its body would end with the connection only.
+    let is_read = !is_bare(head.status) && !(300..400).contains(&head.status);
+    if is_read {
+        answer.take(most).read_to_end(&mut bytes)?;
+    }
+    Ok((head, bytes))
 }
 
 impl Answer {
@@ -151,12 +176,6 @@ impl Answer {
             false => format!("HTTP {} {}", self.status, crate::outcome::short(&self.text)),
         }
     }
-}
-
-fn header(answer: &ResponseLazy, name: &str) -> Option<String> {
-    let mut headers = answer.headers.iter();
-    let found = headers.find(|(header, _)| header.eq_ignore_ascii_case(name));
-    found.map(|(_, value)| value.clone())
 }
 
 /// Reads a date as HTTP writes it: `Sun, 06 Nov 1994 08:49:37 GMT`.

@@ -1,5 +1,7 @@
 //! Web hooks and WeCom, against receivers that say what arrived.
 
+use std::time::{Duration, Instant};
+
 use crate::support::{Request, Server, failure, why};
 use base64::Engine as _;
 use hmac::{Hmac, KeyInit, Mac};
@@ -158,6 +160,57 @@ fn a_body_of_the_operators_is_filled_in() {
         "blocked 2026-11-22 08:15".into(),
     ];
     assert_eq!(request.json()["msg"], serde_json::json!(expected));
+}
+
+/// Discord answers 204 on a connection that it keeps: who waits for its end takes the message for
+/// lost, and sends it again.
+#[test]
+fn an_answer_without_a_body_ends_with_its_head() {
+    for (answer, is_taken) in [
+        ("HTTP/1.1 204 No Content\r\nDate: x\r\n\r\n", true),
+        ("HTTP/1.1 205 Reset Content\r\n\r\n", true),
+        ("HTTP/1.1 304 Not Modified\r\n\r\n", false),
+    ] {
+        let server = Server::holding(answer);
+        let began = Instant::now();
+        let (outcome, request) = tell(hook(&server.base, Preset::Discord), &server);
+        let is_delivered = matches!(outcome, Outcome::Delivered { .. });
+        assert_eq!(is_delivered, is_taken, "{outcome:?}");
+        assert!(began.elapsed() < Duration::from_secs(5), "{answer}");
+        assert_eq!(request.header("connection"), Some("close"));
+    }
+}
+
+/// RFC 9110, section 15.2: any number of interim answers may come before the last one.
+#[test]
+fn an_interim_answer_is_not_the_last_one() {
+    for (answer, expected) in [
+        (
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n\
+             HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+            None,
+        ),
+        (
+            "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n",
+            None,
+        ),
+        (
+            "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 404 Not Found\r\n\
+             Transfer-Encoding: chunked\r\n\r\n4\r\ngone\r\n0\r\n\r\n",
+            Some(Why::NoRecipient),
+        ),
+        (
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n",
+            Some(Why::Redirected),
+        ),
+    ] {
+        let server = Server::holding(answer);
+        let (outcome, _) = tell(hook(&server.base, Preset::Generic), &server);
+        match expected {
+            None => assert!(matches!(outcome, Outcome::Delivered { .. }), "{outcome:?}"),
+            Some(expected) => assert_eq!(why(outcome), expected, "{answer}"),
+        }
+    }
 }
 
 /// These answer HTTP 200 with an error inside.
