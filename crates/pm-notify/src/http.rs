@@ -34,16 +34,17 @@ pub(crate) struct Call<'a> {
 }
 
 /// What a server answered.
-#[derive(Debug)]
 pub(crate) struct Answer {
     /// HTTP's number.
     pub(crate) status: u16,
-    /// The body, without secrets.
-    pub(crate) text: String,
     /// The server's time, in seconds since 1970.
     pub(crate) date: Option<i64>,
     /// How long it wants to be left alone.
     pub(crate) retry_after: Option<Duration>,
+    /// The body as it came: it is judged, and never shown.
+    body: String,
+    /// What must not be in anything that is shown.
+    secrets: Vec<String>,
 }
 
 impl<'a> Call<'a> {
@@ -126,9 +127,10 @@ impl<'a> Call<'a> {
         let retry_after = head.header("retry-after").and_then(|it| it.parse().ok());
         Ok(Answer {
             status,
-            text: without(&String::from_utf8_lossy(&bytes), &secrets),
             date: head.header("date").and_then(seconds),
             retry_after: retry_after.map(Duration::from_secs),
+            body: String::from_utf8_lossy(&bytes).into_owned(),
+            secrets: secrets.into_iter().map(str::to_owned).collect(),
         })
     }
 }
@@ -155,7 +157,7 @@ fn read(mut answer: ResponseLazy, most: u64) -> io::Result<(Head, Vec<u8>)> {
 impl Answer {
     /// Returns the body as JSON, where it is an object.
     pub(crate) fn json(&self) -> Option<serde_json::Value> {
-        let json: serde_json::Value = serde_json::from_str(&self.text).ok()?;
+        let json: serde_json::Value = serde_json::from_str(&self.body).ok()?;
         json.is_object().then_some(json)
     }
 
@@ -169,12 +171,31 @@ impl Answer {
         Failure::new(why, self.excerpt())
     }
 
+    /// Returns a failure that the server explains in the body.
+    pub(crate) fn failure(&self, why: Why, said: &str) -> Failure {
+        Failure::new(why, self.shown(said))
+    }
+
+    /// Whether it is a page for people to look at.
+    pub(crate) fn is_page(&self) -> bool {
+        self.body.trim_start().starts_with('<')
+    }
+
     /// Returns what can be shown of the answer: a page of HTML says nothing to an operator.
     pub(crate) fn excerpt(&self) -> String {
-        match self.text.trim_start().starts_with('<') {
+        match self.is_page() {
             true => format!("HTTP {}, a web page", self.status),
-            false => format!("HTTP {} {}", self.status, crate::outcome::short(&self.text)),
+            false => {
+                let body = self.shown(&self.body);
+                format!("HTTP {} {}", self.status, crate::outcome::short(&body))
+            }
         }
+    }
+
+    /// Returns a text of the body as it can be shown.
+    pub(crate) fn shown(&self, text: &str) -> String {
+        let secrets: Vec<_> = self.secrets.iter().map(String::as_str).collect();
+        without(text, &secrets)
     }
 }
 
@@ -186,10 +207,30 @@ fn seconds(text: &str) -> Option<i64> {
     Some(date.unix_timestamp())
 }
 
+/// What stands in the path of anybody's address.
+const COMMON: [&str; 5] = ["cgi-bin", "open-apis", "services", "webhook", "webhooks"];
+
+/// Returns what of an address may be a secret: all of it, and each piece of its path and each value
+/// behind that. Short pieces are none, and would make an answer unreadable.
+pub(crate) fn secrets_of(address: &str) -> Vec<&str> {
+    let behind = address.find("://").map_or(0, |at| at + 3);
+    let host = &address[behind..];
+    let path = host.find(['/', '?']).map_or("", |at| &host[at + 1..]);
+    let pieces = path.split(['/', '?', '&']);
+    let values = pieces.map(|piece| piece.split_once('=').map_or(piece, |(_, value)| value));
+    let whole = [address, path];
+    let all = whole.into_iter().chain(values);
+    all.filter(|piece| piece.len() >= 6 && !COMMON.contains(piece))
+        .collect()
+}
+
 /// Returns a text without secrets: a server can say again what it was asked.
 fn without(text: &str, secrets: &[&str]) -> String {
     let mut text = text.to_owned();
-    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+    let mut secrets = secrets.to_vec();
+    // One may be a piece of another.
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    for secret in secrets.into_iter().filter(|secret| !secret.is_empty()) {
         text = text.replace(secret, "…");
     }
     text
@@ -251,7 +292,7 @@ mod tests {
             ("http://127.0.0.1:9/", "v\r\nX: y"),
         ] {
             let call = Call::post(url.to_owned(), String::new(), Vec::new()).with("X-Node", value);
-            assert_eq!(call.send().unwrap_err().why, Why::Content);
+            assert_eq!(call.send().err().map(|it| it.why), Some(Why::Content));
         }
     }
 }

@@ -184,7 +184,7 @@ pub fn send(push: &Push, body: &str, now: i64) -> Outcome {
 
 fn judge(answer: &Answer, now: i64) -> Outcome {
     let why = match answer.status {
-        200..300 if answer.text.trim_start().starts_with('<') => Why::NotTheServer,
+        200..300 if answer.is_page() => Why::NotTheServer,
         200..300 => {
             let answer = answer.excerpt();
             return Outcome::Delivered { answer };

@@ -182,7 +182,7 @@ fn judge(answer: &Answer) -> Outcome {
         },
         code => Why::Rejected { code },
     };
-    let failure = Failure::new(why, format!("{code} {said}"));
+    let failure = answer.failure(why, &format!("{code} {said}"));
     match failure.why {
         Why::TooMany => Outcome::Retry {
             after: parameters["retry_after"].as_u64().map(Duration::from_secs),

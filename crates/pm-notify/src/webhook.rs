@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::compose::Message;
 use crate::hmac::{base64, hex, sha256};
-use crate::http::{Answer, Call};
+use crate::http::{Answer, Call, secrets_of};
 use crate::outcome::{Failure, Outcome, Why};
 use crate::part::{Part, Style, paged};
 use presets::{Body, Row, Sign, Success};
@@ -85,14 +85,7 @@ fn call<'a>(webhook: &'a Webhook, row: &Row, part: &Part, now: i64) -> Result<Ca
             body = json.to_string();
         }
     }
-    let path = address.splitn(4, '/').nth(3).unwrap_or_default();
-    let last = address.rsplit(['/', '=']).next().unwrap_or_default();
-    // Short pieces are no secrets, and would make an answer unreadable.
-    let secrets = [Some(address), Some(path), Some(last), secret];
-    let secrets = secrets
-        .into_iter()
-        .flatten()
-        .filter(|piece| piece.len() >= 6);
+    let secrets = secrets_of(address).into_iter().chain(secret);
     let mut call = Call::post(url, body, secrets.collect());
     if row.body == Body::Plain && webhook.body.is_none() {
         call = call.with("Content-Type", "text/plain; charset=utf-8");
@@ -141,7 +134,7 @@ fn judge(row: &Row, answer: &Answer, now: i64) -> Outcome {
                 let said = format!("{code} {}", said.unwrap_or_default());
                 let known = row.known.iter().find(|(known, _)| *known == code);
                 let why = known.map_or(Why::Rejected { code }, |(_, why)| why.clone());
-                late_or(Failure::new(why, said), answer)
+                late_or(answer.failure(why, &said), answer)
             }
             None => late_or(by_status(row, answer, now), answer),
         };

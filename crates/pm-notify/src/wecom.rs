@@ -7,8 +7,8 @@ use pm_core::config::WeCom;
 use serde_json::json;
 
 use crate::compose::Message;
-use crate::http::{Answer, Call};
-use crate::outcome::{Failure, Outcome, Why};
+use crate::http::{Answer, Call, secrets_of};
+use crate::outcome::{Outcome, Why};
 use crate::part::{Format, Part, Style, paged};
 
 const MARKDOWN: Style = Style {
@@ -45,8 +45,7 @@ pub(crate) fn send(wecom: &WeCom, part: &Part) -> Outcome {
         _ => json!({ "msgtype": "text", "text": { "content": part.text } }),
     };
     let url = wecom.url.secret().expose();
-    let key = url.rsplit_once('=').map_or(url, |(_, key)| key);
-    let call = Call::post(url.to_owned(), body.to_string(), vec![url, key]);
+    let call = Call::post(url.to_owned(), body.to_string(), secrets_of(url));
     match call.send() {
         Err(failure) => failure.into(),
         Ok(answer) => judge(&answer),
@@ -64,7 +63,7 @@ fn judge(answer: &Answer) -> Outcome {
     let said = json["errmsg"].as_str().unwrap_or_default();
     let why = match code {
         0 => {
-            let answer = said.to_owned();
+            let answer = answer.shown(said);
             return Outcome::Delivered { answer };
         }
         93000 | 93004 | 93008 => Why::NoRecipient,
@@ -75,7 +74,7 @@ fn judge(answer: &Answer) -> Outcome {
         40008 | 40058 | 44004 | 45002 => Why::Content,
         code => Why::Rejected { code },
     };
-    let failure = Failure::new(why, format!("{code} {said}"));
+    let failure = answer.failure(why, &format!("{code} {said}"));
     match failure.why {
         // The limit is one of each minute.
         Why::TooMany => Outcome::Retry {

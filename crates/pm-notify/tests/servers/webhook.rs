@@ -335,6 +335,57 @@ fn a_server_that_repeats_what_it_was_sent_gives_nothing_away() {
     }
 }
 
+/// A key can be `errcode`: what is judged is what the server said, not what is shown of it.
+#[test]
+fn an_answer_is_judged_before_secrets_are_taken_out_of_it() {
+    let server = Server::saying("200 OK", r#"{"errcode":0,"errmsg":"ok"}"#);
+    for query in [
+        "key=pLaNtEd-693a&v=0",
+        "key=errcode",
+        "key=pLaNtEd-693a&x=errmsg",
+    ] {
+        let via = Via::WeCom(WeCom {
+            url: format!("{}/cgi-bin/webhook/send?{query}", server.base)
+                .parse()
+                .unwrap(),
+        });
+        let outcome = send(&via, &crate::support::part("hello"), NOW);
+        assert!(
+            matches!(outcome, Outcome::Delivered { .. }),
+            "{query} {outcome:?}"
+        );
+    }
+    let server = Server::saying("200 OK", r#"{"errcode":0,"errmsg":"ok"}"#);
+    let mut hook = hook(&server.base, Preset::DingTalk);
+    hook.secret = Some("errcode".parse().unwrap());
+    let (outcome, _) = tell(hook, &server);
+    assert!(matches!(outcome, Outcome::Delivered { .. }), "{outcome:?}");
+}
+
+/// Each piece of an address may be what it is kept secret for, wherever it stands in it.
+#[test]
+fn no_piece_of_an_address_is_shown() {
+    let said = r#"{"errcode":1,"errmsg":"pLaNtEdRoom has no pLaNtEdKey of pLaNtEdToken, webhook"}"#;
+    let path = "/cgi-bin/webhook/pLaNtEdRoom/x?key=pLaNtEdKey&access_token=pLaNtEdToken&v=0";
+    for status in ["200 OK", "404 Not Found", "400 Bad Request"] {
+        let server = Server::saying(status, said);
+        let url = format!("{}{path}", server.base);
+        let robot = Via::WeCom(WeCom {
+            url: url.parse().unwrap(),
+        });
+        let (refusal, _) = failure(send(&robot, &crate::support::part("hello"), NOW));
+        assert!(!refusal.answer.contains("pLaNtEd"), "{refusal}");
+        // What every robot's address has is no secret, and says something.
+        assert!(refusal.answer.contains("webhook"), "{refusal}");
+        for preset in Preset::ALL {
+            let mut hook = hook(&server.base, preset);
+            hook.url = url.parse().unwrap();
+            // It looks at the outcome, whichever it is.
+            tell(hook, &server);
+        }
+    }
+}
+
 fn robot(base: &str) -> Via {
     Via::WeCom(WeCom {
         url: format!("{base}/cgi-bin/webhook/send?key=pLaNtEd-693a")
