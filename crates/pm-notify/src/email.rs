@@ -120,7 +120,9 @@ fn judge(error: &Error) -> Why {
             550 | 551 | 553 => Why::NoRecipient,
             421 | 450..=452 => Why::TooMany,
             400..=499 => Why::Server { status: code },
-            552 => Why::Content,
+            // The message is too large, or the mailbox too full: RFC 3463 tells them apart.
+            552 if error.to_string().contains("5.3.4") => Why::Content,
+            552 => Why::TooMany,
             code => Why::Rejected { code: code.into() },
         };
     }

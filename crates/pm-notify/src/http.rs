@@ -181,6 +181,11 @@ impl Answer {
         self.body.trim_start().starts_with('<')
     }
 
+    /// Whether the body has these words.
+    pub(crate) fn says(&self, words: &str) -> bool {
+        self.body.contains(words)
+    }
+
     /// Returns what can be shown of the answer: a page of HTML says nothing to an operator.
     pub(crate) fn excerpt(&self) -> String {
         match self.is_page() {

@@ -71,7 +71,8 @@ pub enum Why {
     Unwanted,
     /// Too many at a time.
     TooMany,
-    /// The message is too long, or not as it must be: pm's mistake.
+    /// The message is too long, or not as it must be, as its server is known to say it: pm's
+    /// mistake. No other message is concerned.
     Content,
     /// This host's clock is off by so many seconds; positive: it is ahead.
     Clock {
@@ -226,12 +227,9 @@ impl Why {
             | Self::NotTheServer
             | Self::TooMany
             | Self::Clock { .. }
+            | Self::Rejected { .. }
             | Self::Server { .. } => true,
-            Self::Credentials
-            | Self::NoRecipient
-            | Self::Unwanted
-            | Self::Content
-            | Self::Rejected { .. } => false,
+            Self::Credentials | Self::NoRecipient | Self::Unwanted | Self::Content => false,
         }
     }
 }

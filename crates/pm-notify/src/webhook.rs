@@ -154,7 +154,8 @@ fn by_status(row: &Row, answer: &Answer, now: i64) -> Failure {
         },
         404 | 410 => Why::NoRecipient,
         429 => Why::TooMany,
-        400 | 413 | 422 => Why::Content,
+        413 => Why::Content,
+        400 | 422 if row.faults.iter().any(|it| answer.says(it)) => Why::Content,
         status @ 500.. => Why::Server { status },
         200..300 => Why::NotTheServer,
         status => Why::Rejected {

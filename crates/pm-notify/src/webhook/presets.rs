@@ -19,6 +19,8 @@ pub(super) struct Row {
     pub(super) success: Success,
     /// What its error numbers mean.
     pub(super) known: &'static [(i64, Why)],
+    /// What it says, with a status of 400 or 422, of a message that it will never take.
+    pub(super) faults: &'static [&'static str],
 }
 
 /// What is posted.
@@ -78,6 +80,7 @@ pub(super) static ROWS: [Row; 7] = [
         sign: Sign::AsPush,
         success: Success::Status,
         known: &[],
+        faults: &[],
     },
     Row {
         preset: Preset::Slack,
@@ -89,6 +92,7 @@ pub(super) static ROWS: [Row; 7] = [
         sign: Sign::Never,
         success: Success::Status,
         known: &[],
+        faults: &["invalid_payload", "no_text"],
     },
     Row {
         preset: Preset::Discord,
@@ -101,6 +105,7 @@ pub(super) static ROWS: [Row; 7] = [
         sign: Sign::Never,
         success: Success::Status,
         known: &[],
+        faults: &["Invalid Form Body", "Cannot send an empty message"],
     },
     Row {
         preset: Preset::DingTalk,
@@ -127,6 +132,7 @@ pub(super) static ROWS: [Row; 7] = [
             (400_105, Why::Content),
             (-1, Why::Server { status: 200 }),
         ],
+        faults: &[],
     },
     Row {
         preset: Preset::Feishu,
@@ -148,6 +154,7 @@ pub(super) static ROWS: [Row; 7] = [
             (11_232, Why::TooMany),
             (9_499, Why::Content),
         ],
+        faults: &[],
     },
     Row {
         preset: Preset::Ntfy,
@@ -160,6 +167,7 @@ pub(super) static ROWS: [Row; 7] = [
         sign: Sign::Bearer,
         success: Success::Status,
         known: &[],
+        faults: &[],
     },
     Row {
         preset: Preset::Bark,
@@ -176,6 +184,7 @@ pub(super) static ROWS: [Row; 7] = [
             said: "message",
         }),
         known: &[(400, Why::NoRecipient), (500, Why::Server { status: 500 })],
+        faults: &[],
     },
 ];
 

@@ -170,6 +170,13 @@ fn refusals_are_known_for_what_they_are() {
     let (delay, retries) = failure(tell(server.email(Security::None), &part("later")));
     assert_eq!(delay.why, Why::TooMany);
     assert!(retries);
+    // Of one number, and not the same: RFC 3463, sections 3.3 and 3.4.
+    let (full, retries) = failure(tell(server.email(Security::None), &part("full")));
+    assert_eq!(full.why, Why::TooMany);
+    assert!(retries);
+    let (large, retries) = failure(tell(server.email(Security::None), &part("too large")));
+    assert_eq!(large.why, Why::Content);
+    assert!(!retries);
     let mut encrypted = server.email(Security::StartTls);
     assert_eq!(why(tell(encrypted.clone(), &part("hello"))), Why::Tls);
     encrypted.security = Security::Tls;

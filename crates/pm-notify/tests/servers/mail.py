@@ -1,7 +1,8 @@
 """A real SMTP server, aiosmtpd, for the tests: MODE is plain, starttls or tls.
 
 It prints its port, and then what it takes as one line of JSON each. It refuses user@refused.example, and the text
-"later" for the time being. With a certificate it wants a login: pm, with the password in PASSWORD.
+"later" for the time being, "too large" and "full" as they say. With a certificate it wants a login: pm, with the
+password in PASSWORD.
 """
 
 import asyncio
@@ -26,6 +27,10 @@ class Mailbox:
         text = mail.get_content()
         if "later" in text:
             return "451 4.3.0 try again later"
+        if "too large" in text:
+            return "552 5.3.4 message too big"
+        if "full" in text:
+            return "552 5.2.2 mailbox full"
         print(json.dumps({
             "from": envelope.mail_from, "to": envelope.rcpt_tos, "subject": mail["subject"], "text": text,
             "type": mail["content-type"], "id": mail["message-id"], "date": mail["date"], "helo": session.host_name,

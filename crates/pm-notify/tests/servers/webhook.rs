@@ -314,6 +314,39 @@ fn the_body_of_an_answer_is_judged_where_the_server_speaks_there() {
     assert_eq!(after.map(|after| after.as_secs()), Some(2));
 }
 
+/// A proxy in between says 400, too: only what the server is known to say of a message means that.
+#[test]
+fn a_message_is_given_up_only_where_it_is_known_to_be_its_own_fault() {
+    for (preset, status, answer, is_given_up) in [
+        (Preset::Generic, "400 Bad Request", "no", false),
+        (Preset::Generic, "422 Unprocessable Content", "no", false),
+        (Preset::Generic, "413 Content Too Large", "no", true),
+        (Preset::Slack, "400 Bad Request", "invalid_payload", true),
+        (Preset::Slack, "400 Bad Request", "no_text", true),
+        (Preset::Slack, "400 Bad Request", "<html>", false),
+        (
+            Preset::Discord,
+            "400 Bad Request",
+            r#"{"message":"Invalid Form Body","code":50035}"#,
+            true,
+        ),
+        (
+            Preset::Discord,
+            "400 Bad Request",
+            r#"{"message":"Cannot send an empty message","code":50006}"#,
+            true,
+        ),
+        (Preset::Discord, "400 Bad Request", r#"{"code":0}"#, false),
+        (Preset::DingTalk, "400 Bad Request", "no", false),
+    ] {
+        let server = Server::saying(status, answer);
+        let (refusal, retries) = failure(tell(hook(&server.base, preset), &server).0);
+        let given_up = refusal.why == Why::Content;
+        assert_eq!(given_up, is_given_up, "{preset} {answer} {refusal}");
+        assert_ne!(given_up, retries, "{preset} {answer} {refusal}");
+    }
+}
+
 #[test]
 fn a_server_that_repeats_what_it_was_sent_gives_nothing_away() {
     for preset in Preset::ALL {
