@@ -99,19 +99,21 @@ fn next_try(now: Timestamp, attempts: u32, asked: Option<Duration>) -> Timestamp
     Timestamp::from_unix(now.unix().saturating_add(wait))
 }
 
-/// Waits until `next_try`, where that is before `end`. Returns whether it is time.
-fn wait_until(next_try: i64, end: Instant) -> bool {
-    let wait = next_try.saturating_sub(clock::now().unix());
+/// Returns how long it is until `next_try`; `None`: it is time.
+fn left(next_try: i64) -> Option<Duration> {
+    let left = next_try.saturating_sub(clock::now().unix());
     // Nothing waits longer, unless the clock was ahead.
-    if wait <= 0 || wait > LONGEST_ASKED {
-        return true;
+    let is_ahead = (1..=LONGEST_ASKED).contains(&left);
+    is_ahead.then(|| Duration::from_secs(left.unsigned_abs()))
+}
+
+/// Waits so long, where that is before `end`; returns whether it did.
+fn wait(left: Duration, end: Instant) -> bool {
+    let is_before = Instant::now() + left <= end;
+    if is_before {
+        thread::sleep(left);
     }
-    let wait = Duration::from_secs(wait.unsigned_abs());
-    if Instant::now() + wait > end {
-        return false;
-    }
-    thread::sleep(wait);
-    true
+    is_before
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Transaction, TransactionBehavior};
 
-pub use delivery::{Fate, Sending, Sent, Waiting};
+pub use delivery::{Attempt, Fate, Sending, Sent, Waiting};
 pub use tick::{Batch, ChannelStanding, NewMessage, NewPush, PushStanding, Standing};
 
 /// The file's name in its directory.

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use pm_core::calendar::Timestamp;
 use pm_core::config::ChannelName;
-use pm_store::outbox_db::{self, Batch, MOST_WAITING, NewMessage, NewPush, OutboxDb, OutboxError};
+use pm_store::outbox_db::{
+    self, Attempt, Batch, MOST_WAITING, NewMessage, NewPush, OutboxDb, OutboxError,
+};
 use proptest::prelude::*;
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -46,6 +48,32 @@ fn batch(names: &[&str], messages: Vec<NewMessage>) -> Batch {
     }
 }
 
+/// An attempt by the settings that [`channels`] makes.
+fn attempt<'a>(channel: &'a ChannelName, settings: &'a str, ids: &'a [i64]) -> Attempt<'a> {
+    Attempt {
+        channel,
+        settings,
+        ids,
+        lost: 0,
+    }
+}
+
+fn deliver(outbox: &mut OutboxDb, channel: &str, ids: &[i64], second: i64) {
+    let (name, settings) = (name(channel), format!("to {channel}"));
+    let attempt = attempt(&name, &settings, ids);
+    assert!(outbox.begin(attempt, at(second + 10)).unwrap());
+    outbox.note_delivered(attempt, "ok", at(second)).unwrap();
+}
+
+fn fail(outbox: &mut OutboxDb, channel: &str, ids: &[i64], error: &str, times: (i64, i64)) {
+    let (name, settings) = (name(channel), format!("to {channel}"));
+    let attempt = attempt(&name, &settings, ids);
+    assert!(outbox.begin(attempt, at(times.0)).unwrap());
+    outbox
+        .note_failed(attempt, error, at(times.0), at(times.1))
+        .unwrap();
+}
+
 fn bodies(outbox: &OutboxDb, channel: &str) -> Vec<String> {
     let waiting = outbox.waiting(&name(channel), 100).unwrap();
     waiting.into_iter().map(|it| it.body).collect()
@@ -61,14 +89,14 @@ proptest! {
         let dir = TempDir::new().unwrap();
         let mut sent = BTreeSet::new();
         let mut given = BTreeSet::new();
-        for (first, count, deliver) in rounds {
+        for (first, count, taken) in rounds {
             let mut outbox = OutboxDb::open(dir.path()).unwrap();
             let messages: Vec<_> = (first..first + count).map(|it| message(it, "ops")).collect();
             given.extend(messages.iter().map(|it| it.body.clone()));
             outbox.exchange(&batch(&["ops"], messages)).unwrap();
-            for one in outbox.waiting(&name("ops"), deliver as u32).unwrap() {
+            for one in outbox.waiting(&name("ops"), taken as u32).unwrap() {
                 prop_assert!(sent.insert(one.body.clone()), "{} went out twice", one.body);
-                outbox.note_delivered(&name("ops"), &[one.id], "ok", at(100)).unwrap();
+                deliver(&mut outbox, "ops", &[one.id], 100);
             }
         }
         let outbox = OutboxDb::open(dir.path()).unwrap();
@@ -87,13 +115,9 @@ fn a_channel_that_fails_delays_no_other_and_is_told_with_its_reason() {
     let standing = outbox.exchange(&batch(&["dead", "live"], both)).unwrap();
     assert!(standing.is_due(at(0), 0));
     let first = outbox.waiting(&name("dead"), 1).unwrap().remove(0);
-    outbox
-        .note_failed(&name("dead"), &[first.id], "no\nroute", at(90), at(60))
-        .unwrap();
+    fail(&mut outbox, "dead", &[first.id], "no\nroute", (90, 60));
     for one in outbox.waiting(&name("live"), 9).unwrap() {
-        outbox
-            .note_delivered(&name("live"), &[one.id], "ok", at(61))
-            .unwrap();
+        deliver(&mut outbox, "live", &[one.id], 61);
     }
     let standing = outbox.standing().unwrap();
     let (dead, live) = (
@@ -113,10 +137,10 @@ fn other_settings_are_tried_at_once_and_a_removed_channel_is_forgotten() {
     outbox
         .exchange(&batch(&["a", "b"], vec![message(1, "a"), message(1, "b")]))
         .unwrap();
+    fail(&mut outbox, "a", &[], "wrong token", (900, 0));
     outbox
-        .note_failed(&name("a"), &[], "wrong token", at(900), at(0))
+        .note_moved(attempt(&name("a"), "to a", &[]), "-1001")
         .unwrap();
-    outbox.note_moved(&name("a"), "-1001").unwrap();
     let mut other = batch(&["a"], Vec::new());
     other.channels.insert(name("a"), "to another".into());
     let standing = outbox.exchange(&other).unwrap();
@@ -157,10 +181,13 @@ fn what_is_too_old_is_given_up_until_that_is_told() {
     assert_eq!(outbox.give_up(&name("ops"), at(3), None, at(9)).unwrap(), 2);
     assert_eq!(bodies(&outbox, "ops"), ["3 for ops"]);
     assert_eq!(outbox.sending(&name("ops")).unwrap().unwrap().lost, 2);
-    outbox
-        .note_delivered(&name("ops"), &[], "ok", at(9))
-        .unwrap();
-    assert_eq!(outbox.sending(&name("ops")).unwrap().unwrap().lost, 0);
+    let ops = name("ops");
+    let note = Attempt {
+        lost: 2,
+        ..attempt(&ops, "to ops", &[])
+    };
+    outbox.note_delivered(note, "ok", at(9)).unwrap();
+    assert_eq!(outbox.sending(&ops).unwrap().unwrap().lost, 0);
 }
 
 #[test]
@@ -181,13 +208,64 @@ fn of_the_push_the_newest_state_wins() {
     assert_eq!(waiting.body, "as of 60");
     // Another one came while that was on its way.
     outbox.exchange(&push(120)).unwrap();
-    outbox.note_pushed(at(60), Ok(()), at(121)).unwrap();
+    outbox.note_pushed("s", at(60), Ok(()), at(121)).unwrap();
     let (_, waiting) = outbox.waiting_push().unwrap().unwrap();
     assert_eq!(waiting.body, "as of 120");
-    outbox.note_pushed(at(120), Ok(()), at(122)).unwrap();
+    outbox.note_pushed("s", at(120), Ok(()), at(122)).unwrap();
     assert_eq!(outbox.waiting_push().unwrap(), None);
     let standing = outbox.exchange(&Batch::default()).unwrap();
     assert_eq!(standing.push, None);
+}
+
+/// Somebody changed where a channel goes while a message was on its way to the old place.
+#[test]
+fn what_became_of_a_message_says_nothing_of_other_settings() {
+    let dir = TempDir::new().unwrap();
+    let mut outbox = OutboxDb::open(dir.path()).unwrap();
+    let messages = vec![message(1, "a"), message(2, "a")];
+    outbox.exchange(&batch(&["a"], messages)).unwrap();
+    let (a, first) = (name("a"), outbox.waiting(&name("a"), 1).unwrap().remove(0));
+    let ids = [first.id];
+    let old = attempt(&a, "to a", &ids);
+    assert!(outbox.begin(old, at(10)).unwrap());
+    let mut other = batch(&["a"], Vec::new());
+    other.channels.insert(a.clone(), "to another".into());
+    outbox.exchange(&other).unwrap();
+    outbox.note_failed(old, "gone", at(900), at(1)).unwrap();
+    outbox.note_moved(old, "-1001").unwrap();
+    let sending = outbox.sending(&a).unwrap().unwrap();
+    assert_eq!((sending.attempts, sending.next_try), (0, 0));
+    assert_eq!((sending.failing_since, sending.moved_to), (None, None));
+    // It is not begun again, but what was delivered was.
+    assert!(!outbox.begin(old, at(10)).unwrap());
+    outbox.note_delivered(old, "ok", at(2)).unwrap();
+    assert_eq!(bodies(&outbox, "a"), ["2 for a"]);
+    assert_eq!(outbox.standing().unwrap().channels[&a].delivered, None);
+}
+
+/// Who sends what he cannot note sends it again at each tick, as long as the disk is full.
+#[test]
+fn what_cannot_be_noted_is_not_begun() {
+    let dir = TempDir::new().unwrap();
+    let mut outbox = OutboxDb::open(dir.path()).unwrap();
+    outbox
+        .exchange(&batch(&["a"], vec![message(1, "a")]))
+        .unwrap();
+    let a = name("a");
+    let id = outbox.waiting(&a, 1).unwrap().remove(0).id;
+    // A journal can no more be made than on a full disk.
+    let journal = dir.path().join(format!("{}-journal", outbox_db::FILE));
+    fs::create_dir(&journal).unwrap();
+    assert!(outbox.begin(attempt(&a, "to a", &[id]), at(10)).is_err());
+    fs::remove_dir(&journal).unwrap();
+    assert!(outbox.begin(attempt(&a, "to a", &[id]), at(10)).unwrap());
+    // Whoever died in between, or could not note it, has the next try wait.
+    drop(outbox);
+    let outbox = OutboxDb::open(dir.path()).unwrap();
+    let sending = outbox.sending(&a).unwrap().unwrap();
+    assert_eq!((sending.attempts, sending.next_try), (1, at(10).unix()));
+    assert_eq!(sending.failing_since, None);
+    assert_eq!(outbox.standing().unwrap().channels[&a].waiting, 1);
 }
 
 /// Whoever takes over the delivering user owns the file: nothing in it does more than to be

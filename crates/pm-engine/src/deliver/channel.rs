@@ -7,9 +7,9 @@ use pm_core::calendar::Timestamp;
 use pm_core::config::{ChannelName, Via};
 use pm_core::language::Language;
 use pm_notify::{Failure, Outcome, Part, Why};
-use pm_store::outbox_db::{OutboxDb, OutboxError, Sending, Waiting};
+use pm_store::outbox_db::{Attempt, OutboxDb, OutboxError, Sending, Waiting};
 
-use super::{LONGEST_WAIT, next_try, wait_until};
+use super::{LONGEST_WAIT, left, next_try, wait};
 use crate::outbox::Sender;
 use crate::{EngineError, clock};
 
@@ -31,13 +31,27 @@ pub(super) fn deliver(
     let mut outbox = OutboxDb::open_patiently(directory)?;
     let mut moves = 0;
     while let Some(sending) = outbox.sending(name)? {
-        if sending.attempts > 0 && !wait_until(sending.next_try, end) {
-            break;
+        if sending.attempts > 0
+            && let Some(left) = left(sending.next_try)
+        {
+            if !wait(left, end) {
+                break;
+            }
+            // By now there may be other settings, or a message less.
+            continue;
         }
         let now = clock::now();
+        let attempt = Attempt {
+            channel: name,
+            settings: &sending.settings,
+            ids: &[],
+            lost: 0,
+        };
         let Some(sender) = sender(&sending) else {
             let why = "the settings cannot be read";
-            outbox.note_failed(name, &[], why, later(now), now)?;
+            if outbox.begin(attempt, later(now))? {
+                outbox.note_failed(attempt, why, later(now), now)?;
+            }
             break;
         };
         let zone = clock::zone_of(sender.zone.as_ref());
@@ -50,30 +64,38 @@ pub(super) fn deliver(
             let oldest = Timestamp::from_unix(now.unix().saturating_sub(EXPIRY));
             outbox.give_up(name, oldest, None, now)?;
         }
-        let Some((ids, part)) = next(&outbox, name, &sender, now)? else {
+        let Some(next) = next(&outbox, name, &sender, now)? else {
             break;
         };
-        match pm_notify::send(&sender.via, &part, now.unix()) {
+        let attempt = Attempt {
+            ids: &next.ids,
+            lost: next.lost,
+            ..attempt
+        };
+        if !outbox.begin(attempt, next_try(now, sending.attempts, None))? {
+            continue;
+        }
+        match pm_notify::send(&sender.via, &next.part, now.unix()) {
             Outcome::Delivered { answer } => {
-                outbox.note_delivered(name, &ids, &answer, clock::now())?;
+                outbox.note_delivered(attempt, &answer, clock::now())?;
             }
             Outcome::Retry { after, failure } => {
                 let failed = clock::now();
                 let next = next_try(failed, sending.attempts, after);
                 let why = failure.text(sender.language);
-                outbox.note_failed(name, &ids, &why, next, failed)?;
+                outbox.note_failed(attempt, &why, next, failed)?;
             }
             Outcome::Refused { failure } => {
-                refused(&mut outbox, name, &ids, &failure, sender.language)?;
+                refused(&mut outbox, attempt, &failure, sender.language)?;
             }
             Outcome::Moved { chat } if moves < MOST_MOVES => {
                 moves += 1;
-                outbox.note_moved(name, &chat.to_string())?;
+                outbox.note_moved(attempt, chat.as_str())?;
             }
             Outcome::Moved { .. } => {
                 let why = "the chat moves in a circle";
                 let failed = clock::now();
-                outbox.note_failed(name, &ids, why, later(failed), failed)?;
+                outbox.note_failed(attempt, why, later(failed), failed)?;
             }
         }
     }
@@ -84,17 +106,16 @@ pub(super) fn deliver(
 /// is tried again rarely, until somebody has mended that.
 fn refused(
     outbox: &mut OutboxDb,
-    name: &ChannelName,
-    ids: &[i64],
+    attempt: Attempt<'_>,
     failure: &Failure,
     language: Language,
 ) -> Result<(), OutboxError> {
     let now = clock::now();
     let why = failure.text(language);
-    outbox.note_failed(name, ids, &why, later(now), now)?;
+    outbox.note_failed(attempt, &why, later(now), now)?;
     if failure.why == Why::Content {
-        for &id in ids {
-            outbox.give_up(name, Timestamp::from_unix(0), Some(id), now)?;
+        for &id in attempt.ids {
+            outbox.give_up(attempt.channel, Timestamp::from_unix(0), Some(id), now)?;
         }
     }
     Ok(())
@@ -112,13 +133,22 @@ fn sender(sending: &Sending) -> Option<Sender> {
     Some(sender)
 }
 
-/// Returns what is sent next, and which messages that is; none of them: how many were given up.
+/// What is sent next.
+struct Next {
+    /// Which messages it is.
+    ids: Vec<i64>,
+    /// Of how many given up messages it tells.
+    lost: u64,
+    part: Part,
+}
+
+/// Returns what is sent next; `None`: nothing.
 fn next(
     outbox: &OutboxDb,
     name: &ChannelName,
     sender: &Sender,
     now: Timestamp,
-) -> Result<Option<(Vec<i64>, Part)>, OutboxError> {
+) -> Result<Option<Next>, OutboxError> {
     let lost = outbox.sending(name)?.map_or(0, |sending| sending.lost);
     let digest = match &sender.via {
         Via::Email(email) => email.digest,
@@ -130,7 +160,11 @@ fn next(
         return Ok(None);
     };
     if lost > 0 {
-        return Ok(Some((Vec::new(), lost_note(lost, first, sender))));
+        return Ok(Some(Next {
+            ids: Vec::new(),
+            lost,
+            part: lost_note(lost, first, sender),
+        }));
     }
     if let Some(minutes) = digest {
         let age = now.unix().saturating_sub(first.time.unix());
@@ -147,7 +181,8 @@ fn next(
         Language::Chinese => format!("[{server}] {count} 条消息"),
     };
     let ids = waiting.iter().map(|message| message.id).collect();
-    Ok(pm_notify::digest(&parts, &title).map(|part| (ids, part)))
+    let part = pm_notify::digest(&parts, &title);
+    Ok(part.map(|part| Next { ids, lost: 0, part }))
 }
 
 /// Returns what is sent of a message. Nobody but the tick writes it; what is none is said to be.

@@ -8,31 +8,37 @@ use pm_core::language::Language;
 use pm_notify::Outcome;
 use pm_store::outbox_db::OutboxDb;
 
-use super::{next_try, wait_until};
+use super::{left, next_try, wait};
 use crate::{EngineError, clock};
 
 /// Pushes the newest state, if the receiver does not have it.
 pub(super) fn deliver(directory: &Path, end: Instant) -> Result<(), EngineError> {
     let mut outbox = OutboxDb::open_patiently(directory)?;
-    while let Some((sending, _)) = outbox.waiting_push()? {
-        if sending.attempts > 0 && !wait_until(sending.next_try, end) {
-            break;
+    while let Some((sending, state)) = outbox.waiting_push()? {
+        if sending.attempts > 0
+            && let Some(left) = left(sending.next_try)
+        {
+            if !wait(left, end) {
+                break;
+            }
+            // By now there may be other settings, or a newer state.
+            continue;
         }
-        // There may be a newer one by now.
-        let Some((sending, state)) = outbox.waiting_push()? else {
-            break;
-        };
-        let Ok(push) = serde_json::from_str::<Push>(&sending.settings) else {
-            let now = clock::now();
+        let settings = &sending.settings;
+        let now = clock::now();
+        if !outbox.begin_push(settings, next_try(now, sending.attempts, None))? {
+            continue;
+        }
+        let Ok(push) = serde_json::from_str::<Push>(settings) else {
             let error = ("the settings cannot be read", next_try(now, u32::MAX, None));
-            outbox.note_pushed(state.time, Err(error), now)?;
+            outbox.note_pushed(settings, state.time, Err(error), now)?;
             break;
         };
-        let outcome = pm_notify::push::send(&push, &state.body, clock::now().unix());
+        let outcome = pm_notify::push::send(&push, &state.body, now.unix());
         let now = clock::now();
         let (failure, after) = match outcome {
             Outcome::Delivered { .. } | Outcome::Moved { .. } => {
-                outbox.note_pushed(state.time, Ok(()), now)?;
+                outbox.note_pushed(settings, state.time, Ok(()), now)?;
                 continue;
             }
             Outcome::Retry { after, failure } => (failure, after),
@@ -40,7 +46,7 @@ pub(super) fn deliver(directory: &Path, end: Instant) -> Result<(), EngineError>
         };
         let why = failure.text(Language::English);
         let next = next_try(now, sending.attempts, after);
-        outbox.note_pushed(state.time, Err((&why, next)), now)?;
+        outbox.note_pushed(settings, state.time, Err((&why, next)), now)?;
     }
     Ok(())
 }

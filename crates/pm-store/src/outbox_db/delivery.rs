@@ -2,7 +2,7 @@
 
 use pm_core::calendar::Timestamp;
 use pm_core::config::ChannelName;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{OutboxDb, OutboxError, name, one_line};
 
@@ -15,6 +15,19 @@ pub struct Waiting {
     pub time: Timestamp,
     /// What is sent.
     pub body: String,
+}
+
+/// An attempt to send something.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt<'a> {
+    /// Where to.
+    pub channel: &'a ChannelName,
+    /// By which settings. What becomes of it says nothing of others.
+    pub settings: &'a str,
+    /// Which messages.
+    pub ids: &'a [i64],
+    /// Of how many given up messages it tells.
+    pub lost: u64,
 }
 
 /// Where something is sent, and how that went so far.
@@ -96,35 +109,61 @@ impl OutboxDb {
         })
     }
 
-    /// Notes that messages were delivered, and that their channel works. No messages: what was
-    /// delivered was the note of how many were lost.
+    /// Notes an attempt before it is made, and when the next one is due if nobody notes what became
+    /// of this one. Returns whether it is to be made: not where the settings are others by now.
+    ///
+    /// # Errors
+    ///
+    /// Any; nothing is noted, and nothing must be sent: what became of it could not be noted either,
+    /// and it would be sent again and again.
+    pub fn begin(
+        &mut self,
+        attempt: Attempt<'_>,
+        next_try: Timestamp,
+    ) -> Result<bool, OutboxError> {
+        self.write(|transaction| {
+            let mut update = transaction.prepare_cached(
+                "UPDATE channel SET attempts = attempts + 1, next_try = ?3
+                 WHERE name = ?1 AND settings = ?2",
+            )?;
+            let row = params![attempt.channel.as_str(), attempt.settings, next_try.unix()];
+            if update.execute(row)? == 0 {
+                return Ok(false);
+            }
+            let mut update = transaction
+                .prepare_cached("UPDATE message SET attempts = attempts + 1 WHERE id = ?1")?;
+            for id in attempt.ids {
+                update.execute([id])?;
+            }
+            Ok(true)
+        })
+    }
+
+    /// Notes that what was sent was delivered, and that its channel works.
     ///
     /// # Errors
     ///
     /// Any; nothing is noted.
     pub fn note_delivered(
         &mut self,
-        channel: &ChannelName,
-        ids: &[i64],
+        attempt: Attempt<'_>,
         answer: &str,
         now: Timestamp,
     ) -> Result<(), OutboxError> {
         self.write(|transaction| {
+            done(transaction, attempt.ids, DELIVERED, answer, now)?;
             let mut update = transaction.prepare_cached(
-                "UPDATE message SET state = 1, done = ?2, answer = ?3, attempts = attempts + 1
-                 WHERE id = ?1",
-            )?;
-            for id in ids {
-                update.execute(params![id, now.unix(), one_line(answer)])?;
-            }
-            let lost = if ids.is_empty() { ", lost = 0" } else { "" };
-            let channels = format!(
                 "UPDATE channel SET attempts = 0, next_try = 0, failing_since = NULL, error = NULL,
-                     delivered = ?2{lost} WHERE name = ?1"
-            );
-            let mut update = transaction.prepare_cached(&channels)?;
+                     delivered = ?3, lost = max(lost - ?4, 0)
+                 WHERE name = ?1 AND settings = ?2",
+            )?;
             update
-                .execute(params![channel.as_str(), now.unix()])
+                .execute(params![
+                    attempt.channel.as_str(),
+                    attempt.settings,
+                    now.unix(),
+                    i64::try_from(attempt.lost).unwrap_or(i64::MAX),
+                ])
                 .map(drop)
         })
     }
@@ -136,25 +175,25 @@ impl OutboxDb {
     /// Any; nothing is noted.
     pub fn note_failed(
         &mut self,
-        channel: &ChannelName,
-        ids: &[i64],
+        attempt: Attempt<'_>,
         error: &str,
         next_try: Timestamp,
         now: Timestamp,
     ) -> Result<(), OutboxError> {
         self.write(|transaction| {
-            let mut update = transaction.prepare_cached(
-                "UPDATE message SET attempts = attempts + 1, answer = ?2 WHERE id = ?1",
-            )?;
-            for id in ids {
+            let mut update =
+                transaction.prepare_cached("UPDATE message SET answer = ?2 WHERE id = ?1")?;
+            for id in attempt.ids {
                 update.execute(params![id, one_line(error)])?;
             }
             let mut update = transaction.prepare_cached(
-                "UPDATE channel SET attempts = attempts + 1, next_try = ?2, error = ?3,
-                     failing_since = coalesce(failing_since, ?4) WHERE name = ?1",
+                "UPDATE channel SET next_try = ?3, error = ?4,
+                     failing_since = coalesce(failing_since, ?5)
+                 WHERE name = ?1 AND settings = ?2",
             )?;
             let row = params![
-                channel.as_str(),
+                attempt.channel.as_str(),
+                attempt.settings,
                 next_try.unix(),
                 one_line(error),
                 now.unix()
@@ -168,11 +207,14 @@ impl OutboxDb {
     /// # Errors
     ///
     /// Any; nothing is noted.
-    pub fn note_moved(&mut self, channel: &ChannelName, chat: &str) -> Result<(), OutboxError> {
+    pub fn note_moved(&mut self, attempt: Attempt<'_>, chat: &str) -> Result<(), OutboxError> {
         self.write(|transaction| {
-            let mut update =
-                transaction.prepare_cached("UPDATE channel SET moved_to = ?2 WHERE name = ?1")?;
-            update.execute(params![channel.as_str(), chat]).map(drop)
+            let mut update = transaction.prepare_cached(
+                "UPDATE channel SET moved_to = ?3, attempts = 0, next_try = 0
+                 WHERE name = ?1 AND settings = ?2",
+            )?;
+            let row = params![attempt.channel.as_str(), attempt.settings, chat];
+            update.execute(row).map(drop)
         })
     }
 
@@ -232,14 +274,30 @@ impl OutboxDb {
         })
     }
 
-    /// Notes what became of pushing the state as of `made`: `Ok`, or why not and when it is tried
-    /// again.
+    /// Notes a push before it is made, as [`begin`](Self::begin) does for messages.
+    ///
+    /// # Errors
+    ///
+    /// Any; nothing is noted, and nothing must be sent.
+    pub fn begin_push(&mut self, settings: &str, next_try: Timestamp) -> Result<bool, OutboxError> {
+        self.write(|transaction| {
+            let begun = transaction.execute(
+                "UPDATE push SET attempts = attempts + 1, next_try = ?2 WHERE settings = ?1",
+                params![settings, next_try.unix()],
+            )?;
+            Ok(begun > 0)
+        })
+    }
+
+    /// Notes what became of pushing the state as of `made` by these settings: `Ok`, or why not and
+    /// when it is tried again. Where the settings are others by now, that says nothing of them.
     ///
     /// # Errors
     ///
     /// Any; nothing is noted.
     pub fn note_pushed(
         &mut self,
+        settings: &str,
         made: Timestamp,
         outcome: Result<(), (&str, Timestamp)>,
         now: Timestamp,
@@ -247,16 +305,18 @@ impl OutboxDb {
         self.write(|transaction| match outcome {
             Ok(()) => transaction
                 .execute(
-                    "UPDATE push SET sent = ?1, attempts = 0, next_try = 0, failing_since = NULL,
-                         error = NULL",
-                    [made.unix()],
+                    "UPDATE push SET sent = ?2, attempts = 0, next_try = 0, failing_since = NULL,
+                         error = NULL
+                     WHERE settings = ?1",
+                    params![settings, made.unix()],
                 )
                 .map(drop),
             Err((error, next_try)) => transaction
                 .execute(
-                    "UPDATE push SET attempts = attempts + 1, next_try = ?1, error = ?2,
-                         failing_since = coalesce(failing_since, ?3)",
-                    params![next_try.unix(), one_line(error), now.unix()],
+                    "UPDATE push SET next_try = ?2, error = ?3,
+                         failing_since = coalesce(failing_since, ?4)
+                     WHERE settings = ?1",
+                    params![settings, next_try.unix(), one_line(error), now.unix()],
                 )
                 .map(drop),
         })
@@ -292,6 +352,26 @@ impl OutboxDb {
             sent.collect()
         })
     }
+}
+
+/// `message.state` of what its server took.
+const DELIVERED: i64 = 1;
+
+/// Notes that messages wait no longer.
+fn done(
+    transaction: &Transaction<'_>,
+    ids: &[i64],
+    state: i64,
+    answer: &str,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let mut update = transaction.prepare_cached(
+        "UPDATE message SET state = ?2, done = ?3, answer = ?4 WHERE id = ?1 AND state = 0",
+    )?;
+    for id in ids {
+        update.execute(params![id, state, now.unix(), one_line(answer)])?;
+    }
+    Ok(())
 }
 
 /// A message of the log.
