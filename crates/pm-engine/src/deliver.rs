@@ -3,10 +3,15 @@
 //! - It knows the outbox and nothing else of pm's: no configuration, no usage, no kernel.
 //! - A thread a channel: one that nobody answers delays no other.
 //! - In order, one at a time. What fails is tried again after 10 s, 20 s, … 15 min, or when its
-//!   server says; what nobody took for a day is given up, and a message says how many.
-//! - What was delivered is noted before the next is sent. Who dies between the server's answer and
-//!   that note has that one message sent twice.
-//! - A clock that jumps does no more than to try earlier or later.
+//!   server says; what nobody took for a day is given up, and a note says how many, also where
+//!   nothing else waits.
+//! - An attempt is noted before it is made, and what was delivered before the next is sent. Who dies
+//!   between the server's answer and that note has that one message sent twice; who cannot note
+//!   anything sends nothing.
+//! - What a server is known to say of a message itself ends that one, and delays no other.
+//! - A clock that jumps does no more than to try earlier or later: nothing is given up that was not
+//!   tried just then.
+//! - It ends by itself: what is left waits for the next tick.
 
 mod channel;
 mod push;
@@ -21,7 +26,7 @@ use std::time::{Duration, Instant};
 use nix::fcntl::{Flock, FlockArg};
 use pm_core::calendar::Timestamp;
 use pm_core::config::ChannelName;
-use pm_store::outbox_db::OutboxDb;
+use pm_store::outbox_db::{LONGEST_AHEAD, OutboxDb};
 
 use crate::outbox::{answer, become_owner, is_woken};
 use crate::{EngineError, clock};
@@ -38,8 +43,17 @@ const FIRST_WAIT: i64 = 10;
 /// The longest wait, in seconds.
 const LONGEST_WAIT: i64 = 15 * 60;
 
-/// The longest wait that a server may ask for, in seconds.
-const LONGEST_ASKED: i64 = 60 * 60;
+/// For how long it sends: whoever started it ends it after 15 min, in the middle of a message.
+const MOST: Duration = Duration::from_secs(10 * 60);
+
+/// Until when something goes on.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    /// Until when it waits for what is due later.
+    end: Instant,
+    /// From when on nothing more is sent.
+    last: Instant,
+}
 
 /// Delivers what is due in the outbox at `directory`, as the user whose that is. Returns at once
 /// where another process is at it.
@@ -59,7 +73,11 @@ pub fn deliver(directory: &Path) -> Result<(), EngineError> {
     let Ok(_lock) = Flock::lock(lock, FlockArg::LockExclusiveNonblock) else {
         return Ok(());
     };
-    let end = Instant::now() + PATIENCE;
+    let began = Instant::now();
+    let limits = Limits {
+        end: began + PATIENCE,
+        last: began + MOST,
+    };
     thread::scope(|scope| {
         let mut running: BTreeMap<Option<ChannelName>, ScopedJoinHandle<'_, _>> = BTreeMap::new();
         let mut done = Ok(());
@@ -71,8 +89,8 @@ pub fn deliver(directory: &Path) -> Result<(), EngineError> {
                     let name = one.clone();
                     running.entry(one).or_insert_with(|| {
                         scope.spawn(move || match name {
-                            Some(name) => channel::deliver(directory, &name, end),
-                            None => push::deliver(directory, end),
+                            Some(name) => channel::deliver(directory, &name, limits),
+                            None => push::deliver(directory, limits),
                         })
                     });
                 }
@@ -81,7 +99,7 @@ pub fn deliver(directory: &Path) -> Result<(), EngineError> {
                 // A thread that panics has noted what it delivered.
                 done = done.and(one.join().unwrap_or(Ok(())));
             }
-            if running.is_empty() && (Instant::now() > end || !is_woken(directory)) {
+            if running.is_empty() && (Instant::now() > limits.end || !is_woken(directory)) {
                 return done;
             }
             thread::sleep(LOOK);
@@ -95,7 +113,7 @@ fn next_try(now: Timestamp, attempts: u32, asked: Option<Duration>) -> Timestamp
     let asked = asked.map_or(0, |asked| {
         i64::try_from(asked.as_secs()).unwrap_or(i64::MAX)
     });
-    let wait = doubled.min(LONGEST_WAIT).max(asked.min(LONGEST_ASKED));
+    let wait = doubled.min(LONGEST_WAIT).max(asked.min(LONGEST_AHEAD));
     Timestamp::from_unix(now.unix().saturating_add(wait))
 }
 
@@ -103,32 +121,24 @@ fn next_try(now: Timestamp, attempts: u32, asked: Option<Duration>) -> Timestamp
 fn left(next_try: i64) -> Option<Duration> {
     let left = next_try.saturating_sub(clock::now().unix());
     // Nothing waits longer, unless the clock was ahead.
-    let is_ahead = (1..=LONGEST_ASKED).contains(&left);
+    let is_ahead = (1..=LONGEST_AHEAD).contains(&left);
     is_ahead.then(|| Duration::from_secs(left.unsigned_abs()))
 }
 
-/// Waits so long, where that is before `end`; returns whether it did.
-fn wait(left: Duration, end: Instant) -> bool {
-    let is_before = Instant::now() + left <= end;
-    if is_before {
-        thread::sleep(left);
+impl Limits {
+    /// Waits so long, where that is before the end; returns whether it did.
+    fn wait(self, left: Duration) -> bool {
+        let is_before = Instant::now() + left <= self.end;
+        if is_before {
+            thread::sleep(left);
+        }
+        is_before
     }
-    is_before
+
+    fn is_over(self) -> bool {
+        Instant::now() >= self.last
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_double_up_to_a_quarter_of_an_hour_and_servers_may_ask_for_more() {
-        let now = Timestamp::from_unix(1_000_000);
-        let wait = |attempts, asked| next_try(now, attempts, asked).unix() - now.unix();
-        let none: Vec<_> = (0..9).map(|attempts| wait(attempts, None)).collect();
-        assert_eq!(none, [10, 20, 40, 80, 160, 320, 640, 900, 900]);
-        assert_eq!(wait(u32::MAX, None), 900);
-        assert_eq!(wait(0, Some(Duration::from_secs(33))), 33);
-        assert_eq!(wait(5, Some(Duration::from_secs(33))), 320);
-        assert_eq!(wait(0, Some(Duration::MAX)), 3_600);
-    }
-}
+mod tests;

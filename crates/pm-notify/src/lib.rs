@@ -10,6 +10,7 @@
 //! - What an operator or a tenant wrote is text in every format, never markup.
 
 pub mod compose;
+pub mod delivery;
 mod email;
 mod hmac;
 mod http;

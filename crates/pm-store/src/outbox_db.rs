@@ -40,6 +40,10 @@ pub const ASIDE: &str = "outbox.db.damaged";
 /// The most messages that wait.
 pub const MOST_WAITING: u32 = 10_000;
 
+/// How far ahead the next attempt can be, in seconds: whatever is further was noted by a clock that
+/// was ahead, and is due.
+pub const LONGEST_AHEAD: i64 = 60 * 60;
+
 /// How many messages are kept that do not wait any more.
 pub(crate) const MOST_DONE: u32 = 2_000;
 

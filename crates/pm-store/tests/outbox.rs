@@ -178,7 +178,7 @@ fn what_is_too_old_is_given_up_until_that_is_told() {
     let mut outbox = OutboxDb::open(dir.path()).unwrap();
     let messages = (1..=3).map(|it| message(it, "ops")).collect();
     outbox.exchange(&batch(&["ops"], messages)).unwrap();
-    assert_eq!(outbox.give_up(&name("ops"), at(3), None, at(9)).unwrap(), 2);
+    assert_eq!(outbox.give_up(&name("ops"), at(3), at(9)).unwrap(), 2);
     assert_eq!(bodies(&outbox, "ops"), ["3 for ops"]);
     assert_eq!(outbox.sending(&name("ops")).unwrap().unwrap().lost, 2);
     let ops = name("ops");

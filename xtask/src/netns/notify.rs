@@ -24,7 +24,7 @@ use channels::{
     commands_take_secrets_from_files_and_show_none, mails_are_collected_into_one,
     the_push_arrives_signed_and_says_how_it_goes,
     trouble_of_one_channel_is_told_to_the_others_once, what_happens_in_quiet_hours_waits,
-    what_nobody_takes_for_a_day_is_given_up_and_said,
+    what_nobody_takes_for_a_day_is_given_up_and_said, what_was_not_tried_is_not_given_up,
 };
 
 tests!["notify":
@@ -36,6 +36,7 @@ tests!["notify":
     the_push_arrives_signed_and_says_how_it_goes,
     what_happens_in_quiet_hours_waits,
     what_nobody_takes_for_a_day_is_given_up_and_said,
+    what_was_not_tried_is_not_given_up,
     trouble_of_one_channel_is_told_to_the_others_once,
     mails_are_collected_into_one,
     commands_take_secrets_from_files_and_show_none,

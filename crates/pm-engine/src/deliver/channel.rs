@@ -1,15 +1,14 @@
 //! One channel's messages.
 
 use std::path::Path;
-use std::time::Instant;
 
 use pm_core::calendar::Timestamp;
 use pm_core::config::{ChannelName, Via};
-use pm_core::language::Language;
-use pm_notify::{Failure, Outcome, Part, Why};
+use pm_notify::compose::Voice;
+use pm_notify::{Outcome, Part, Why, delivery};
 use pm_store::outbox_db::{Attempt, OutboxDb, OutboxError, Sending, Waiting};
 
-use super::{LONGEST_WAIT, left, next_try, wait};
+use super::{LONGEST_WAIT, Limits, left, next_try};
 use crate::outbox::Sender;
 use crate::{EngineError, clock};
 
@@ -22,11 +21,11 @@ const MOST_DIGEST: u32 = 100;
 /// How often in a row a chat may move.
 const MOST_MOVES: u32 = 3;
 
-/// Sends what waits for a channel, until nothing is due before `end`.
+/// Sends what waits for a channel, until nothing is due any more, within the limits.
 pub(super) fn deliver(
     directory: &Path,
     name: &ChannelName,
-    end: Instant,
+    limits: Limits,
 ) -> Result<(), EngineError> {
     let mut outbox = OutboxDb::open_patiently(directory)?;
     let mut moves = 0;
@@ -34,11 +33,14 @@ pub(super) fn deliver(
         if sending.attempts > 0
             && let Some(left) = left(sending.next_try)
         {
-            if !wait(left, end) {
+            if !limits.wait(left) {
                 break;
             }
             // By now there may be other settings, or a message less.
             continue;
+        }
+        if limits.is_over() {
+            break;
         }
         let now = clock::now();
         let attempt = Attempt {
@@ -58,65 +60,71 @@ pub(super) fn deliver(
         if sender.quiet.and_then(|it| it.left(now, &zone)).is_some() {
             break;
         }
-        if let Some(since) = sending.failing_since
-            && now.unix().saturating_sub(since.unix()) >= EXPIRY
-        {
-            let oldest = Timestamp::from_unix(now.unix().saturating_sub(EXPIRY));
-            outbox.give_up(name, oldest, None, now)?;
-        }
-        let Some(next) = next(&outbox, name, &sender, now)? else {
+        let voice = Voice {
+            language: sender.language,
+            server: &sender.server,
+            zone: &zone,
+        };
+        let next = match sending.lost {
+            0 => next(&outbox, name, &sender.via, voice, now)?,
+            lost => Some(Next {
+                ids: Vec::new(),
+                part: delivery::lost_note(voice, lost, now),
+            }),
+        };
+        let Some(next) = next else {
             break;
         };
         let attempt = Attempt {
             ids: &next.ids,
-            lost: next.lost,
+            lost: sending.lost,
             ..attempt
         };
         if !outbox.begin(attempt, next_try(now, sending.attempts, None))? {
             continue;
         }
         match pm_notify::send(&sender.via, &next.part, now.unix()) {
-            Outcome::Delivered { answer } => {
-                outbox.note_delivered(attempt, &answer, clock::now())?;
-            }
-            Outcome::Retry { after, failure } => {
-                let failed = clock::now();
-                let next = next_try(failed, sending.attempts, after);
-                let why = failure.text(sender.language);
-                outbox.note_failed(attempt, &why, next, failed)?;
-            }
-            Outcome::Refused { failure } => {
-                refused(&mut outbox, attempt, &failure, sender.language)?;
-            }
             Outcome::Moved { chat } if moves < MOST_MOVES => {
                 moves += 1;
                 outbox.note_moved(attempt, chat.as_str())?;
             }
-            Outcome::Moved { .. } => {
-                let why = "the chat moves in a circle";
-                let failed = clock::now();
-                outbox.note_failed(attempt, why, later(failed), failed)?;
-            }
+            outcome => note(&mut outbox, attempt, &sending, &sender, outcome)?,
         }
     }
     Ok(())
 }
 
-/// What a server will not have is given up, where it is the message; where it is the channel, it
-/// is tried again rarely, until somebody has mended that.
-fn refused(
+/// Notes what became of an attempt. What a server will not have is given up, where it is the
+/// message, and the next one is sent at once; where it is the channel, it is tried again rarely,
+/// until somebody has mended that.
+fn note(
     outbox: &mut OutboxDb,
     attempt: Attempt<'_>,
-    failure: &Failure,
-    language: Language,
+    sending: &Sending,
+    sender: &Sender,
+    outcome: Outcome,
 ) -> Result<(), OutboxError> {
     let now = clock::now();
-    let why = failure.text(language);
-    outbox.note_failed(attempt, &why, later(now), now)?;
-    if failure.why == Why::Content {
-        for &id in attempt.ids {
-            outbox.give_up(attempt.channel, Timestamp::from_unix(0), Some(id), now)?;
+    let (next, why) = match outcome {
+        Outcome::Delivered { answer } => return outbox.note_delivered(attempt, &answer, now),
+        // The note of what was given up is never given up itself.
+        Outcome::Refused { failure } if failure.why == Why::Content && !attempt.ids.is_empty() => {
+            return outbox.note_refused(attempt, &failure.text(sender.language), now);
         }
+        Outcome::Retry { after, failure } => (
+            next_try(now, sending.attempts, after),
+            failure.text(sender.language),
+        ),
+        Outcome::Refused { failure } => (later(now), failure.text(sender.language)),
+        Outcome::Moved { .. } => (later(now), "the chat moves in a circle".to_owned()),
+    };
+    outbox.note_failed(attempt, &why, next, now)?;
+    // Not before it was tried: the host may have been off, or its clock wrong.
+    if let Some(since) = sending.failing_since
+        && now.unix().saturating_sub(since.unix()) >= EXPIRY
+    {
+        let oldest = Timestamp::from_unix(now.unix().saturating_sub(EXPIRY));
+        outbox.give_up(attempt.channel, oldest, now)?;
     }
     Ok(())
 }
@@ -135,82 +143,40 @@ fn sender(sending: &Sending) -> Option<Sender> {
 
 /// What is sent next.
 struct Next {
-    /// Which messages it is.
+    /// Which messages it is; none: it says how many were given up.
     ids: Vec<i64>,
-    /// Of how many given up messages it tells.
-    lost: u64,
     part: Part,
 }
 
-/// Returns what is sent next; `None`: nothing.
+/// Returns what is sent next of what waits; `None`: nothing, or nothing yet.
 fn next(
     outbox: &OutboxDb,
     name: &ChannelName,
-    sender: &Sender,
+    via: &Via,
+    voice: Voice<'_>,
     now: Timestamp,
 ) -> Result<Option<Next>, OutboxError> {
-    let lost = outbox.sending(name)?.map_or(0, |sending| sending.lost);
-    let digest = match &sender.via {
+    let digest = match via {
         Via::Email(email) => email.digest,
         _ => None,
     };
     let most = if digest.is_some() { MOST_DIGEST } else { 1 };
     let waiting = outbox.waiting(name, most)?;
-    let Some(first) = waiting.first() else {
-        return Ok(None);
-    };
-    if lost > 0 {
-        return Ok(Some(Next {
-            ids: Vec::new(),
-            lost,
-            part: lost_note(lost, first, sender),
-        }));
-    }
-    if let Some(minutes) = digest {
+    if let (Some(minutes), Some(first)) = (digest, waiting.first()) {
         let age = now.unix().saturating_sub(first.time.unix());
         // A clock that went back would hold it up.
         if (0..i64::from(minutes.get()) * 60).contains(&age) {
             return Ok(None);
         }
     }
-    let parts: Vec<Part> = waiting.iter().map(part).collect();
-    let count = parts.len();
-    let server = &sender.server;
-    let title = match sender.language {
-        Language::English => format!("[{server}] {count} messages"),
-        Language::Chinese => format!("[{server}] {count} 条消息"),
-    };
+    let parts: Vec<_> = waiting.iter().map(|message| part(message, voice)).collect();
+    let part = pm_notify::digest(&parts, &delivery::collected(voice, parts.len()));
     let ids = waiting.iter().map(|message| message.id).collect();
-    let part = pm_notify::digest(&parts, &title);
-    Ok(part.map(|part| Next { ids, lost: 0, part }))
+    Ok(part.map(|part| Next { ids, part }))
 }
 
 /// Returns what is sent of a message. Nobody but the tick writes it; what is none is said to be.
-fn part(message: &Waiting) -> Part {
-    serde_json::from_str(&message.body).unwrap_or_else(|_| Part {
-        title: "pm".to_owned(),
-        text: "a message was damaged".to_owned(),
-        format: pm_notify::part::Format::Plain,
-        server: String::new(),
-        event: "delivery".to_owned(),
-        time: message.time.to_string(),
-    })
-}
-
-fn lost_note(lost: u64, next: &Waiting, sender: &Sender) -> Part {
-    let server = &sender.server;
-    let text = match sender.language {
-        Language::English => {
-            format!("{lost} messages could not be delivered here and were given up")
-        }
-        Language::Chinese => format!("有 {lost} 条消息一直没能送到这里，已放弃"),
-    };
-    Part {
-        title: format!("[{server}] {text}"),
-        text: format!("{server} · {text}"),
-        format: pm_notify::part::Format::Plain,
-        server: server.clone(),
-        event: "delivery".to_owned(),
-        time: part(next).time,
-    }
+fn part(message: &Waiting, voice: Voice<'_>) -> Part {
+    let part = serde_json::from_str(&message.body);
+    part.unwrap_or_else(|_| delivery::damaged(voice, message.time))
 }

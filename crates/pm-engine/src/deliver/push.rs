@@ -1,28 +1,30 @@
 //! The push: the newest state, or none.
 
 use std::path::Path;
-use std::time::Instant;
 
 use pm_core::config::Push;
 use pm_core::language::Language;
 use pm_notify::Outcome;
 use pm_store::outbox_db::OutboxDb;
 
-use super::{left, next_try, wait};
+use super::{Limits, left, next_try};
 use crate::{EngineError, clock};
 
 /// Pushes the newest state, if the receiver does not have it.
-pub(super) fn deliver(directory: &Path, end: Instant) -> Result<(), EngineError> {
+pub(super) fn deliver(directory: &Path, limits: Limits) -> Result<(), EngineError> {
     let mut outbox = OutboxDb::open_patiently(directory)?;
     while let Some((sending, state)) = outbox.waiting_push()? {
         if sending.attempts > 0
             && let Some(left) = left(sending.next_try)
         {
-            if !wait(left, end) {
+            if !limits.wait(left) {
                 break;
             }
             // By now there may be other settings, or a newer state.
             continue;
+        }
+        if limits.is_over() {
+            break;
         }
         let settings = &sending.settings;
         let now = clock::now();

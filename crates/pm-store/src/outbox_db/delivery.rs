@@ -168,7 +168,34 @@ impl OutboxDb {
         })
     }
 
-    /// Notes that a channel does not get through, why, and when it is tried again.
+    /// Notes that its server will not have what was sent, whatever the channel: it is given up, and
+    /// the next is sent at once. By other settings it is tried again.
+    ///
+    /// # Errors
+    ///
+    /// Any; nothing is noted.
+    pub fn note_refused(
+        &mut self,
+        attempt: Attempt<'_>,
+        error: &str,
+        now: Timestamp,
+    ) -> Result<(), OutboxError> {
+        self.write(|transaction| {
+            let known = transaction.execute(
+                "UPDATE channel SET attempts = 0, next_try = 0, failing_since = NULL, error = NULL
+                 WHERE name = ?1 AND settings = ?2",
+                params![attempt.channel.as_str(), attempt.settings],
+            )?;
+            if known == 0 {
+                return Ok(());
+            }
+            let lost = done(transaction, attempt.ids, GIVEN_UP, error, now)?;
+            lose(transaction, attempt.channel, lost)
+        })
+    }
+
+    /// Notes that a channel does not get through, why, and when it is tried again. It fails since
+    /// the first such note, or since now where that is of a clock that was ahead.
     ///
     /// # Errors
     ///
@@ -188,7 +215,7 @@ impl OutboxDb {
             }
             let mut update = transaction.prepare_cached(
                 "UPDATE channel SET next_try = ?3, error = ?4,
-                     failing_since = coalesce(failing_since, ?5)
+                     failing_since = min(coalesce(failing_since, ?5), ?5)
                  WHERE name = ?1 AND settings = ?2",
             )?;
             let row = params![
@@ -218,7 +245,7 @@ impl OutboxDb {
         })
     }
 
-    /// Gives up a channel's messages of before `since`, and one that its server will not have.
+    /// Gives up a channel's messages of before `since`; returns how many.
     ///
     /// # Errors
     ///
@@ -227,20 +254,16 @@ impl OutboxDb {
         &mut self,
         channel: &ChannelName,
         since: Timestamp,
-        id: Option<i64>,
         now: Timestamp,
-    ) -> Result<u64, OutboxError> {
+    ) -> Result<usize, OutboxError> {
         self.write(|transaction| {
             let lost = transaction.execute(
-                "UPDATE message SET state = 2, done = ?3
-                 WHERE channel = ?1 AND state = 0 AND (time < ?2 OR id = ?4)",
-                params![channel.as_str(), since.unix(), now.unix(), id],
+                "UPDATE message SET state = ?4, done = ?3
+                 WHERE channel = ?1 AND state = 0 AND time < ?2",
+                params![channel.as_str(), since.unix(), now.unix(), GIVEN_UP],
             )?;
-            transaction.execute(
-                "UPDATE channel SET lost = lost + ?2 WHERE name = ?1",
-                params![channel.as_str(), lost as i64],
-            )?;
-            Ok(lost as u64)
+            lose(transaction, channel, lost)?;
+            Ok(lost)
         })
     }
 
@@ -314,7 +337,7 @@ impl OutboxDb {
             Err((error, next_try)) => transaction
                 .execute(
                     "UPDATE push SET next_try = ?2, error = ?3,
-                         failing_since = coalesce(failing_since, ?4)
+                         failing_since = min(coalesce(failing_since, ?4), ?4)
                      WHERE settings = ?1",
                     params![settings, next_try.unix(), one_line(error), now.unix()],
                 )
@@ -357,21 +380,34 @@ impl OutboxDb {
 /// `message.state` of what its server took.
 const DELIVERED: i64 = 1;
 
-/// Notes that messages wait no longer.
+/// `message.state` of what is not sent any more.
+const GIVEN_UP: i64 = 2;
+
+/// Notes that messages wait no longer; returns how many did.
 fn done(
     transaction: &Transaction<'_>,
     ids: &[i64],
     state: i64,
     answer: &str,
     now: Timestamp,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<usize> {
     let mut update = transaction.prepare_cached(
         "UPDATE message SET state = ?2, done = ?3, answer = ?4 WHERE id = ?1 AND state = 0",
     )?;
+    let mut count = 0;
     for id in ids {
-        update.execute(params![id, state, now.unix(), one_line(answer)])?;
+        count += update.execute(params![id, state, now.unix(), one_line(answer)])?;
     }
-    Ok(())
+    Ok(count)
+}
+
+/// Counts messages that were given up.
+fn lose(transaction: &Transaction<'_>, channel: &ChannelName, lost: usize) -> rusqlite::Result<()> {
+    let lost = i64::try_from(lost).unwrap_or(i64::MAX);
+    let sql = "UPDATE channel SET lost = lost + ?2 WHERE name = ?1";
+    transaction
+        .execute(sql, params![channel.as_str(), lost])
+        .map(drop)
 }
 
 /// A message of the log.

@@ -6,7 +6,7 @@ use pm_core::calendar::Timestamp;
 use pm_core::config::ChannelName;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use super::{MOST_DONE, MOST_WAITING, OutboxDb, OutboxError, name, shown};
+use super::{LONGEST_AHEAD, MOST_DONE, MOST_WAITING, OutboxDb, OutboxError, name, shown};
 
 /// What the tick puts in.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -91,13 +91,16 @@ pub struct PushStanding {
 impl Standing {
     /// Whether there is something to send at `now` or within `soon` seconds of it.
     pub fn is_due(&self, now: Timestamp, soon: i64) -> bool {
-        let is_near = |at: Option<Timestamp>| at.is_none_or(|at| at.unix() - now.unix() <= soon);
+        let is_near = |at: Option<Timestamp>| {
+            let ahead = at.map_or(0, |at| at.unix().saturating_sub(now.unix()));
+            ahead <= soon || ahead > LONGEST_AHEAD
+        };
         let mut channels = self.channels.values();
-        channels.any(|it| it.waiting > 0 && is_near(it.next_try))
+        channels.any(|it| (it.waiting > 0 || it.lost > 0) && is_near(it.next_try))
             || self
                 .push
                 .as_ref()
-                .is_some_and(|push| push.sent < push.made && is_near(push.next_try))
+                .is_some_and(|push| push.sent != push.made && is_near(push.next_try))
     }
 }
 

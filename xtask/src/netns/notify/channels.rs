@@ -173,6 +173,22 @@ pub(super) fn what_happens_in_quiet_hours_waits(lab: &mut Lab) -> Result<()> {
     arrive(&hook, &told)
 }
 
+/// What lay there while the host was off, or its clock behind, was never tried.
+pub(super) fn what_was_not_tried_is_not_given_up(lab: &mut Lab) -> Result<()> {
+    begin(lab)?;
+    let held = hold(lab)?;
+    let told = events(lab, 4)?;
+    let older = "UPDATE message SET time = time - 90000;
+                 UPDATE channel SET attempts = 9, error = 'nobody answers',
+                     failing_since = unixepoch() - 90000, next_try = unixepoch() + 90000;";
+    sql(lab, older)?;
+    let hook = Hook::start(lab)?;
+    drop(held);
+    // The next try is of a clock that was ahead: the tick has it made.
+    lab.ok(&["monitor"])?;
+    arrive(&hook, &told)
+}
+
 /// Fault 19 of the tools that pm's users come from: what was not sent was forgotten without a word.
 pub(super) fn what_nobody_takes_for_a_day_is_given_up_and_said(lab: &mut Lab) -> Result<()> {
     begin(lab)?;
@@ -185,8 +201,11 @@ pub(super) fn what_nobody_takes_for_a_day_is_given_up_and_said(lab: &mut Lab) ->
     let listed = lab.ok(&["notify", "list"])?;
     ensure!(listed.contains("failing since"), "{listed}");
     let told = events(lab, 4)?;
-    let hook = Hook::start(lab)?;
     drop(held);
+    // It is tried once more before anything is given up.
+    deliver(lab)?;
+    let hook = Hook::start(lab)?;
+    sql(lab, "UPDATE channel SET next_try = 0;")?;
     deliver(lab)?;
     let note = "2 messages could not be delivered here and were given up";
     arrive(&hook, &[&[note], &told[..]].concat())?;
