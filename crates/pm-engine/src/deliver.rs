@@ -17,7 +17,7 @@ mod channel;
 mod push;
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::thread::{self, ScopedJoinHandle};
@@ -33,6 +33,9 @@ use crate::{EngineError, clock};
 
 /// For how long it stays for what is due a little later.
 const PATIENCE: Duration = Duration::from_secs(50);
+
+/// How long whoever has the lock may take to see that he was woken: an outbox may be busy.
+const HANDOVER: Duration = Duration::from_secs(15);
 
 /// How often it looks whether there is more to do, or nothing any more.
 const LOOK: Duration = Duration::from_millis(100);
@@ -55,24 +58,51 @@ struct Limits {
     last: Instant,
 }
 
-/// Delivers what is due in the outbox at `directory`, as the user whose that is. Returns at once
-/// where another process is at it.
+/// Delivers what is due in the outbox at `directory`, as the user whose that is. Where another
+/// process is at it, that one does it.
 ///
 /// # Errors
 ///
-/// `NoOutbox`, `Outbox`.
+/// `NoOutbox`, `NotStarted`, `Outbox`; the next tick tries again.
 pub fn deliver(directory: &Path) -> Result<(), EngineError> {
     become_owner(directory)?;
-    let lock = OpenOptions::new()
+    let done = take(directory, HANDOVER).and_then(|lock| match lock {
+        Some(_lock) => deliver_all(directory),
+        None => Ok(()),
+    });
+    if done.is_err() {
+        // As long as the file is there, this is started again and again.
+        answer(directory);
+    }
+    done
+}
+
+/// Takes the lock of who delivers. `None`: another one has it, and knows that there is more to do,
+/// or does not answer; who is woken is not to be woken for ever.
+fn take(directory: &Path, patience: Duration) -> Result<Option<Flock<File>>, EngineError> {
+    let mut file = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(false)
         .mode(0o600)
         .open(directory.join("deliver.lock"))
         .map_err(EngineError::NotStarted)?;
-    let Ok(_lock) = Flock::lock(lock, FlockArg::LockExclusiveNonblock) else {
-        return Ok(());
-    };
+    let end = Instant::now() + patience;
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(Some(lock)),
+            // He looks for it often, unless he has just looked for the last time.
+            Err((back, _)) if is_woken(directory) && Instant::now() < end => file = back,
+            Err(_) => {
+                answer(directory);
+                return Ok(None);
+            }
+        }
+        thread::sleep(LOOK);
+    }
+}
+
+fn deliver_all(directory: &Path) -> Result<(), EngineError> {
     let began = Instant::now();
     let limits = Limits {
         end: began + PATIENCE,

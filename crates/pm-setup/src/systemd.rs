@@ -242,11 +242,14 @@ WantedBy=timers.target
 
 fn delivery(pm: &str) -> String {
     let pm = quoted(pm);
+    // Without that limit: a unit that was started too often takes the path that wakes it along, and
+    // nothing is delivered until somebody resets both.
     unit(&format!(
         "[Unit]
 Description=Delivery of the messages of pm
 Documentation=man:pm(1)
 After=network-online.target
+StartLimitIntervalSec=0
 
 [Service]
 Type=oneshot

@@ -1,6 +1,7 @@
 //! What becomes of messages, against a server on loopback.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
@@ -297,6 +298,30 @@ fn after_a_wait_the_settings_of_then_count() {
     waits.join().unwrap();
     assert!(bench.arrived().is_empty());
     assert_eq!(other.arrived(), ["one"]);
+}
+
+/// systemd starts who delivers as long as the file is there, and gives up for good when that is too
+/// often.
+#[test]
+fn who_finds_another_at_it_leaves_no_call_behind() {
+    let directory = TempDir::new().unwrap();
+    let wake = directory.path().join("wake");
+    let held = super::take(directory.path(), Duration::ZERO).unwrap();
+    assert!(held.is_some());
+    let path = directory.path().to_owned();
+    let take = move |patience| super::take(&path, patience).unwrap();
+    // He answers nobody.
+    File::create(&wake).unwrap();
+    assert!(take(Duration::from_millis(200)).is_none());
+    assert!(!wake.exists());
+    // He knows already.
+    assert!(take(Duration::from_secs(60)).is_none());
+    // He has just looked for the last time, and goes.
+    File::create(&wake).unwrap();
+    let other = thread::spawn(move || take(Duration::from_secs(60)).is_some());
+    drop(held);
+    assert!(other.join().unwrap());
+    assert!(wake.exists(), "what it was woken for is to be done");
 }
 
 #[test]
