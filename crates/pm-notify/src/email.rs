@@ -3,74 +3,91 @@
 //! lettre bounds how long a server may take for one line, but not how many there are: the whole of
 //! it has its own time, too.
 
-use std::error::Error as _;
-use std::io;
+mod session;
+
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use lettre::message::header::ContentType;
+use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MessageBuilder};
-use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::transport::smtp::client::TlsParameters;
 use lettre::transport::smtp::extension::ClientId;
-use lettre::{Address, Message, SmtpTransport, Transport};
+use lettre::{Address, Message};
 use pm_core::config::{Email, MailAddress, Security};
 use sha2::{Digest, Sha256};
 
 use crate::TIMEOUT_SECONDS;
 use crate::hmac::hex;
-use crate::http::judge_io;
 use crate::outcome::{Failure, Outcome, Why};
 use crate::part::Part;
+use session::{Post, Server, Way, hand_over};
 
 pub(crate) fn send(email: &Email, part: &Part) -> Outcome {
-    let prepared = message(email, part).and_then(|message| Ok((message, transport(email)?)));
-    let (message, transport) = match prepared {
+    let prepared = post(email, part).and_then(|post| Ok((post, server(email)?)));
+    let (post, server) = match prepared {
         Ok(prepared) => prepared,
         Err(failure) => return failure.into(),
     };
     let (done, answered) = mpsc::channel();
     thread::spawn(move || {
-        // Nobody waits any more where this fails.
-        let _ = done.send(transport.send(&message));
+        // Nobody waits any more where telling this fails.
+        let _ = match server.open() {
+            Ok(mut connection) => {
+                let told = done.send(hand_over(&mut connection, post));
+                // The mail is taken, or not: no good-bye changes that.
+                connection.abort();
+                told
+            }
+            Err(refusal) => done.send(Err(refusal)),
+        };
     });
     let secret = email.password.as_ref().map(|password| password.expose());
+    let shown = |said: String| secret.map_or(said.clone(), |secret| said.replace(secret, "…"));
     match answered.recv_timeout(Duration::from_secs(TIMEOUT_SECONDS + 1)) {
-        Ok(Ok(response)) => Outcome::Delivered {
-            answer: response.message().collect::<Vec<_>>().join(" "),
+        Ok(Ok(answer)) => Outcome::Delivered {
+            answer: shown(answer),
         },
-        Ok(Err(error)) => {
-            let mut said = error.to_string();
-            if let Some(secret) = secret {
-                said = said.replace(secret, "…");
-            }
-            Failure::new(judge(&error), said).into()
-        }
+        Ok(Err((why, said))) => Failure::new(why, shown(said)).into(),
         Err(_) => Failure::new(Why::Slow, "").into(),
     }
 }
 
-fn message(email: &Email, part: &Part) -> Result<Message, Failure> {
-    let content = |error: &dyn std::fmt::Display| Failure::new(Why::Content, error.to_string());
-    let mailbox = |address: &MailAddress| -> Result<Mailbox, Failure> {
-        let address: Address = address.as_str().parse().map_err(|error| content(&error))?;
-        Ok(Mailbox::new(None, address))
+fn post(email: &Email, part: &Part) -> Result<Post, Failure> {
+    let address = |address: &MailAddress| -> Result<Address, Failure> {
+        let parsed = address.as_str().parse();
+        parsed.map_err(|error: lettre::address::AddressError| {
+            Failure::new(Why::Content, error.to_string())
+        })
     };
+    let from = address(&email.from)?;
     let to = email
         .to
         .iter()
-        .map(mailbox)
+        .map(address)
         .collect::<Result<Vec<_>, _>>()?;
-    let builder: MessageBuilder = to.into_iter().fold(Message::builder(), MessageBuilder::to);
+    let message = message(email, part, &from, &to)?;
+    // All of it is ASCII: headers and text are encoded where they are more.
+    let text = message.formatted();
+    Ok(Post { from, to, text })
+}
+
+fn message(email: &Email, part: &Part, from: &Address, to: &[Address]) -> Result<Message, Failure> {
+    let mailbox = |address: &Address| Mailbox::new(None, address.clone());
+    let to = to.iter().map(mailbox);
+    let builder: MessageBuilder = to.fold(Message::builder(), MessageBuilder::to);
+    // Nobody's holiday answers to a machine: RFC 3834, section 5.
+    let automatic = HeaderName::new_from_ascii_str("Auto-Submitted");
+    let automatic = HeaderValue::new(automatic, "auto-generated".to_owned());
     builder
-        .from(mailbox(&email.from)?)
+        .from(mailbox(from))
         .subject(&part.title)
         .message_id(Some(message_id(email, part)))
+        .raw_header(automatic)
         .header(ContentType::TEXT_PLAIN)
         .body(format!("{}\n", part.text))
-        .map_err(|error| content(&error))
+        .map_err(|error| Failure::new(Why::Content, error.to_string()))
 }
 
 /// The same part has the same, so that mailboxes show what was sent twice only once.
@@ -89,58 +106,24 @@ fn domain(email: &Email) -> &str {
     from.rsplit_once('@').map_or(from, |(_, domain)| domain)
 }
 
-fn transport(email: &Email) -> Result<SmtpTransport, Failure> {
+fn server(email: &Email) -> Result<Server, Failure> {
     let host = email.server.host().to_owned();
     let tls = || {
         TlsParameters::new(host.clone()).map_err(|error| Failure::new(Why::Tls, error.to_string()))
     };
-    let tls = match email.security {
-        Security::Tls => Tls::Wrapper(tls()?),
-        Security::StartTls => Tls::Required(tls()?),
-        Security::None => Tls::None,
+    let way = match email.security {
+        Security::Tls => Way::Tls(tls()?),
+        Security::StartTls => Way::StartTls(tls()?),
+        Security::None => Way::Plain,
     };
-    let port = email.server.port().unwrap_or(email.security.port());
-    let mut builder = SmtpTransport::builder_dangerous(host)
-        .port(port)
-        .tls(tls)
-        .hello_name(ClientId::Domain(domain(email).to_owned()))
-        .timeout(Some(Duration::from_secs(TIMEOUT_SECONDS)));
-    if let (Some(user), Some(password)) = (&email.user, &email.password) {
-        let password = password.expose().to_owned();
-        builder = builder.credentials(Credentials::new(user.clone(), password));
-    }
-    Ok(builder.build())
-}
-
-fn judge(error: &Error) -> Why {
-    if let Some(code) = error.status() {
-        let code: u16 = code.into();
-        return match code {
-            530 | 534 | 535 | 538 => Why::Credentials,
-            550 | 551 | 553 => Why::NoRecipient,
-            421 | 450..=452 => Why::TooMany,
-            400..=499 => Why::Server { status: code },
-            // The message is too large, or the mailbox too full: RFC 3463 tells them apart.
-            552 if error.to_string().contains("5.3.4") => Why::Content,
-            552 => Why::TooMany,
-            code => Why::Rejected { code: code.into() },
-        };
-    }
-    if error.is_tls() {
-        return Why::Tls;
-    }
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        if let Some(io) = inner.downcast_ref::<io::Error>() {
-            return judge_io(io);
-        }
-        cause = inner.source();
-    }
-    match () {
-        () if error.is_timeout() => Why::Slow,
-        // It says so itself only in words: the server offers no encryption, or no way to log in.
-        () if error.is_client() && error.to_string().contains("STARTTLS") => Why::Tls,
-        () if error.is_client() => Why::Credentials,
-        () => Why::Broken,
-    }
+    let credentials = email.user.as_ref().zip(email.password.as_ref());
+    let credentials = credentials
+        .map(|(user, password)| Credentials::new(user.clone(), password.expose().to_owned()));
+    Ok(Server {
+        host,
+        port: email.server.port().unwrap_or(email.security.port()),
+        way,
+        hello: ClientId::Domain(domain(email).to_owned()),
+        credentials,
+    })
 }

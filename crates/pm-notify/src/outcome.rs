@@ -53,6 +53,12 @@ pub enum Why {
     Connect,
     /// The server is not who it says, or the way cannot be encrypted.
     Tls,
+    /// A mail server does not encrypt from the first byte on.
+    NoTls,
+    /// A mail server does not encrypt when it is asked to.
+    NoStartTls,
+    /// A mail server lets nobody log in.
+    NoLogin,
     /// It took too long.
     Slow,
     /// The connection broke off, or the answer is no HTTP.
@@ -138,6 +144,24 @@ impl Why {
                  somebody is in between",
                 "服务器无法证明自己的身份：请检查地址和这台主机的时钟，也可能中间有人截取"
             ),
+            Self::NoTls => say!(
+                language;
+                "the server does not encrypt from the beginning: say `--security starttls`, or use \
+                 its port for TLS, often 465",
+                "服务器不是从一开始就加密：请改用 `--security starttls`，或换成它的 TLS 端口，通常是 465"
+            ),
+            Self::NoStartTls => say!(
+                language;
+                "the server offers no STARTTLS: say `--security tls`, and use its port for that, \
+                 often 465",
+                "服务器不提供 STARTTLS：请改用 `--security tls`，并换成相应的端口，通常是 465"
+            ),
+            Self::NoLogin => say!(
+                language;
+                "the server lets nobody log in there: say `--user none`, or use another port or \
+                 `--security`",
+                "服务器在这里不提供登录：请用 `--user none` 去掉用户名，或换端口、换 `--security`"
+            ),
             Self::Slow => say!(language; "the server took too long", "服务器太久没有答复"),
             Self::Broken => say!(
                 language;
@@ -220,6 +244,8 @@ impl Why {
             Self::Name
             | Self::Connect
             | Self::Tls
+            | Self::NoTls
+            | Self::NoStartTls
             | Self::Slow
             | Self::Broken
             | Self::Endless
@@ -229,7 +255,11 @@ impl Why {
             | Self::Clock { .. }
             | Self::Rejected { .. }
             | Self::Server { .. } => true,
-            Self::Credentials | Self::NoRecipient | Self::Unwanted | Self::Content => false,
+            Self::Credentials
+            | Self::NoLogin
+            | Self::NoRecipient
+            | Self::Unwanted
+            | Self::Content => false,
         }
     }
 }

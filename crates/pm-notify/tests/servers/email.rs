@@ -122,6 +122,7 @@ fn a_mail_arrives_with_everything_that_was_written() {
     assert_eq!(mail["type"], "text/plain; charset=\"utf-8\"");
     assert_eq!(mail["helo"], "example.org");
     assert!(mail["date"].is_string());
+    assert_eq!(mail["automatic"], "auto-generated");
     assert!(
         mail["longest"].as_u64().unwrap() <= 998,
         "RFC 5322, section 2.1.1"
@@ -178,9 +179,14 @@ fn refusals_are_known_for_what_they_are() {
     assert_eq!(large.why, Why::Content);
     assert!(!retries);
     let mut encrypted = server.email(Security::StartTls);
-    assert_eq!(why(tell(encrypted.clone(), &part("hello"))), Why::Tls);
+    assert_eq!(
+        why(tell(encrypted.clone(), &part("hello"))),
+        Why::NoStartTls
+    );
     encrypted.security = Security::Tls;
-    assert_eq!(why(tell(encrypted, &part("hello"))), Why::Tls);
+    let refusal = failure(tell(encrypted, &part("hello"))).0;
+    assert_eq!(refusal.why, Why::NoTls, "{refusal}");
+    assert!(refusal.to_string().contains("--security starttls"));
     // Nothing of these has arrived.
     tell(server.email(Security::None), &part("the first"));
     assert_eq!(
@@ -204,6 +210,56 @@ fn who_logs_in_is_let_in_with_the_right_password_only() {
         Outcome::Delivered { .. }
     ));
     assert_eq!(server.next()["login"], true);
+}
+
+/// A mailbox that is gone, or full, silences nobody but whoever had it.
+#[test]
+fn a_dead_recipient_costs_the_others_nothing() {
+    let Some(mut server) = start("plain", &[]) else {
+        return;
+    };
+    let mut email = server.email(Security::None);
+    email.to = ["gone@refused.example", "ops@example.org", "b@full.example"]
+        .map(|to| to.parse().unwrap())
+        .to_vec();
+    let outcome = tell(email.clone(), &part("hello"));
+    let Outcome::Delivered { answer } = &outcome else {
+        panic!("{outcome:?}");
+    };
+    for said in [
+        "queued as 42",
+        "not to gone@refused.example",
+        "no such mailbox",
+        "not to b@full.example",
+    ] {
+        assert!(answer.contains(said), "{answer}");
+    }
+    assert_eq!(server.next()["to"], serde_json::json!(["ops@example.org"]));
+    // Who wants to see pm again later gets it then, and nobody gets it twice.
+    email.to.push("c@grey.example".parse().unwrap());
+    let (delay, retries) = failure(tell(email.clone(), &part("hello")));
+    assert_eq!(delay.why, Why::TooMany);
+    assert!(retries);
+    email.to = vec!["b@full.example".parse().unwrap()];
+    assert_eq!(why(tell(email.clone(), &part("hello"))), Why::TooMany);
+    email.to = vec!["ops@example.org".parse().unwrap()];
+    tell(email, &part("the second"));
+    let text = server.next()["text"].clone();
+    assert_eq!(text.as_str().unwrap().trim_end(), "the second");
+}
+
+#[test]
+fn a_server_without_a_login_is_not_a_wrong_password() {
+    let Some(server) = start("nologin", &[]) else {
+        return;
+    };
+    let mut email = server.email(Security::None);
+    email.user = Some("pm".into());
+    email.password = Some(PASSWORD.parse().unwrap());
+    let (refusal, retries) = failure(tell(email, &part("hello")));
+    assert_eq!(refusal.why, Why::NoLogin);
+    assert!(refusal.to_string().contains("--user none"), "{refusal}");
+    assert!(!retries);
 }
 
 fn hook(url: &str) -> Outcome {

@@ -1,4 +1,5 @@
-"""A real SMTP server, aiosmtpd, for the tests: MODE is plain, starttls or tls.
+"""A real SMTP server, aiosmtpd, for the tests: MODE is plain, starttls, tls, login
+or nologin.
 
 It prints its port, and then what it takes as one line of JSON each. It refuses user@refused.example, and the text
 "later" for the time being, "too large" and "full" as they say. With a certificate it wants a login: pm, with the
@@ -19,6 +20,10 @@ class Mailbox:
     async def handle_RCPT(self, server, session, envelope, address, options):
         if address.endswith("@refused.example"):
             return "550 5.1.1 no such mailbox"
+        if address.endswith("@full.example"):
+            return "452 4.2.2 mailbox full"
+        if address.endswith("@grey.example"):
+            return "450 4.7.1 come back later"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
@@ -33,7 +38,7 @@ class Mailbox:
             return "552 5.2.2 mailbox full"
         print(json.dumps({
             "from": envelope.mail_from, "to": envelope.rcpt_tos, "subject": mail["subject"], "text": text,
-            "type": mail["content-type"], "id": mail["message-id"], "date": mail["date"], "helo": session.host_name,
+            "type": mail["content-type"], "id": mail["message-id"], "date": mail["date"], "automatic": mail["auto-submitted"], "helo": session.host_name,
             "tls": session.ssl is not None or MODE == "tls", "login": bool(session.authenticated),
             "longest": max(len(line) for line in envelope.content.splitlines()),
         }), flush=True)
@@ -55,7 +60,8 @@ async def main():
         return SMTP(
             Mailbox(), hostname="mail.test", loop=asyncio.get_running_loop(),
             tls_context=context if MODE == "starttls" else None, require_starttls=MODE == "starttls",
-            authenticator=authenticate, auth_require_tls=False, auth_required=MODE == "login",
+            authenticator=authenticate, auth_require_tls=MODE == "nologin",
+            auth_required=MODE == "login",
         )
 
     server = await asyncio.get_running_loop().create_server(

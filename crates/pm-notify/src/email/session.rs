@@ -1,0 +1,162 @@
+//! A conversation with a mail server.
+//!
+//! Each step has errors of its own, which say what to do; a recipient whom the server will not have
+//! costs the others nothing.
+//!
+//! Source: RFC 5321, sections 3.3 and 4.2; RFC 3207; RFC 4954.
+
+use std::error::Error as _;
+use std::io;
+use std::time::Duration;
+
+use lettre::Address;
+use lettre::transport::smtp::Error;
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{SmtpConnection, TlsParameters};
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
+use lettre::transport::smtp::extension::ClientId;
+
+use crate::TIMEOUT_SECONDS;
+use crate::http::judge_io;
+use crate::outcome::Why;
+
+/// Why a mail was not taken, and what the server or the system said.
+pub(super) type Refusal = (Why, String);
+
+/// With whom one talks, and as whom.
+pub(super) struct Server {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) way: Way,
+    pub(super) hello: ClientId,
+    pub(super) credentials: Option<Credentials>,
+}
+
+/// How the way there is secured.
+pub(super) enum Way {
+    /// From the first byte on.
+    Tls(TlsParameters),
+    /// From `STARTTLS` on, which must be.
+    StartTls(TlsParameters),
+    Plain,
+}
+
+/// A mail, as it is sent.
+pub(super) struct Post {
+    pub(super) from: Address,
+    pub(super) to: Vec<Address>,
+    pub(super) text: Vec<u8>,
+}
+
+impl Server {
+    /// Gets ready to hand mails over.
+    ///
+    /// # Errors
+    ///
+    /// When nobody answers, the way cannot be secured, or the server does not let pm in.
+    pub(super) fn open(&self) -> Result<SmtpConnection, Refusal> {
+        let tls = match &self.way {
+            Way::Tls(tls) => Some(tls),
+            Way::StartTls(_) | Way::Plain => None,
+        };
+        let place = (self.host.as_str(), self.port);
+        let timeout = Some(Duration::from_secs(TIMEOUT_SECONDS));
+        let mut connection = SmtpConnection::connect(place, timeout, &self.hello, tls, None)
+            .map_err(|error| {
+                let (why, said) = refusal(&error);
+                // The greeting of a server that speaks plainly is no record of TLS.
+                match tls.is_some() && said.contains("InvalidContentType") {
+                    true => (Why::NoTls, said),
+                    false => (why, said),
+                }
+            })?;
+        if let Way::StartTls(tls) = &self.way {
+            if !connection.can_starttls() {
+                return Err((Why::NoStartTls, String::new()));
+            }
+            let begun = connection.starttls(tls, &self.hello);
+            begun.map_err(|error| refusal(&error))?;
+        }
+        if let Some(credentials) = &self.credentials {
+            let offered = connection.server_info();
+            if offered.get_auth_mechanism(DEFAULT_MECHANISMS).is_none() {
+                return Err((Why::NoLogin, String::new()));
+            }
+            let known = connection.auth(DEFAULT_MECHANISMS, credentials);
+            known.map_err(|error| refusal(&error))?;
+        }
+        Ok(connection)
+    }
+}
+
+/// Hands a mail over, and returns what the server said, with whom it will not have.
+///
+/// # Errors
+///
+/// When nobody of the recipients gets it.
+pub(super) fn hand_over(connection: &mut SmtpConnection, post: Post) -> Result<String, Refusal> {
+    let failed = |error: Error| refusal(&error);
+    let sender = Mail::new(Some(post.from), Vec::new());
+    connection.command(sender).map_err(failed)?;
+    let mut left_out = Vec::new();
+    let count = post.to.len();
+    for to in post.to {
+        match connection.command(Rcpt::new(to.clone(), Vec::new())) {
+            Ok(_) => {}
+            Err(error) if is_his_alone(&error) => left_out.push((to, refusal(&error))),
+            Err(error) => return Err(refusal(&error)),
+        }
+    }
+    if left_out.len() == count
+        && let Some((_, refusal)) = left_out.pop()
+    {
+        return Err(refusal);
+    }
+    connection.command(Data).map_err(failed)?;
+    let response = connection.message(&post.text).map_err(failed)?;
+    let mut answer = response.message().collect::<Vec<_>>().join(" ");
+    for (to, (_, said)) in left_out {
+        answer.push_str(&format!("; not to {to}: {said}"));
+    }
+    Ok(answer)
+}
+
+/// Whether a server says of a recipient what holds for that one, and stays: 452 is what a full
+/// mailbox gets. A server that is busy, or wants to see pm again later, says so of all.
+fn is_his_alone(error: &Error) -> bool {
+    error.is_permanent() || error.status().is_some_and(|code| u16::from(code) == 452)
+}
+
+fn refusal(error: &Error) -> Refusal {
+    (judge(error), error.to_string())
+}
+
+fn judge(error: &Error) -> Why {
+    if let Some(code) = error.status() {
+        let code: u16 = code.into();
+        return match code {
+            530 | 534 | 535 | 538 => Why::Credentials,
+            550 | 551 | 553 => Why::NoRecipient,
+            421 | 450..=452 => Why::TooMany,
+            400..=499 => Why::Server { status: code },
+            // The message is too large, or the mailbox too full: RFC 3463 tells them apart.
+            552 if error.to_string().contains("5.3.4") => Why::Content,
+            552 => Why::TooMany,
+            code => Why::Rejected { code: code.into() },
+        };
+    }
+    if error.is_tls() {
+        return Why::Tls;
+    }
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        if let Some(io) = inner.downcast_ref::<io::Error>() {
+            return judge_io(io);
+        }
+        cause = inner.source();
+    }
+    match error.is_timeout() {
+        true => Why::Slow,
+        false => Why::Broken,
+    }
+}
