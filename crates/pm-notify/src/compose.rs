@@ -304,7 +304,7 @@ impl Voice<'_> {
                     "messages to {channel} do not arrive",
                     "发往 {channel} 的消息送不到"
                 );
-                let mut lines = vec![why.clone()];
+                let mut lines = vec![crate::outcome::shown(why, language)];
                 lines.extend((*lost > 0).then(|| {
                     say!(
                         language;

@@ -1,5 +1,7 @@
 //! What became of a part that was sent.
 
+mod stored;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -7,6 +9,8 @@ use pm_core::config::ChatId;
 use pm_core::language::Language;
 
 use crate::say::say;
+
+pub use stored::shown;
 
 /// What became of a part that was sent.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -80,6 +84,10 @@ pub enum Why {
     /// The message is too long, or not as it must be, as its server is known to say it: pm's
     /// mistake. No other message is concerned.
     Content,
+    /// The chat has become another, and that one another, and so on.
+    Circle,
+    /// The settings cannot be read: another version wrote them.
+    Settings,
     /// This host's clock is off by so many seconds; positive: it is ahead.
     Clock {
         /// By how much, in seconds.
@@ -104,6 +112,11 @@ impl Failure {
     pub(crate) fn new(why: Why, answer: impl AsRef<str>) -> Self {
         let answer = short(answer.as_ref());
         Self { why, answer }
+    }
+
+    /// Returns one of which nobody says more.
+    pub fn of(why: Why) -> Self {
+        Self::new(why, "")
     }
 
     /// Returns what is the matter and what to do, with what the server said.
@@ -210,6 +223,16 @@ impl Why {
                 "the server does not understand the message; please report this",
                 "服务器看不懂这条消息；请反馈这个问题"
             ),
+            Self::Circle => say!(
+                language;
+                "the chat moves in a circle: look up its number again with `pm notify find-chat`",
+                "会话来回迁移：请用 `pm notify find-chat` 重新查它的编号"
+            ),
+            Self::Settings => say!(
+                language;
+                "the settings cannot be read: set the channel, or the push, anew",
+                "读不懂设置：请重新设置这个渠道或推送"
+            ),
             Self::Clock { seconds } => {
                 let off = seconds.unsigned_abs();
                 match *seconds >= 0 {
@@ -255,7 +278,9 @@ impl Why {
             | Self::Clock { .. }
             | Self::Rejected { .. }
             | Self::Server { .. } => true,
-            Self::Credentials
+            Self::Circle
+            | Self::Settings
+            | Self::Credentials
             | Self::NoLogin
             | Self::NoRecipient
             | Self::Unwanted

@@ -145,7 +145,7 @@ fn details(
         return lines;
     };
     if let Some(why) = &standing.error {
-        let why = one_line(why);
+        let why = one_line(&pm_notify::outcome::shown(why, language::current()));
         lines.push(match standing.next_try {
             Some(next) => {
                 let next = minute(next, zone);
@@ -245,7 +245,8 @@ pub(crate) fn sent(sent: &[Sent], zone: &Zone, width: Option<u16>) -> String {
                 let title = title(it).unwrap_or_else(|| tr!("(unreadable)", "（无法读取）"));
                 match (&it.answer, it.fate) {
                     (Some(answer), Fate::Waiting | Fate::GivenUp) => {
-                        let answer = one_line(answer);
+                        let answer = pm_notify::outcome::shown(answer, language::current());
+                        let answer = one_line(&answer);
                         tr!("{title}: {answer}", "{title}：{answer}")
                     }
                     _ => title,

@@ -42,7 +42,7 @@ pub(crate) fn status(push: Option<&Push>, standing: Option<&PushStanding>, zone:
         lines.push(tr!("Failing since: {since}", "失败起于：{since}"));
     }
     if let Some(why) = standing.and_then(|it| it.error.as_ref()) {
-        let why = one_line(why);
+        let why = one_line(&pm_notify::outcome::shown(why, language::current()));
         lines.push(tr!("Why:           {why}", "原因：    {why}"));
     }
     lines.join("\n")

@@ -5,7 +5,7 @@ use std::path::Path;
 use pm_core::calendar::Timestamp;
 use pm_core::config::{ChannelName, Via};
 use pm_notify::compose::Voice;
-use pm_notify::{Outcome, Part, Why, delivery};
+use pm_notify::{Failure, Outcome, Part, Why, delivery};
 use pm_store::outbox_db::{Attempt, OutboxDb, OutboxError, Sending, Waiting};
 
 use super::{LONGEST_WAIT, Limits, left, next_try};
@@ -50,9 +50,9 @@ pub(super) fn deliver(
             lost: 0,
         };
         let Some(sender) = sender(&sending) else {
-            let why = "the settings cannot be read";
             if outbox.begin(attempt, later(now))? {
-                outbox.note_failed(attempt, why, later(now), now)?;
+                let failure = Failure::of(Why::Settings);
+                outbox.note_failed(attempt, &failure.stored(), later(now), now)?;
             }
             break;
         };
@@ -88,7 +88,7 @@ pub(super) fn deliver(
                 moves += 1;
                 outbox.note_moved(attempt, chat.as_str())?;
             }
-            outcome => note(&mut outbox, attempt, &sending, &sender, outcome)?,
+            outcome => note(&mut outbox, attempt, &sending, outcome)?,
         }
     }
     Ok(())
@@ -101,24 +101,20 @@ fn note(
     outbox: &mut OutboxDb,
     attempt: Attempt<'_>,
     sending: &Sending,
-    sender: &Sender,
     outcome: Outcome,
 ) -> Result<(), OutboxError> {
     let now = clock::now();
-    let (next, why) = match outcome {
+    let (next, failure) = match outcome {
         Outcome::Delivered { answer } => return outbox.note_delivered(attempt, &answer, now),
         // The note of what was given up is never given up itself.
         Outcome::Refused { failure } if failure.why == Why::Content && !attempt.ids.is_empty() => {
-            return outbox.note_refused(attempt, &failure.text(sender.language), now);
+            return outbox.note_refused(attempt, &failure.stored(), now);
         }
-        Outcome::Retry { after, failure } => (
-            next_try(now, sending.attempts, after),
-            failure.text(sender.language),
-        ),
-        Outcome::Refused { failure } => (later(now), failure.text(sender.language)),
-        Outcome::Moved { .. } => (later(now), "the chat moves in a circle".to_owned()),
+        Outcome::Retry { after, failure } => (next_try(now, sending.attempts, after), failure),
+        Outcome::Refused { failure } => (later(now), failure),
+        Outcome::Moved { .. } => (later(now), Failure::of(Why::Circle)),
     };
-    outbox.note_failed(attempt, &why, next, now)?;
+    outbox.note_failed(attempt, &failure.stored(), next, now)?;
     // Not before it was tried: the host may have been off, or its clock wrong.
     if let Some(since) = sending.failing_since
         && now.unix().saturating_sub(since.unix()) >= EXPIRY

@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use pm_core::config::Push;
-use pm_core::language::Language;
-use pm_notify::Outcome;
+use pm_notify::{Failure, Outcome, Why};
 use pm_store::outbox_db::OutboxDb;
 
 use super::{Limits, left, next_try};
@@ -32,8 +31,9 @@ pub(super) fn deliver(directory: &Path, limits: Limits) -> Result<(), EngineErro
             continue;
         }
         let Ok(push) = serde_json::from_str::<Push>(settings) else {
-            let error = ("the settings cannot be read", next_try(now, u32::MAX, None));
-            outbox.note_pushed(settings, state.time, Err(error), now)?;
+            let why = Failure::of(Why::Settings).stored();
+            let error = Err((&*why, next_try(now, u32::MAX, None)));
+            outbox.note_pushed(settings, state.time, error, now)?;
             break;
         };
         let outcome = pm_notify::push::send(&push, &state.body, now.unix());
@@ -46,7 +46,7 @@ pub(super) fn deliver(directory: &Path, limits: Limits) -> Result<(), EngineErro
             Outcome::Retry { after, failure } => (failure, after),
             Outcome::Refused { failure } => (failure, None),
         };
-        let why = failure.text(Language::English);
+        let why = failure.stored();
         let next = next_try(now, sending.attempts, after);
         outbox.note_pushed(settings, state.time, Err((&why, next)), now)?;
     }

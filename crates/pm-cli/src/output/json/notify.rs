@@ -2,6 +2,7 @@
 
 use pm_core::calendar::Timestamp;
 use pm_core::config::{Channel, Config, Push};
+use pm_core::language::Language;
 use pm_notify::telegram::Chat;
 use pm_store::outbox_db::{Fate, PushStanding, Sent, Standing};
 use serde::Serialize;
@@ -87,7 +88,7 @@ pub(crate) fn channels(config: &Config, standing: &Standing) -> serde_json::Resu
             waiting: standing.waiting,
             delivered: time(standing.delivered),
             failing_since: time(standing.failing_since),
-            error: standing.error,
+            error: why(standing.error),
             next_try: time(standing.next_try),
             given_up: standing.lost,
         }
@@ -98,6 +99,11 @@ pub(crate) fn channels(config: &Config, standing: &Standing) -> serde_json::Resu
         thresholds: notify.thresholds.percents().to_vec(),
         channels: notify.channels.into_iter().map(one).collect(),
     })
+}
+
+/// Returns why something failed, in English: programs read it.
+fn why(stored: Option<String>) -> Option<String> {
+    stored.map(|stored| pm_notify::outcome::shown(&stored, Language::English))
 }
 
 /// Returns the document of `pm notify log --json`.
@@ -112,7 +118,10 @@ pub(crate) fn sent(sent: &[Sent]) -> serde_json::Result<String> {
         },
         attempts: sent.attempts,
         done: time(sent.done),
-        answer: sent.answer.as_deref().map(one_line),
+        answer: match sent.fate {
+            Fate::Delivered => sent.answer.as_deref().map(one_line),
+            Fate::Waiting | Fate::GivenUp => why(sent.answer.clone()),
+        },
         title: title(sent),
     };
     serde_json::to_string(&Log {
@@ -143,7 +152,7 @@ pub(crate) fn push(config: &Config, standing: Option<&PushStanding>) -> serde_js
         push: config.without_secrets().push,
         accepted: time(standing.sent),
         failing_since: time(standing.failing_since),
-        error: standing.error,
+        error: why(standing.error),
         next_try: time(standing.next_try),
     })
 }
