@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
 use crate::TIMEOUT_SECONDS;
-use crate::outcome::{Failure, Why};
+use crate::outcome::{Failure, Outcome, Why};
 use interim::{Head, is_bare, is_interim, read_last};
 
 /// How long an answer may be, in bytes, unless more is expected.
@@ -169,6 +169,17 @@ impl Answer {
             _ => Why::NotTheServer,
         };
         Failure::new(why, self.excerpt())
+    }
+
+    /// Returns what becomes of what was sent: where it may work later, when the server says.
+    pub(crate) fn outcome(&self, failure: Failure) -> Outcome {
+        match failure.into() {
+            Outcome::Retry { failure, .. } => Outcome::Retry {
+                after: self.retry_after,
+                failure,
+            },
+            outcome => outcome,
+        }
     }
 
     /// Returns a failure that the server explains in the body.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use pm_core::calendar::ResetPolicy;
 use pm_core::config::{GroupName, Limit, Mode, Push, QuotaSize, Tariff};
 use pm_core::report::{BlockedBy, GroupReport, Report};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::hmac::{hex, sha256};
 use crate::http::{Answer, Call};
@@ -35,8 +35,10 @@ struct Program {
 
 #[derive(Serialize)]
 struct Port<'a> {
+    #[serde(serialize_with = "plain")]
     quota_gb: f64,
     quota_mode: &'static str,
+    #[serde(serialize_with = "plain")]
     limit_mbps: f64,
     reset_day: u8,
     comment: &'a str,
@@ -56,7 +58,9 @@ struct Stats {
 struct DynLimit {
     enable: bool,
     is_punished: bool,
+    #[serde(serialize_with = "plain")]
     trigger_mbps: f64,
+    #[serde(serialize_with = "plain")]
     punish_mbps: f64,
 }
 
@@ -163,6 +167,16 @@ fn gigabytes(quota: QuotaSize, tariff: Tariff) -> f64 {
     (gigabytes * 1e6).round() / 1e6
 }
 
+/// Writes a number as its receivers know it: a whole one without a point.
+fn plain<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    // All up to here are whole, and exact.
+    const EXACT: f64 = (1u64 << 53) as f64;
+    match number.fract() == 0.0 && number.abs() <= EXACT {
+        true => serializer.serialize_i64(*number as i64),
+        false => serializer.serialize_f64(*number),
+    }
+}
+
 /// Pushes a body and judges the answer.
 ///
 /// It takes up to [`TIMEOUT_SECONDS`](crate::TIMEOUT_SECONDS), and what the system takes to look up
@@ -198,14 +212,7 @@ fn judge(answer: &Answer, now: i64) -> Outcome {
             code: status.into(),
         },
     };
-    let failure = Failure::new(why, answer.excerpt());
-    match failure.why {
-        Why::TooMany => Outcome::Retry {
-            after: answer.retry_after,
-            failure,
-        },
-        _ => failure.into(),
-    }
+    answer.outcome(Failure::new(why, answer.excerpt()))
 }
 
 /// Returns that this host's clock is off, where the server's time says so.

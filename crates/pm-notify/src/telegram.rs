@@ -145,7 +145,7 @@ fn call<'a>(
 
 fn judge(answer: &Answer) -> Outcome {
     let Some(json) = answer.json().filter(|json| json["ok"].is_boolean()) else {
-        return answer.foreign().into();
+        return answer.outcome(answer.foreign());
     };
     if json["ok"] == true {
         let id = &json["result"]["message_id"];
@@ -185,9 +185,12 @@ fn judge(answer: &Answer) -> Outcome {
     let failure = answer.failure(why, &format!("{code} {said}"));
     match failure.why {
         Why::TooMany => Outcome::Retry {
-            after: parameters["retry_after"].as_u64().map(Duration::from_secs),
+            after: parameters["retry_after"]
+                .as_u64()
+                .map(Duration::from_secs)
+                .or(answer.retry_after),
             failure,
         },
-        _ => failure.into(),
+        _ => answer.outcome(failure),
     }
 }

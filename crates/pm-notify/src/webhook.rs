@@ -171,7 +171,7 @@ fn late_or(failure: Failure, answer: &Answer) -> Outcome {
             after: answer.retry_after.or_else(|| retry_after(answer)),
             failure,
         },
-        _ => failure.into(),
+        _ => answer.outcome(failure),
     }
 }
 

@@ -58,7 +58,7 @@ fn judge(answer: &Answer) -> Outcome {
         .as_ref()
         .and_then(|json| Some((json, json["errcode"].as_i64()?)))
     else {
-        return answer.foreign().into();
+        return answer.outcome(answer.foreign());
     };
     let said = json["errmsg"].as_str().unwrap_or_default();
     let why = match code {
@@ -81,6 +81,6 @@ fn judge(answer: &Answer) -> Outcome {
             after: Some(std::time::Duration::from_secs(60)),
             failure,
         },
-        _ => failure.into(),
+        _ => answer.outcome(failure),
     }
 }

@@ -84,7 +84,7 @@ fn receivers_of_old_find_what_they_know() {
     assert_eq!(said["interface"], "eth0");
     let port = &said["ports"]["20000"];
     for (field, value) in [
-        ("quota_gb", json!(100.0)),
+        ("quota_gb", json!(100)),
         ("quota_mode", json!("in_out")),
         ("limit_mbps", json!(2.5)),
         ("reset_day", json!(5)),
@@ -143,4 +143,30 @@ proptest! {
         prop_assert_eq!(port["comment"].as_str().unwrap(), expected.as_str());
         prop_assert!(!said.to_string().contains("pLaNtEd"));
     }
+}
+
+/// Receivers of old take some of these for whole numbers, and choke on `100.0`.
+#[test]
+fn a_whole_number_is_written_as_one() {
+    let said = body(
+        &push(false),
+        "eth0",
+        &[report("20000", "", Some("100GiB"))],
+        &[],
+    );
+    for field in [
+        r#""quota_gb":100,"#,
+        r#""limit_mbps":0,"#,
+        r#""trigger_mbps":0,"#,
+        r#""punish_mbps":0}"#,
+    ] {
+        assert!(said.contains(field), "{field} in {said}");
+    }
+    let half = body(
+        &push(false),
+        "eth0",
+        &[report("20000", "", Some("512MiB"))],
+        &[],
+    );
+    assert!(half.contains(r#""quota_gb":0.5,"#), "{half}");
 }

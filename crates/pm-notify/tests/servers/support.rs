@@ -63,7 +63,12 @@ impl Server {
 
     /// Answers everything the same.
     pub(crate) fn saying(status: &str, body: &str) -> Self {
-        let whole = response(status, "", body);
+        Self::with_headers(status, "", body)
+    }
+
+    /// Answers everything the same, with so many more headers.
+    pub(crate) fn with_headers(status: &str, headers: &str, body: &str) -> Self {
+        let whole = response(status, headers, body);
         Self::start(move |_, stream| {
             let _ = stream.write_all(whole.as_bytes());
         })

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::support::{Request, Server, failure, why};
 use base64::Engine as _;
 use hmac::{Hmac, KeyInit, Mac};
-use pm_core::config::{Preset, Via, WeCom, Webhook};
+use pm_core::config::{Preset, Telegram, Via, WeCom, Webhook};
 use pm_notify::{Message, Outcome, Why, parts, send};
 use sha2::Sha256;
 
@@ -160,6 +160,32 @@ fn a_body_of_the_operators_is_filled_in() {
         "blocked 2026-11-22 08:15".into(),
     ];
     assert_eq!(request.json()["msg"], serde_json::json!(expected));
+}
+
+/// RFC 9110, section 10.2.3: it comes with 503 as with 429, whatever the body is.
+#[test]
+fn a_server_is_left_alone_for_as_long_as_it_asks() {
+    let page = "<html>slow down</html>";
+    for status in ["429 Too Many Requests", "503 Service Unavailable"] {
+        let server = Server::with_headers(status, "Retry-After: 70\r\n", page);
+        let base = &server.base;
+        let telegram = Telegram {
+            token: "1:AA-pLaNtEd".parse().unwrap(),
+            chat: "5".parse().unwrap(),
+            thread: None,
+            api_base: Some(base.parse().unwrap()),
+        };
+        let hooks = Preset::ALL.map(|preset| Via::Webhook(hook(base, preset)));
+        let others = [robot(base), Via::Telegram(telegram)];
+        for via in hooks.into_iter().chain(others) {
+            let Outcome::Retry { after, .. } = send(&via, &crate::support::part("hello"), NOW)
+            else {
+                panic!("{status} {}", via.kind());
+            };
+            let after = after.map(|it| it.as_secs());
+            assert_eq!(after, Some(70), "{status} {}", via.kind());
+        }
+    }
 }
 
 /// Discord answers 204 on a connection that it keeps: who waits for its end takes the message for
