@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::{calendar, netns, vm};
 
 /// A program that the tests call, and the Debian package that has it.
-const PROGRAMS: [(&str, &str); 14] = [
+const PROGRAMS: [(&str, &str); 15] = [
     ("cc", "gcc"),
     ("nft", "nftables"),
     ("ip", "iproute2"),
@@ -25,6 +25,7 @@ const PROGRAMS: [(&str, &str); 14] = [
     ("mount", "mount"),
     ("script", "bsdutils"),
     ("strace", "strace"),
+    ("faketime", "faketime"),
     ("systemd-analyze", "systemd"),
     ("shellcheck", "shellcheck"),
     ("dash", "dash"),

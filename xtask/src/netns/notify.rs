@@ -1,13 +1,14 @@
 //! Everything that happens is told, once, whatever happens to who tells it.
 
 mod channels;
+mod outage;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -26,8 +27,14 @@ use channels::{
     trouble_of_one_channel_is_told_to_the_others_once, what_happens_in_quiet_hours_waits,
     what_nobody_takes_for_a_day_is_given_up_and_said,
 };
+use outage::{
+    a_server_that_never_answers_holds_up_nobody,
+    through_an_hour_of_outage_nothing_is_lost_or_sent_twice,
+};
 
 tests!["notify":
+    through_an_hour_of_outage_nothing_is_lost_or_sent_twice,
+    a_server_that_never_answers_holds_up_nobody,
     after_an_outage_every_event_arrives_once_and_in_order,
     who_delivers_may_die_at_any_moment,
     a_tick_that_dies_between_its_two_commits_tells_nothing_twice,
@@ -50,25 +57,37 @@ const PLANTED: &str = "planted-7Hq2";
 struct Hook {
     titles: Arc<Mutex<Vec<String>>>,
     stop: Arc<AtomicBool>,
+    /// How many have connected.
+    met: Arc<AtomicUsize>,
+    /// Nobody is answered while a test holds it.
+    gate: Arc<Mutex<()>>,
 }
 
 impl Hook {
     fn start(lab: &Lab) -> Result<Self> {
+        Self::on(lab, PORT)
+    }
+
+    fn on(lab: &Lab, port: u16) -> Result<Self> {
         let listener = lab
             .vps
-            .enter(|| Ok(TcpListener::bind(("127.0.0.1", PORT))?))?;
+            .enter(|| Ok(TcpListener::bind(("127.0.0.1", port))?))?;
         let hook = Self {
             titles: Arc::default(),
             stop: Arc::default(),
+            met: Arc::default(),
+            gate: Arc::default(),
         };
         let (titles, stop) = (Arc::clone(&hook.titles), Arc::clone(&hook.stop));
+        let (met, gate) = (Arc::clone(&hook.met), Arc::clone(&hook.gate));
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 if stop.load(Ordering::Relaxed) {
                     return;
                 }
+                met.fetch_add(1, Ordering::Relaxed);
                 // A client that was killed sends half of it.
-                if let Ok(title) = serve(stream) {
+                if let Ok(title) = serve(stream, &gate) {
                     titles
                         .lock()
                         .unwrap_or_else(PoisonError::into_inner)
@@ -92,7 +111,7 @@ impl Drop for Hook {
 }
 
 /// Reads a request, answers it, and returns the title of its message.
-fn serve(mut stream: TcpStream) -> Result<String> {
+fn serve(mut stream: TcpStream, gate: &Mutex<()>) -> Result<String> {
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut length = 0;
@@ -110,6 +129,7 @@ fn serve(mut stream: TcpStream) -> Result<String> {
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
     let body: Value = serde_json::from_slice(&body)?;
+    drop(gate.lock());
     stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")?;
     let title = body["title"].as_str().context("no title")?;
     let (_, title) = title.split_once("] ").context("no host's name")?;
