@@ -2,6 +2,10 @@
 
 mod channels;
 mod outage;
+mod peer;
+mod peers;
+mod planted;
+mod trouble;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -31,14 +35,40 @@ use outage::{
     a_server_that_never_answers_holds_up_nobody,
     through_an_hour_of_outage_nothing_is_lost_or_sent_twice,
 };
+use peers::{
+    a_bot_api_of_others_is_understood, a_strict_bot_api_gets_each_message_once,
+    whom_the_host_trusts_gets_mails_and_pushes,
+};
+use planted::no_secret_is_anywhere_but_where_it_belongs;
+use trouble::{
+    a_clock_that_is_off_is_said_to_be, a_report_of_300_services_arrives_whole,
+    whatever_stands_in_the_outbox_is_only_text, who_is_no_server_is_known_for_what_he_is,
+};
+
+/// A program that these tests call, and the Debian package that has it.
+pub(crate) const PROGRAMS: [(&str, &str); 4] = [
+    ("faketime", "faketime"),
+    ("openssl", "openssl"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
+];
 
 tests!["notify":
+    a_bot_api_of_others_is_understood,
+    a_strict_bot_api_gets_each_message_once,
+    whom_the_host_trusts_gets_mails_and_pushes,
     through_an_hour_of_outage_nothing_is_lost_or_sent_twice,
     a_server_that_never_answers_holds_up_nobody,
     after_an_outage_every_event_arrives_once_and_in_order,
+    what_comes_as_the_last_is_done_waits_for_no_tick,
     who_delivers_may_die_at_any_moment,
     a_tick_that_dies_between_its_two_commits_tells_nothing_twice,
     a_hostile_outbox_is_put_aside_and_costs_no_byte,
+    whatever_stands_in_the_outbox_is_only_text,
+    who_is_no_server_is_known_for_what_he_is,
+    a_clock_that_is_off_is_said_to_be,
+    a_report_of_300_services_arrives_whole,
+    no_secret_is_anywhere_but_where_it_belongs,
     no_secret_is_in_a_command_line_or_an_environment,
     the_push_arrives_signed_and_says_how_it_goes,
     what_happens_in_quiet_hours_waits,
@@ -176,6 +206,30 @@ fn after_an_outage_every_event_arrives_once_and_in_order(lab: &mut Lab) -> Resul
     let told = events(lab, 12)?;
     let hook = Hook::start(lab)?;
     arrive(&hook, &told)
+}
+
+/// Who delivers has just looked for the last time, again and again.
+fn what_comes_as_the_last_is_done_waits_for_no_tick(lab: &mut Lab) -> Result<()> {
+    begin(lab)?;
+    let hook = Hook::start(lab)?;
+    let mut rng = Rng::new(lab.seed());
+    let mut told = Vec::new();
+    for _ in 0..12 {
+        let gate = hook.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        told.extend(events(lab, 1)?);
+        lab.ok(&["unblock", "20000"])?;
+        told.push("20000: no longer blocked by the operator");
+        let mut tick = lab.pm_command(&["monitor"]).spawn()?;
+        let moment = rng.moment(Duration::from_millis(60));
+        let started = Instant::now();
+        while started.elapsed() < moment {
+            std::hint::spin_loop();
+        }
+        drop(gate);
+        ensure!(tick.wait()?.success(), "the tick failed");
+        arrive(&hook, &told)?;
+    }
+    Ok(())
 }
 
 fn who_delivers_may_die_at_any_moment(lab: &mut Lab) -> Result<()> {

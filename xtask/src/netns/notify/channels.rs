@@ -22,8 +22,8 @@ pub(super) const DEAD: u16 = 8_098;
 const MAIL: u16 = 8_097;
 
 /// The node and the secret that the receiver knows.
-const NODE: &str = "hk-01";
-const SECRET: &str = "pLaNtEd 密";
+pub(super) const NODE: &str = "hk-01";
+pub(super) const SECRET: &str = "pLaNtEd 密";
 
 /// Runs pm with what it is to read from standard input; returns what it printed.
 pub(super) fn typed(lab: &Lab, args: &[&str], input: &str) -> Result<String> {
