@@ -16,7 +16,7 @@ pub(crate) mod installer;
 mod kills;
 mod limits;
 mod members;
-mod notify;
+pub(crate) mod notify;
 mod quota;
 mod random;
 mod recovery;

@@ -11,7 +11,7 @@
 mod channel;
 mod push;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -56,30 +56,50 @@ pub fn deliver(directory: &Path) -> Result<(), EngineError> {
         .mode(0o600)
         .open(directory.join("deliver.lock"))
         .map_err(EngineError::NotStarted)?;
-    let Ok(_lock) = Flock::lock(lock, FlockArg::LockExclusiveNonblock) else {
-        return Ok(());
-    };
     let end = Instant::now() + PATIENCE;
+    let mut lock = lock;
+    loop {
+        let Ok(held) = Flock::lock(lock, FlockArg::LockExclusiveNonblock) else {
+            return Ok(());
+        };
+        deliver_until(directory, end)?;
+        let Ok(released) = held.unlock() else {
+            return Ok(());
+        };
+        lock = released;
+        // Whoever was started just before that found it held, and went.
+        if Instant::now() > end || !is_woken(directory) {
+            return Ok(());
+        }
+    }
+}
+
+/// Delivers what is due, and what comes meanwhile, until nothing is, or `end`.
+fn deliver_until(directory: &Path, end: Instant) -> Result<(), EngineError> {
     thread::scope(|scope| {
         let mut running: BTreeMap<Option<ChannelName>, ScopedJoinHandle<'_, _>> = BTreeMap::new();
+        // Who is to be looked at once more: one at work may have looked before the message came.
+        let mut owed = BTreeSet::new();
+        let mut is_first = true;
         let mut done = Ok(());
         loop {
-            // Whoever wakes him while he is at it has put something in for one who was done.
-            if answer(directory) || running.is_empty() {
+            if answer(directory) || is_first {
+                is_first = false;
                 let channels = OutboxDb::open_patiently(directory)?.channels()?;
-                for one in channels.into_iter().map(Some).chain([None]) {
-                    let name = one.clone();
-                    running.entry(one).or_insert_with(|| {
-                        scope.spawn(move || match name {
-                            Some(name) => channel::deliver(directory, &name, end),
-                            None => push::deliver(directory, end),
-                        })
-                    });
-                }
+                owed.extend(channels.into_iter().map(Some).chain([None]));
             }
             for (_, one) in running.extract_if(.., |_, one| one.is_finished()) {
                 // A thread that panics has noted what it delivered.
                 done = done.and(one.join().unwrap_or(Ok(())));
+            }
+            let free = owed.extract_if(.., |one| !running.contains_key(one));
+            for one in free.collect::<Vec<_>>() {
+                let name = one.clone();
+                let thread = scope.spawn(move || match name {
+                    Some(name) => channel::deliver(directory, &name, end),
+                    None => push::deliver(directory, end),
+                });
+                running.insert(one, thread);
             }
             if running.is_empty() && (Instant::now() > end || !is_woken(directory)) {
                 return done;

@@ -133,9 +133,10 @@ impl Why {
             ),
             Self::Tls => say!(
                 language;
-                "the server cannot prove who it is: check the address and this host's clock, or \
-                 somebody is in between",
-                "服务器无法证明自己的身份：请检查地址和这台主机的时钟，也可能中间有人截取"
+                "the server cannot prove who it is: check the address, this host's clock and the \
+                 authorities that it trusts (ca-certificates), or somebody is in between",
+                "服务器无法证明自己的身份：请检查地址、这台主机的时钟和它信任的证书颁发机构\
+                 （ca-certificates），也可能中间有人截取"
             ),
             Self::Slow => say!(language; "the server took too long", "服务器太久没有答复"),
             Self::Broken => say!(

@@ -1,7 +1,7 @@
 """A real SMTP server, aiosmtpd, for the tests: MODE is plain, starttls or tls.
 
 It prints its port, and then what it takes as one line of JSON each. It refuses user@refused.example, and the text
-"later" for the time being. With a certificate it wants a login: pm, with the password in PASSWORD.
+"later" for the time being. With a certificate or as login it wants a login: pm, with the password in PASSWORD.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ async def main():
         return SMTP(
             Mailbox(), hostname="mail.test", loop=asyncio.get_running_loop(),
             tls_context=context if MODE == "starttls" else None, require_starttls=MODE == "starttls",
-            authenticator=authenticate, auth_require_tls=False, auth_required=MODE == "login",
+            authenticator=authenticate, auth_require_tls=False, auth_required=MODE != "plain",
         )
 
     server = await asyncio.get_running_loop().create_server(

@@ -91,7 +91,10 @@ pub struct PushStanding {
 impl Standing {
     /// Whether there is something to send at `now` or within `soon` seconds of it.
     pub fn is_due(&self, now: Timestamp, soon: i64) -> bool {
-        let is_near = |at: Option<Timestamp>| at.is_none_or(|at| at.unix() - now.unix() <= soon);
+        // The delivering side's instants may be any.
+        let is_near = |at: Option<Timestamp>| {
+            at.is_none_or(|at| at.unix().saturating_sub(now.unix()) <= soon)
+        };
         let mut channels = self.channels.values();
         channels.any(|it| it.waiting > 0 && is_near(it.next_try))
             || self

@@ -17,31 +17,31 @@ use crate::namespace::run;
 use crate::outbox::{hold, make, sql};
 
 /// Where nobody listens.
-const DEAD: u16 = 8_098;
+pub(super) const DEAD: u16 = 8_098;
 
 const MAIL: u16 = 8_097;
 
 /// The node and the secret that the receiver knows.
-const NODE: &str = "hk-01";
-const SECRET: &str = "pLaNtEd 密";
+pub(super) const NODE: &str = "hk-01";
+pub(super) const SECRET: &str = "pLaNtEd 密";
 
 /// Runs pm with what it is to read from standard input; returns what it printed.
-fn typed(lab: &Lab, args: &[&str], input: &str) -> Result<String> {
+pub(super) fn typed(lab: &Lab, args: &[&str], input: &str) -> Result<String> {
     run(&mut lab.pm_command(args), Some(input))?.success()
 }
 
-fn json(lab: &Lab, args: &[&str]) -> Result<Value> {
+pub(super) fn json(lab: &Lab, args: &[&str]) -> Result<Value> {
     let args = [args, &["--json"]].concat();
     Ok(serde_json::from_str(&lab.ok(&args)?)?)
 }
 
 /// Waits for what deliverers there are, and has another do what is due.
-fn deliver(lab: &Lab) -> Result<()> {
+pub(super) fn deliver(lab: &Lab) -> Result<()> {
     drop(hold(lab)?);
     lab.ok(&["deliver"]).map(drop)
 }
 
-fn add_hook(lab: &Lab, name: &str, port: u16, more: &[&str]) -> Result<()> {
+pub(super) fn add_hook(lab: &Lab, name: &str, port: u16, more: &[&str]) -> Result<()> {
     let args = [
         "notify",
         "add",
