@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::{Hook, PLANTED, PORT, arrive, begin, events};
 use crate::lab::{Lab, wait_until};
 use crate::namespace::run;
-use crate::outbox::{hold, make, sql};
+use crate::outbox::{directory as outbox, hold, make, sql};
 
 /// Where nobody listens.
 const DEAD: u16 = 8_098;
@@ -151,6 +151,15 @@ pub(super) fn the_push_arrives_signed_and_says_how_it_goes(lab: &mut Lab) -> Res
     Ok(())
 }
 
+/// Fails where a tick has had something delivered: who delivers leaves his lock's file behind.
+fn nobody_was_started(lab: &Lab) -> Result<()> {
+    for file in ["wake", "deliver.lock"] {
+        let path = outbox(lab).join(file);
+        ensure!(!path.exists(), "there is {}", path.display());
+    }
+    Ok(())
+}
+
 pub(super) fn what_happens_in_quiet_hours_waits(lab: &mut Lab) -> Result<()> {
     begin(lab)?;
     lab.ok(&["config", "set", "time_zone", "UTC"])?;
@@ -164,6 +173,7 @@ pub(super) fn what_happens_in_quiet_hours_waits(lab: &mut Lab) -> Result<()> {
     lab.ok(&["notify", "set", "hook", "--quiet", quiet])?;
     let hook = Hook::start(lab)?;
     let told = events(lab, 3)?;
+    nobody_was_started(lab)?;
     deliver(lab)?;
     ensure!(hook.titles().is_empty(), "{:?}", hook.titles());
     let listed = json(lab, &["notify", "list"])?;
@@ -279,6 +289,7 @@ pub(super) fn mails_are_collected_into_one(lab: &mut Lab) -> Result<()> {
     lab.ok(&[&add[..], &more, &to].concat())?;
     let mails = take_mails(lab)?;
     events(lab, 4)?;
+    nobody_was_started(lab)?;
     deliver(lab)?;
     ensure!(mails.load(Ordering::Relaxed) == 0, "it did not wait");
     sql(lab, "UPDATE message SET time = time - 3601;")?;
