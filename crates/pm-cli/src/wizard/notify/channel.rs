@@ -223,6 +223,16 @@ pub(in crate::wizard) fn change(
         7,
         tr!("of which services", "通知哪些端口和分组"),
     ));
+    entries.push(Entry::new(8, tr!("language", "消息语言")));
+    entries.push(Entry::new(
+        9,
+        tr!("what it calls this host", "消息里的主机名称"),
+    ));
+    match &present.via {
+        Via::Email(_) => entries.push(Entry::new(10, tr!("mails in one", "合并邮件"))),
+        Via::Webhook(_) => entries.push(Entry::new(10, tr!("what is posted", "发送的内容"))),
+        Via::Telegram(_) | Via::WeCom(_) => {}
+    }
     entries.push(Entry::new(0, tr!("back", "返回")));
     let title = tr!("Change what?", "修改哪一项？");
     let chosen = ui.choose(&title, &tr!("back", "返回"), &entries)?;
@@ -236,6 +246,9 @@ pub(in crate::wizard) fn change(
         5 => new_secret(ui, &present.via, &mut settings)?,
         6 => new_place(ui, &present.via, &mut settings)?,
         7 => settings.services = Some(ask::services(ui, config)?),
+        8 => settings.language = ask::language(ui, present.language)?,
+        9 => settings.server_name = Some(ask::server_name(ui, present.server_name.as_ref())?),
+        10 => new_form(ui, &present.via, &mut settings)?,
         _ => {}
     }
     Ok(settings)
@@ -251,6 +264,16 @@ fn new_secret(ui: &mut Ui, via: &Via, settings: &mut ChannelSettings) -> Answer<
             settings.url = Some(ask::secret(ui, tr!("Address", "地址"))?);
         }
         Via::Email(_) => settings.password = Some(ask::secret(ui, tr!("Password", "密码"))?),
+    }
+    Ok(())
+}
+
+/// Asks in what form messages are sent.
+fn new_form(ui: &mut Ui, via: &Via, settings: &mut ChannelSettings) -> Answer<()> {
+    match via {
+        Via::Email(present) => settings.digest = Some(ask::digest(ui, present.digest)?),
+        Via::Webhook(present) => settings.body = Some(ask::body(ui, present.body.as_ref())?),
+        Via::Telegram(_) | Via::WeCom(_) => {}
     }
     Ok(())
 }
