@@ -12,7 +12,7 @@ use crate::lab::Lab;
 use crate::namespace::run;
 
 /// A user who can deliver: `nobody`.
-const DELIVERER: u32 = 65_534;
+pub(crate) const DELIVERER: u32 = 65_534;
 
 pub(crate) fn directory(lab: &Lab) -> PathBuf {
     lab.state_dir().join("outbox")

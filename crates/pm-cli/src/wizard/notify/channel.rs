@@ -193,6 +193,7 @@ pub(in crate::wizard) fn change(
     ui: &mut Ui,
     config: &Config,
     present: &Channel,
+    find: &telegram::Find<'_>,
 ) -> Answer<ChannelSettings> {
     let on = if present.enabled {
         tr!("switch it off", "关闭")
@@ -244,7 +245,7 @@ pub(in crate::wizard) fn change(
         3 => settings.quiet = Some(ask::quiet(ui, present.quiet)?),
         4 => settings.report = Some(ask::report(ui, present.report.as_ref())?),
         5 => new_secret(ui, &present.via, &mut settings)?,
-        6 => new_place(ui, &present.via, &mut settings)?,
+        6 => new_place(ui, &present.via, find, &mut settings)?,
         7 => settings.services = Some(ask::services(ui, config)?),
         8 => settings.language = ask::language(ui, present.language)?,
         9 => settings.server_name = Some(ask::server_name(ui, present.server_name.as_ref())?),
@@ -278,11 +279,16 @@ fn new_form(ui: &mut Ui, via: &Via, settings: &mut ChannelSettings) -> Answer<()
     Ok(())
 }
 
-fn new_place(ui: &mut Ui, via: &Via, settings: &mut ChannelSettings) -> Answer<()> {
+fn new_place(
+    ui: &mut Ui,
+    via: &Via,
+    find: &telegram::Find<'_>,
+    settings: &mut ChannelSettings,
+) -> Answer<()> {
     match via {
         Via::Telegram(present) => {
             let base = present.api_base.as_ref();
-            let (chat, thread) = telegram::chat(ui, &present.token, base, &telegram::find)?;
+            let (chat, thread) = telegram::chat(ui, &present.token, base, find)?;
             settings.chat = Some(chat);
             settings.thread = Some(thread);
         }

@@ -109,7 +109,7 @@ fn changed(name: &str, input: &str) -> (Answer<String>, String) {
     let config = Config::parse(config).unwrap();
     let name = name.parse().unwrap();
     let present = &config.notify.channels[&name];
-    let settings = notify::change_channel(&mut ui, &config, present);
+    let settings = notify::change_channel(&mut ui, &config, present, &|_, _| Ok(Vec::new()));
     drop(ui);
     let line = settings.map(|settings| NotifyChange::Set { name, settings }.to_string());
     (line, said(talk))
