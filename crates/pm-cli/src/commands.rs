@@ -77,7 +77,8 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Command::Undo(options) => config::undo(&places, options),
         Command::Monitor(flags) if flags.account_only => monitor::account(&places),
         Command::Monitor(flags) => monitor::tick(&places, flags),
-        Command::Deliver { outbox } => deliver::run(&places, outbox),
+        Command::Deliver { errand: true, .. } => deliver::errand(),
+        Command::Deliver { outbox, .. } => deliver::run(&places, outbox),
         Command::Restore {
             anew,
             boot,

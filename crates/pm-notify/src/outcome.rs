@@ -5,15 +5,18 @@ use std::time::Duration;
 
 use pm_core::config::ChatId;
 use pm_core::language::Language;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::say::say;
 
-/// What became of a part that was sent.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// What became of a part that was sent. It can be handed on by whoever sent it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The server took it.
     Delivered {
         /// What the server said, in short.
+        #[serde(deserialize_with = "in_short")]
         answer: String,
     },
     /// It may work later.
@@ -36,16 +39,18 @@ pub enum Outcome {
 }
 
 /// Why something was not delivered. No part of it holds a secret.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Failure {
     /// What is the matter.
     pub why: Why,
     /// What the server or the system said, in short; empty: nothing.
+    #[serde(deserialize_with = "in_short")]
     pub answer: String,
 }
 
 /// What is the matter when something is not delivered.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Why {
     /// The server's name is unknown, or cannot be looked up.
     Name,
@@ -260,4 +265,9 @@ pub(crate) fn short(text: &str) -> String {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
     }
+}
+
+/// Reads a stranger's text as [`short`] leaves it.
+pub(crate) fn in_short<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    String::deserialize(deserializer).map(|text| short(&text))
 }

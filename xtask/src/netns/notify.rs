@@ -29,7 +29,7 @@ use channels::{
     commands_take_secrets_from_files_and_show_none, mails_are_collected_into_one,
     the_push_arrives_signed_and_says_how_it_goes,
     trouble_of_one_channel_is_told_to_the_others_once, what_happens_in_quiet_hours_waits,
-    what_nobody_takes_for_a_day_is_given_up_and_said,
+    what_is_sent_at_once_is_not_sent_by_root, what_nobody_takes_for_a_day_is_given_up_and_said,
 };
 use outage::{
     a_server_that_never_answers_holds_up_nobody,
@@ -76,6 +76,7 @@ tests!["notify":
     trouble_of_one_channel_is_told_to_the_others_once,
     mails_are_collected_into_one,
     commands_take_secrets_from_files_and_show_none,
+    what_is_sent_at_once_is_not_sent_by_root,
 ];
 
 const PORT: u16 = 8_099;

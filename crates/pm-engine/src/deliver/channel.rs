@@ -10,7 +10,7 @@ use pm_notify::{Failure, Outcome, Part, Why};
 use pm_store::outbox_db::{OutboxDb, OutboxError, Sending, Waiting};
 
 use super::{LONGEST_WAIT, next_try, wait_until};
-use crate::outbox::Sender;
+use crate::outbox::{Sender, is_collected, is_quiet};
 use crate::{EngineError, clock};
 
 /// After how long what nobody took is given up, in seconds.
@@ -41,7 +41,7 @@ pub(super) fn deliver(
             break;
         };
         let zone = clock::zone_of(sender.zone.as_ref());
-        if sender.quiet.and_then(|it| it.left(now, &zone)).is_some() {
+        if is_quiet(sender.quiet, now, &zone) {
             break;
         }
         if let Some(since) = sending.failing_since
@@ -132,12 +132,8 @@ fn next(
     if lost > 0 {
         return Ok(Some((Vec::new(), lost_note(lost, first, sender))));
     }
-    if let Some(minutes) = digest {
-        let age = now.unix().saturating_sub(first.time.unix());
-        // A clock that went back would hold it up.
-        if (0..i64::from(minutes.get()) * 60).contains(&age) {
-            return Ok(None);
-        }
+    if is_collected(&sender.via, first.time, now) {
+        return Ok(None);
     }
     let parts: Vec<Part> = waiting.iter().map(part).collect();
     let count = parts.len();
