@@ -345,7 +345,7 @@ fn the_forks_channels_are_taken_over() {
     let channels = &imported.messages.notify.channels;
     assert_eq!(channels.len(), 1);
     let channel = &channels[&"telegram".parse().unwrap()];
-    assert_eq!(channel.report.as_ref().unwrap().to_string(), "every 60m");
+    assert_eq!(channel.report.as_ref().unwrap().to_string(), "every 1h");
     assert_eq!(channel.server_name.as_ref().unwrap().as_str(), "hk");
     let Via::Telegram(telegram) = &channel.via else {
         panic!("{:?}", channel.via)
