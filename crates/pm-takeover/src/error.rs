@@ -1,10 +1,12 @@
 //! Why a host could not be taken over, or given back.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use pm_core::backend::BackendError;
+use pm_core::port::PortRange;
 use pm_engine::EngineError;
 use pm_legacy::{Refusal, Tool};
 use pm_setup::SetupError;
@@ -66,6 +68,14 @@ pub enum TakeoverError {
         /// Which file.
         path: PathBuf,
     },
+    /// pm has ports of the tool's already, or ports that overlap these. Nothing was changed.
+    #[error("pm has {} already, and {tool} has {}, too", list(.ports.iter().map(|(pms, _)| pms)), list(.ports.iter().map(|(_, its)| its)))]
+    Overlap {
+        /// Which tool.
+        tool: Tool,
+        /// Which of pm's, and which of the tool's.
+        ports: Vec<(PortRange, PortRange)>,
+    },
     /// The operator stopped it. Everything is as it was.
     #[error("interrupted; everything is as it was")]
     Interrupted,
@@ -120,6 +130,13 @@ impl fmt::Display for Action {
             Self::Lock => "lock",
         })
     }
+}
+
+/// Returns ports in one line, each once.
+pub fn list<'a>(ports: impl Iterator<Item = &'a PortRange>) -> String {
+    let ports: BTreeSet<&PortRange> = ports.collect();
+    let ports: Vec<String> = ports.into_iter().map(PortRange::to_string).collect();
+    ports.join(", ")
 }
 
 pub(crate) fn io(action: Action, path: &Path) -> impl FnOnce(io::Error) -> TakeoverError {

@@ -136,10 +136,12 @@ impl<'a> Takeover<'a> {
     ///
     /// # Errors
     ///
-    /// `Occupied`. `Engine`: ports that pm has already, or a quota on the operator's own way in.
+    /// `Occupied`. `Overlap`. `Engine`: a quota on the operator's own way in, for example.
     pub fn check(&self, seen: &Seen, answers: &Answers) -> Result<(), TakeoverError> {
         self.require_place(seen.estate.tool, &seen.estate.directory)?;
-        adopt::check(&self.config(seen.estate.tool)?, &seen.imported, answers)
+        let present = self.config(seen.estate.tool)?;
+        refuse_overlap(&present, &seen.imported)?;
+        adopt::check(&present, &seen.imported, answers)
     }
 
     /// Returns what files and figures mean, with the operator's answers.
@@ -152,7 +154,18 @@ impl<'a> Takeover<'a> {
         now: Timestamp,
     ) -> Result<Imported, TakeoverError> {
         let config = self.config(tool)?;
-        let zone = clock::zone(&config);
+        self.understood_beside(&config, (tool, files, live), answers, now)
+    }
+
+    /// The same, beside a configuration of pm's that is or was.
+    pub(crate) fn understood_beside(
+        &mut self,
+        config: &Config,
+        (tool, files, live): (Tool, &Files, &Live),
+        answers: &Answers,
+        now: Timestamp,
+    ) -> Result<Imported, TakeoverError> {
+        let zone = clock::zone(config);
         let context = Context {
             now,
             zone: &zone,
@@ -163,7 +176,7 @@ impl<'a> Takeover<'a> {
         if let Some(overuse) = answers.overuse() {
             imported.settle(overuse);
         }
-        self.leave_out_impossible(&mut imported, &config, &live.roots);
+        self.leave_out_impossible(&mut imported, config, &live.roots);
         Ok(imported)
     }
 
@@ -331,6 +344,23 @@ impl<'a> Takeover<'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// Refuses ports that pm has, or that overlap some: of another tool's, imported before, or the operator's own.
+fn refuse_overlap(present: &Config, imported: &Imported) -> Result<(), TakeoverError> {
+    let mut ports = Vec::new();
+    for its in imported.services.keys() {
+        let overlaps = |pms: &&PortRange| pms.first() <= its.last() && its.first() <= pms.last();
+        let pms = present.services.keys().filter(overlaps);
+        ports.extend(pms.map(|pms| (*pms, *its)));
+    }
+    match ports.is_empty() {
+        true => Ok(()),
+        false => Err(TakeoverError::Overlap {
+            tool: imported.tool,
+            ports,
+        }),
     }
 }
 

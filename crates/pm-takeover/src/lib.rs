@@ -20,12 +20,13 @@ pub mod import;
 pub mod journal;
 pub mod live;
 pub mod locks;
+mod ordered;
 mod rehearsal;
 pub mod signals;
 pub mod undo;
 
 pub use adopt::Adopted;
-pub use error::{Action, TakeoverError};
+pub use error::{Action, TakeoverError, list as ports};
 pub use estate::Estate;
 pub use import::{Outcome, Pm, Seen, Stage, Takeover};
 pub use journal::{Answers, Journal, Step};

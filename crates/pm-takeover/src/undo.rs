@@ -241,8 +241,13 @@ impl Takeover<'_> {
         tool: Tool,
         journal: &Journal,
     ) -> Result<(), TakeoverError> {
-        let came = self.recall(tool, journal)?;
         let present = pm.view()?.config;
+        let mut beside = present.clone();
+        if !journal.before.time_zone {
+            // In its own zone, the tool would not have brought it.
+            beside.time_zone = None;
+        }
+        let came = self.recall_beside(&beside, tool, journal)?;
         let config = without_what_came(&present, &came, &journal.before);
         if config == present {
             return Ok(());

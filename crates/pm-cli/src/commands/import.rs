@@ -23,8 +23,23 @@ use crate::output::words::caution;
 use crate::output::{errors, say, takeover, tell, words};
 use crate::wizard::yes_or_no;
 
+/// Who takes over.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Caller {
+    /// `pm import`.
+    Command,
+    /// `pm setup`, which has said by then what calls pm.
+    Setup,
+    /// The menu.
+    Menu,
+}
+
 /// Does what the flags say.
 pub(crate) fn run(places: &Places, flags: &Import) -> Result<ExitCode> {
+    run_for(places, flags, Caller::Command)
+}
+
+fn run_for(places: &Places, flags: &Import, caller: Caller) -> Result<ExitCode> {
     if let (None, false, Some(path)) = (flags.from, flags.undo, &flags.path) {
         return archive::import(places, path, flags.yes, flags.options);
     }
@@ -57,7 +72,7 @@ pub(crate) fn run(places: &Places, flags: &Import) -> Result<ExitCode> {
         match completed? {
             Some(outcome) => {
                 tell!("{}", takeover::completed(which));
-                let code = tell_outcome(&premises, &outcome)?;
+                let code = tell_outcome(&premises, &outcome, caller)?;
                 if which == tool {
                     return Ok(code);
                 }
@@ -65,7 +80,7 @@ pub(crate) fn run(places: &Places, flags: &Import) -> Result<ExitCode> {
             None => tell!("{}", takeover::taken_back(which)),
         }
     }
-    take_over(&premises, &mut takeover, &mut pm, tool, flags)
+    take_over(&premises, &mut takeover, &mut pm, (tool, caller), flags)
 }
 
 /// Looks, asks and takes over.
@@ -73,7 +88,7 @@ fn take_over(
     premises: &Premises,
     takeover: &mut Takeover<'_>,
     pm: &mut Pm,
-    tool: Tool,
+    (tool, caller): (Tool, Caller),
     flags: &Import,
 ) -> Result<ExitCode> {
     let mut answers = Answers {
@@ -94,7 +109,8 @@ fn take_over(
             seen = takeover.look(tool, directory, &answers)?;
         }
     }
-    for line in takeover::leaving(&seen) {
+    let leaving = takeover::leaving(&seen).into_iter();
+    for line in leaving.chain(takeover::staying(&seen)) {
         say!("{line}");
     }
     if flags.options.dry_run {
@@ -109,7 +125,7 @@ fn take_over(
         return Ok(ExitCode::FAILURE);
     }
     let outcome = carry_out(takeover, pm, &seen, &answers)?;
-    let code = tell_outcome(premises, &outcome)?;
+    let code = tell_outcome(premises, &outcome, caller)?;
     if tool == Tool::Dog && !flags.yes {
         offer_shortcut(premises)?;
     }
@@ -132,7 +148,7 @@ fn carry_out(
     Ok(outcome?)
 }
 
-fn tell_outcome(premises: &Premises, outcome: &Outcome) -> Result<ExitCode> {
+fn tell_outcome(premises: &Premises, outcome: &Outcome, caller: Caller) -> Result<ExitCode> {
     if let Some(executed) = &outcome.adopted.executed {
         for event in executed.events.iter().filter(|event| words::is_news(event)) {
             tell!("{}", words::event(event));
@@ -158,7 +174,7 @@ fn tell_outcome(premises: &Premises, outcome: &Outcome) -> Result<ExitCode> {
             caution(&errors::sentence(error), &takeover::again(tool))
         );
     }
-    if !premises::is_called(premises) {
+    if caller != Caller::Setup && !premises::is_called(premises) {
         tell!("{}", takeover::call_setup());
     }
     Ok(if is_clear {
@@ -267,7 +283,7 @@ fn is_under_way(error: &anyhow::Error) -> bool {
 }
 
 /// Offers to take over from each tool that is there, to somebody at a terminal; else says how.
-pub(crate) fn offer(places: &Places) -> Result<()> {
+pub(crate) fn offer(places: &Places, caller: Caller) -> Result<()> {
     for tool in Estate::found(&Root::of_host()) {
         if !is_terminal() {
             tell!("{}", takeover::how(tool));
@@ -279,7 +295,7 @@ pub(crate) fn offer(places: &Places) -> Result<()> {
             "要看看会接管什么吗？Y/n；直接回车：是"
         );
         if asked(&question, true)?
-            && let Err(error) = run(places, &Import::of(tool))
+            && let Err(error) = run_for(places, &Import::of(tool), caller)
         {
             errors::print(&error);
         }

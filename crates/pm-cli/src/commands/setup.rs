@@ -14,6 +14,7 @@ use pm_setup::{
 };
 use pm_update::trial::WITH_PROBLEMS;
 
+use super::import::Caller;
 use super::monitor::report_move;
 use super::premises::{self, Premises};
 use crate::cli::{Places, Setup};
@@ -56,7 +57,7 @@ pub(crate) fn run(places: &Places, flags: Setup) -> Result<ExitCode> {
         note!("{line}");
     }
     say_end(&premises, written.is_nothing());
-    super::import::offer(places)?;
+    super::import::offer(places, Caller::Setup)?;
     let mut code = ExitCode::SUCCESS;
     if let Err(error) = manual {
         tell!("{}", without_manual(&error));

@@ -54,6 +54,33 @@ pub(crate) fn leaving(seen: &Seen) -> Vec<String> {
     lines
 }
 
+/// Returns what calls the tool, or looks like it, and stays: the operator wrote it, and knows what else it does.
+pub(crate) fn staying(seen: &Seen) -> Vec<String> {
+    let estate = &seen.estate;
+    if estate.stays.is_empty() && estate.units.is_empty() {
+        return Vec::new();
+    }
+    let tool = estate.tool;
+    let mut lines = vec![tr!(
+        "This is not {tool}'s own, names it, and stays; take it away by hand if it calls {tool} (`crontab -e`, \
+         `systemctl disable --now UNIT`):",
+        "以下内容不是 {tool} 自己写的，但提到了它，会留下；如果会调用 {tool}，请手动去掉（`crontab -e`、\
+         `systemctl disable --now 单元`）："
+    )];
+    for (path, line) in &estate.stays {
+        let path = path.display();
+        let line = line.replace(char::is_control, " ");
+        lines.push(tr!("  in {path}: {line}", "  {path} 里：{line}"));
+    }
+    lines.extend(
+        estate
+            .units
+            .iter()
+            .map(|path| format!("  {}", path.display())),
+    );
+    lines
+}
+
 /// Whether a file is named: those in the tool's directory go with it.
 fn is_shown(tool: Tool, path: &std::path::Path) -> bool {
     let directory = std::path::Path::new(tool.directory());

@@ -80,6 +80,15 @@ fn takeover(error: &TakeoverError) -> Option<String> {
                 "直接接管它（`pm import --from pm.sh`，不带目录），或把它移走（`mv {path} {path}.old`）"
             )
         }
+        TakeoverError::Overlap { tool, ports } => {
+            let pms = pm_takeover::ports(ports.iter().map(|(pms, _)| pms)).replace(' ', "");
+            tr!(
+                "nothing was changed; delete these in {tool}'s menu, or in pm (`pm del {pms}`, which forgets what they \
+                 used), and run the same command again",
+                "没有做任何改动；请在 {tool} 的菜单里删除它们，或在 pm 里删除（`pm del {pms}`，已用流量随之清除），\
+                 再运行同一条命令"
+            )
+        }
         TakeoverError::Unreadable { .. }
         | TakeoverError::Interrupted
         | TakeoverError::Signals(_)

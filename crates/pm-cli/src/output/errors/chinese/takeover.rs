@@ -34,6 +34,11 @@ pub(super) fn takeover(error: &TakeoverError) -> String {
                 path.display()
             )
         }
+        TakeoverError::Overlap { tool, ports } => {
+            let pms = pm_takeover::ports(ports.iter().map(|(pms, _)| pms));
+            let its = pm_takeover::ports(ports.iter().map(|(_, its)| its));
+            format!("pm 已有 {pms}，而 {tool} 也有 {its}")
+        }
         TakeoverError::Interrupted => "已中断，一切保持原样".to_owned(),
         TakeoverError::Signals(source) => format!("无法暂缓信号：{source}"),
         TakeoverError::NothingToUndo => "没有从别的工具接管过，或者已经还回去了".to_owned(),
