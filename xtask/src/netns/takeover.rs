@@ -12,12 +12,14 @@ mod cron;
 pub(super) mod forwarded;
 pub(super) mod offers;
 mod old;
+mod setups;
 pub(super) mod troubles;
 
 use cron::Cron;
-use old::{
-    DOG, DOG_1_0, DOG_1_2_3, DOG_1_2_4, DOG_1_2_4_3, DOG_1_2_5A, DOG_1_2_5B, FORK, Old, PM_SH,
-    PM_SH_0, PM_SH_1, PM_SH_2, PORTS, RATE, TRAFFIC_DOG, Traffic,
+use old::{Old, PORTS, RATE, Traffic};
+use setups::{
+    DOG, DOG_1_0, DOG_1_2_3, DOG_1_2_4, DOG_1_2_4_3, DOG_1_2_5A, DOG_1_2_5B, FORK, PM_SH, PM_SH_0,
+    PM_SH_1, PM_SH_2, TRAFFIC_DOG,
 };
 
 use super::settling::{House, Kind, PM};

@@ -1,11 +1,12 @@
 //! `pm import`: an archive, or `--from` an older tool, and back to it.
 
-use std::io::{self, IsTerminal, Write};
+mod ask;
+
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use pm_engine::EngineError;
-use pm_legacy::{Doubt, Tool, Trouble};
+use pm_legacy::Tool;
 use pm_setup::Root;
 use pm_store::StoreError;
 use pm_store::locks::{Lock, LockKind};
@@ -14,14 +15,15 @@ use pm_takeover::{
     Answers, Estate, Journal, Outcome, Pm, Seen, Signals, Step, Takeover, TakeoverError,
 };
 
+use ask::{ask, asked, confirmed, is_terminal, question};
+
 use super::archive;
 use super::premises::{self, Premises};
-use crate::cli::{Import, Overuse, Places};
+use crate::cli::{Import, Places};
 use crate::language::tr;
 use crate::output::progress::Progress;
 use crate::output::words::caution;
 use crate::output::{errors, say, takeover, tell, words};
-use crate::wizard::yes_or_no;
 
 /// Who takes over.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -313,92 +315,6 @@ pub(crate) fn is_offered(places: &Places) -> bool {
     premises::are_usual(places)
         && !Estate::found(&Root::of_host()).is_empty()
         && super::config::is_none(&config)
-}
-
-/// Returns what has to be known yet.
-fn question(seen: &Seen) -> Option<Doubt> {
-    seen.imported.questions().next().cloned()
-}
-
-/// Asks what has to be known.
-fn ask(question: &Doubt, answers: &mut Answers) -> Result<()> {
-    match &question.trouble {
-        Trouble::Overused { .. } => {
-            require_terminal("--overuse block|forgive")?;
-            let question = takeover::ask_overuse();
-            let said = if asked(&question, true)? {
-                Overuse::Block
-            } else {
-                Overuse::Forgive
-            };
-            answers.overuse = Some(said.name().to_owned());
-        }
-        Trouble::AccountingUnknown(known) => {
-            let names: Vec<&str> = known.iter().map(|one| one.name()).collect();
-            let names = names.join("|");
-            require_terminal(&format!("--accounting {names}"))?;
-            loop {
-                let said = line(&takeover::ask_accounting(&names))?;
-                if let Some(found) = known.iter().find(|one| one.name() == said.trim()) {
-                    answers.accounting = Some(found.name().to_owned());
-                    break;
-                }
-            }
-        }
-        _ => {}
-    }
-    Ok(())
-}
-
-fn require_terminal(flag: &str) -> Result<()> {
-    if !is_terminal() {
-        bail!(tr!(
-            "there is no terminal to ask on: say {flag}",
-            "没有终端可以询问：请加上 {flag}"
-        ));
-    }
-    Ok(())
-}
-
-fn confirmed() -> Result<bool> {
-    require_terminal("--yes")?;
-    Ok(asked(
-        &tr!("Go on? y/N; Enter: no", "继续吗？y/N；直接回车：否"),
-        false,
-    )?)
-}
-
-fn is_terminal() -> bool {
-    io::stdin().is_terminal() && io::stderr().is_terminal()
-}
-
-/// Asks until it is answered; who ends the input says no.
-fn asked(question: &str, default: bool) -> io::Result<bool> {
-    loop {
-        let Some(answer) = answer(question)? else {
-            return Ok(false);
-        };
-        match yes_or_no(&answer, default) {
-            Ok(yes) => return Ok(yes),
-            Err(why) => tell!("{why}"),
-        }
-    }
-}
-
-fn line(question: &str) -> Result<String> {
-    match answer(question)? {
-        Some(line) => Ok(line),
-        None => bail!(tr!("nothing was answered", "没有回答")),
-    }
-}
-
-fn answer(question: &str) -> io::Result<Option<String>> {
-    let mut stderr = io::stderr().lock();
-    write!(stderr, "{question} ")?;
-    stderr.flush()?;
-    drop(stderr);
-    let mut line = String::new();
-    Ok((io::stdin().read_line(&mut line)? > 0).then_some(line))
 }
 
 /// Where port-traffic-dog's users type a command.

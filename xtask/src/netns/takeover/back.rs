@@ -7,9 +7,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::old::{
-    ASIDE, CRONTAB, DOG, Old, PM_SH, PM_SH_2, PM_SH_SCRIPT, PORTS, TRAFFIC_DOG, used,
-};
+use super::old::{CRONTAB, Old, PORTS, used};
+use super::setups::{ASIDE, DOG, PM_SH, PM_SH_2, PM_SH_SCRIPT, TRAFFIC_DOG};
 use super::{CALLS, under_fault};
 use crate::lab::{Family, Lab, check_refusal};
 use crate::netns::settling::{House, Kind, PM};

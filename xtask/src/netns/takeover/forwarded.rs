@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use super::cron::Cron;
-use super::old::{DOG, PORTS, RATE, used};
+use super::old::{PORTS, RATE, used};
+use super::setups::DOG;
 use crate::lab::{Family, Lab};
 use crate::netns::forward::{Cable, Guest};
 use crate::netns::settling::{House, Kind, PM};

@@ -6,7 +6,8 @@ use std::fs;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::old::{CRONTAB, DOG, PM_SH, PORTS, TRAFFIC_DOG, used};
+use super::old::{CRONTAB, PORTS, used};
+use super::setups::{DOG, PM_SH, TRAFFIC_DOG};
 use crate::lab::{Family, Lab, check_refusal};
 use crate::netns::settling::{House, Kind, PM};
 use crate::netns::tests;

@@ -7,7 +7,8 @@ use std::process::Stdio;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::old::{CRONTAB, PM_SH, PORTS, used};
+use super::old::{CRONTAB, PORTS, used};
+use super::setups::PM_SH;
 use crate::lab::{Family, Lab, check_refusal, wait_until};
 use crate::netns::settling::{House, Kind, PM};
 use crate::netns::tests;
