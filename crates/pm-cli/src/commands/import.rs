@@ -9,6 +9,7 @@ use pm_engine::EngineError;
 use pm_legacy::Tool;
 use pm_setup::Root;
 use pm_store::StoreError;
+use pm_store::config_file;
 use pm_store::locks::{Lock, LockKind};
 use pm_store::paths::Paths;
 use pm_takeover::{
@@ -282,6 +283,19 @@ fn is_under_way(error: &anyhow::Error) -> bool {
             StoreError::Held { .. }
         )))
     )
+}
+
+/// Says of each tool that is there how to take over from it.
+pub(super) fn say_how() {
+    for tool in Estate::found(&Root::of_host()) {
+        tell!("{}", takeover::how(tool));
+    }
+}
+
+/// Whether pm.sh's configuration is where pm's own belongs.
+pub(super) fn has_pm_shs_configuration(places: &Places) -> bool {
+    let config = config_file::load(&super::paths(places));
+    matches!(config, Err(StoreError::ConfigOfPmSh { .. }))
 }
 
 /// Offers to take over from each tool that is there, to somebody at a terminal; else says how.
