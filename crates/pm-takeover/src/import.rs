@@ -34,6 +34,7 @@ use crate::estate::{Estate, Lines, has_users};
 use crate::journal::{Answers, Before, Entry, Journal, Step};
 use crate::live::Live;
 use crate::locks::Locks;
+use crate::past;
 use crate::signals::Signals;
 
 /// pm on this host.
@@ -262,6 +263,7 @@ impl<'a> Takeover<'a> {
         };
         journal.had_config = self.paths.config_file().exists() && tool != Tool::PmSh;
         note_services(&mut journal, &seen.imported);
+        past::keep(self.paths, tool, &journal)?;
         journal.save(self.paths, tool)?;
         Ok(journal)
     }

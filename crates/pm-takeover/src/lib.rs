@@ -21,6 +21,7 @@ pub mod journal;
 pub mod live;
 pub mod locks;
 mod ordered;
+mod past;
 mod rehearsal;
 pub mod signals;
 pub mod undo;

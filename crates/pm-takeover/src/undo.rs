@@ -27,6 +27,7 @@ use crate::estate::PM_SH_ASIDE;
 use crate::give_back::{self, Figures};
 use crate::import::{Pm, Takeover};
 use crate::journal::{Before, Figure, Journal, Step, free_name};
+use crate::past;
 
 /// For how long the kernel holds ports at most while they are given back.
 const HOLD: Duration = Duration::from_secs(20);
@@ -231,6 +232,7 @@ impl Takeover<'_> {
             }
         }
         self.remove_settings(pm, tool, journal)?;
+        past::put_back(self.paths, tool, journal, &pm.view()?.config)?;
         Ok(services)
     }
 
