@@ -34,7 +34,14 @@ pub(crate) fn keep(paths: &Paths, tool: Tool, journal: &Journal) -> Result<(), T
         books.closed = db.closed_periods(Some(&holders(journal, |_| true)))?;
     }
     let version = env!("CARGO_PKG_VERSION");
-    let archive = Archive::new(clock::now(), version, None, &Config::default(), false, books);
+    let archive = Archive::new(
+        clock::now(),
+        version,
+        None,
+        &Config::default(),
+        false,
+        books,
+    );
     let path = path(paths, tool);
     let failed = |error: pm_core::archive::ArchiveError| {
         let error = std::io::Error::other(error);

@@ -19,7 +19,38 @@ pub(crate) fn shown(imported: &Imported) -> Vec<String> {
         _ => tr!("From {tool}, {version}:", "来自 {tool}，{version}："),
     };
     let mut lines = vec![title, moving::table(imported, None)];
+    lines.extend(messages(imported));
     lines.extend(Some(moving::doubts(imported, None)).filter(|doubts| !doubts.is_empty()));
+    lines
+}
+
+/// Returns who is told, and where the state is pushed; without anything secret.
+fn messages(imported: &Imported) -> Vec<String> {
+    let switched = |on: bool| match on {
+        true => tr!("on", "开启"),
+        false => tr!("off", "关闭"),
+    };
+    let messages = &imported.messages;
+    let channels = messages.notify.channels.iter();
+    let mut lines: Vec<String> = channels
+        .map(|(name, channel)| {
+            let state = switched(channel.enabled);
+            match &channel.report {
+                Some(report) => tr!(
+                    "Channel {name}: {state}, report {report}.",
+                    "通知渠道 {name}：{state}，汇总 {report}。"
+                ),
+                None => tr!("Channel {name}: {state}.", "通知渠道 {name}：{state}。"),
+            }
+        })
+        .collect();
+    if let Some(push) = &messages.push {
+        let (node, state) = (&push.node, switched(push.enabled));
+        lines.push(tr!(
+            "Push, as {node}: {state}.",
+            "推送，以 {node} 之名：{state}。"
+        ));
+    }
     lines
 }
 
