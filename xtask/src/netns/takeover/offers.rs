@@ -33,6 +33,7 @@ struct Words {
     go_on: &'static str,
     taken_over: &'static str,
     unchanged: &'static str,
+    waits: &'static str,
     menu: &'static str,
     first_question: &'static str,
     shortcut: &'static str,
@@ -49,6 +50,7 @@ const WORDS: [Words; 2] = [
         go_on: "Go on?",
         taken_over: "Taken over from pm.sh: 1 service.",
         unchanged: "Nothing was changed.",
+        waits: "pm does nothing yet",
         menu: "What next?",
         first_question: "Which ports?",
         shortcut: "Shall the command `dog`",
@@ -62,6 +64,7 @@ const WORDS: [Words; 2] = [
         go_on: "继续吗？",
         taken_over: "已从 pm.sh 接管：1 个服务。",
         unchanged: "没有做任何改动。",
+        waits: "pm 还不会做任何事",
         menu: "请选择",
         first_question: "要监控哪些端口",
         shortcut: "要让 `dog` 命令",
@@ -97,12 +100,19 @@ fn setup_offers_what_it_finds_in_both_languages(lab: &mut Lab) -> Result<()> {
             if answers.len() > 1 {
                 setup.see(words.unchanged)?;
             }
-            ensure!(setup.ends()? == 0, "{}", setup.text());
+            // pm is there, and can do nothing yet: its configuration's place is taken.
+            setup.see(words.waits)?;
+            ensure!(setup.ends()? == 3, "{}", setup.text());
             ensure!(state(lab, &house)? == before, "{}", setup.text());
         }
         // Somebody in a pipe is told, and not asked.
         let said = house.run(&[PM, "--lang", words.language, "setup"])?;
         ensure!(said.stderr.contains("pm import --from pm.sh"), "{said:?}");
+        ensure!(said.code == Some(3), "{said:?}");
+        let doctor = house.run(&[PM, "doctor"])?.stdout;
+        ensure!(doctor.matches("pm import --from pm.sh").count() == 2, "{doctor}");
+        let foreseen = house.run(&[PM, "setup", "--dry-run"])?.stderr;
+        ensure!(foreseen.contains("pm import --from pm.sh"), "{foreseen}");
         ensure!(state(lab, &house)? == before, "{said:?}");
 
         let mut setup = open(&house, words, &["setup"])?;
