@@ -21,6 +21,7 @@ tests!["takeover back":
     what_was_never_adopted_goes_back_with_every_byte,
     channels_and_zone_go_again_where_nobody_changed_them,
     what_is_written_back_keeps_its_order_and_mode,
+    the_history_goes_back_too_and_comes_once_when_it_comes_again,
     an_undo_killed_before_system_calls_keeps_every_byte,
 ];
 
@@ -249,6 +250,44 @@ fn put_aside(house: &House<'_>) -> Result<Vec<PathBuf>> {
         }
     }
     Ok(found)
+}
+
+/// Who bills by the history would else bill twice.
+fn the_history_goes_back_too_and_comes_once_when_it_comes_again(lab: &mut Lab) -> Result<()> {
+    let house = House::build(lab, Kind::CronAndSysvinit)?;
+    lab.vps.nft(&["flush", "ruleset"])?;
+    // A service of the operator's own had one of the ports before.
+    house.ok(&[PM, "add", "20000"])?;
+    send(lab, 20000, 3, 4)?;
+    house.ok(&[PM, "del", "20000"])?;
+    let history = || -> Result<Value> {
+        Ok(serde_json::from_str(
+            &house.ok(&[PM, "history", "--json"])?,
+        )?)
+    };
+    let before = history()?;
+    DOG.install(lab, &house)?;
+    let log = "/etc/port-traffic-dog/reset_history.log";
+    house.write(log, "1790000000|20000|1073741824\n")?;
+    house.ok(&DOG.import())?;
+    let imported = history()?;
+    ensure!(
+        imported.to_string().matches("1073741824").count() > 0,
+        "{imported}"
+    );
+    send(lab, 20000, 10, 20)?;
+    house.ok(&UNDO)?;
+    let after = history()?;
+    ensure!(after == before, "{before} became {after}");
+    lab.vps.nft_load(&DOG.ruleset())?;
+    house.ok(&DOG.import())?;
+    let periods = |history: &Value| history["periods"].as_array().map(Vec::len);
+    let again = history()?;
+    ensure!(
+        periods(&again).is_some() && periods(&again) == periods(&imported),
+        "{imported} became {again}"
+    );
+    Ok(())
 }
 
 fn an_undo_killed_before_system_calls_keeps_every_byte(lab: &mut Lab) -> Result<()> {

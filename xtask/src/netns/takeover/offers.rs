@@ -110,7 +110,10 @@ fn setup_offers_what_it_finds_in_both_languages(lab: &mut Lab) -> Result<()> {
         ensure!(said.stderr.contains("pm import --from pm.sh"), "{said:?}");
         ensure!(said.code == Some(3), "{said:?}");
         let doctor = house.run(&[PM, "doctor"])?.stdout;
-        ensure!(doctor.matches("pm import --from pm.sh").count() == 2, "{doctor}");
+        ensure!(
+            doctor.matches("pm import --from pm.sh").count() == 2,
+            "{doctor}"
+        );
         let foreseen = house.run(&[PM, "setup", "--dry-run"])?.stderr;
         ensure!(foreseen.contains("pm import --from pm.sh"), "{foreseen}");
         ensure!(state(lab, &house)? == before, "{said:?}");
