@@ -22,6 +22,12 @@ pub enum TakeoverError {
         /// Where it was looked for.
         directory: PathBuf,
     },
+    /// pm has it already, and nothing of the tool's is left to be read.
+    #[error("{tool} was taken over already")]
+    TakenOver {
+        /// Which one.
+        tool: Tool,
+    },
     /// What it wrote cannot be used. Nothing was changed.
     #[error("cannot read what {tool} wrote")]
     Unreadable {

@@ -115,14 +115,19 @@ impl<'a> Takeover<'a> {
     ///
     /// # Errors
     ///
-    /// `NotThere`, `Unreadable`, or as the system and the kernel say.
+    /// `NotThere`, `TakenOver`, `Unreadable`, or as the system and the kernel say.
     pub fn look(
         &mut self,
         tool: Tool,
         directory: Option<&Path>,
         answers: &Answers,
     ) -> Result<Seen, TakeoverError> {
-        let estate = Estate::find(self.root, tool, directory, &self.this_program)?;
+        let estate = match Estate::find(self.root, tool, directory, &self.this_program) {
+            Err(TakeoverError::NotThere { .. }) if directory.is_none() && self.has(tool)? => {
+                return Err(TakeoverError::TakenOver { tool });
+            }
+            found => found?,
+        };
         let live = Live::read(tool, &mut self.nftables, &mut self.control)?;
         let files = estate.read(self.root)?;
         let imported = self.understood(tool, &files, &live, answers, clock::now())?;
@@ -131,6 +136,11 @@ impl<'a> Takeover<'a> {
             live,
             imported,
         })
+    }
+
+    /// Whether it was taken over, and not given back.
+    fn has(&self, tool: Tool) -> Result<bool, TakeoverError> {
+        Ok(Journal::load(self.paths, tool)?.is_some_and(|journal| journal.step == Step::Done))
     }
 
     /// Refuses what pm would refuse of what was seen.

@@ -33,4 +33,4 @@ pub use import::{Outcome, Pm, Seen, Stage, Takeover};
 pub use journal::{Answers, Journal, Step};
 pub use live::Live;
 pub use signals::Signals;
-pub use undo::Returned;
+pub use undo::{Program, Returned};

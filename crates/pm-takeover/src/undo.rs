@@ -47,8 +47,21 @@ pub struct Returned {
     pub aside: Option<PathBuf>,
     /// How many services pm has no more.
     pub services: usize,
-    /// Where the tool's program was, if pm has been installed over it: there is no copy then.
-    pub overwritten: Option<PathBuf>,
+    /// Where its program is.
+    pub program: Program,
+}
+
+/// Where a tool's program is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Program {
+    /// Where it was.
+    There,
+    /// pm is in its place, and it is under this name.
+    Aside(PathBuf),
+    /// pm has been installed over it, here: there is no copy.
+    Overwritten(PathBuf),
+    /// Not on this host: only its files were read.
+    Elsewhere,
 }
 
 impl Takeover<'_> {
@@ -67,7 +80,7 @@ impl Takeover<'_> {
                 tool,
                 aside: None,
                 services: 0,
-                overwritten: None,
+                program: Program::There,
             });
         }
         self.go_on_undoing(pm, tool, journal)
@@ -140,7 +153,7 @@ impl Takeover<'_> {
             tool,
             aside,
             services,
-            overwritten: self.overwritten(tool),
+            program: self.program(tool, journal),
         })
     }
 
@@ -178,11 +191,17 @@ impl Takeover<'_> {
         self.paths.state_dir.join("takeover").join(name)
     }
 
-    /// Returns the place of the tool's program, where this one is, and nobody has kept that.
-    fn overwritten(&self, tool: Tool) -> Option<PathBuf> {
-        let is_aside = || self.root.join(PM_SH_ASIDE).exists();
-        let is_lost = tool == Tool::PmSh && self.this_program == Path::new(PM_SH) && !is_aside();
-        is_lost.then(|| self.this_program.clone())
+    /// Returns where the tool's program is.
+    fn program(&self, tool: Tool, journal: &Journal) -> Program {
+        if journal.directory != Path::new(tool.directory()) {
+            Program::Elsewhere
+        } else if tool != Tool::PmSh || self.this_program != Path::new(PM_SH) {
+            Program::There
+        } else if self.root.join(PM_SH_ASIDE).exists() {
+            Program::Aside(PM_SH_ASIDE.into())
+        } else {
+            Program::Overwritten(self.this_program.clone())
+        }
     }
 
     /// Holds the ports in front of pm's own rules, so that what is given back is all that passed.

@@ -1,7 +1,7 @@
 //! Taking over from an older tool: what is seen, asked and done.
 
 use pm_legacy::{Doubt, Imported, Tool, Trouble};
-use pm_takeover::{Journal, Outcome, Returned, Seen, Stage};
+use pm_takeover::{Journal, Outcome, Program, Returned, Seen, Stage};
 
 use super::moving;
 use crate::language::tr;
@@ -82,6 +82,12 @@ pub(crate) fn leaving(seen: &Seen) -> Vec<String> {
     }
     let files = seen.estate.files.iter().filter(|path| is_shown(tool, path));
     lines.extend(files.map(|path| format!("  {}", path.display())));
+    if lines.len() == 1 {
+        return vec![tr!(
+            "Nothing of {tool}'s is taken away: there is nothing but the files that are read.",
+            "{tool} 的东西一样也不移除：这里只有要读取的文件。"
+        )];
+    }
     lines
 }
 
@@ -251,17 +257,33 @@ pub(crate) fn going_back(tool: Tool, journal: &Journal, others: usize) -> Vec<St
 /// Returns what was given back.
 pub(crate) fn returned(returned: &Returned) -> Vec<String> {
     let tool = returned.tool;
-    let mut lines = vec![tr!(
+    let is_back = tr!(
         "{tool} is back. Open its menu once: it makes its rules anew then, and until then nothing is counted or cut off.",
         "{tool} 已恢复。请打开一次它的菜单，它才会重建规则；在此之前不计数，也不切断。"
-    )];
-    if let Some(program) = &returned.overwritten {
-        let program = program.display();
-        lines.push(tr!(
-            "{program} is this pm, which was installed over {tool}'s program: install {tool} again to run it.",
-            "{program} 是本 pm，当初覆盖了 {tool} 的程序：要运行 {tool}，请重新安装它。"
-        ));
-    }
+    );
+    let mut lines = match &returned.program {
+        Program::There => vec![is_back],
+        Program::Aside(program) => {
+            let program = program.display();
+            let called = tr!(
+                "Its menu is opened by `{program}`; `pm` is this program.",
+                "用 `{program}` 打开它的菜单；`pm` 是本程序。"
+            );
+            vec![is_back, called]
+        }
+        Program::Overwritten(program) => {
+            let program = program.display();
+            let lost = tr!(
+                "{program} is this pm, which was installed over {tool}'s program: install {tool} again to run it.",
+                "{program} 是本 pm，当初覆盖了 {tool} 的程序：要运行 {tool}，请重新安装它。"
+            );
+            vec![is_back, lost]
+        }
+        Program::Elsewhere => vec![tr!(
+            "pm no longer has what was imported; {tool} was never on this host, and its files are as they were.",
+            "pm 已去掉导入的内容；{tool} 本来就不在这台主机上，它的文件没有动过。"
+        )],
+    };
     if let Some(aside) = &returned.aside {
         let aside = aside.display();
         lines.push(tr!(

@@ -57,6 +57,10 @@ fn takeover(error: &TakeoverError) -> Option<String> {
             "say where its configuration is: `pm import --from TOOL DIR`",
             "请指明它的配置在哪里：`pm import --from 工具 目录`"
         ),
+        TakeoverError::TakenOver { .. } => tr!(
+            "`pm list` shows its services, and `pm import --undo` gives them back",
+            "用 `pm list` 查看它的服务，用 `pm import --undo` 还回去"
+        ),
         TakeoverError::AtWork { .. } | TakeoverError::Changed { .. } => tr!(
             "leave its menu, and run the same command again",
             "退出它的菜单，再运行同一条命令"

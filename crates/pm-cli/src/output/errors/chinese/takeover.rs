@@ -9,6 +9,7 @@ pub(super) fn takeover(error: &TakeoverError) -> String {
         TakeoverError::NotThere { tool, directory } => {
             format!("没有找到 {tool}：{} 里没有它的配置", directory.display())
         }
+        TakeoverError::TakenOver { tool } => format!("{tool} 已经接管过了"),
         TakeoverError::Unreadable { tool, .. } => format!("无法读取 {tool} 写的文件"),
         TakeoverError::AtWork { tool, path } => {
             format!("{tool} 正在运行：它占用着 {}", path.display())
