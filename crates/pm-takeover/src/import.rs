@@ -273,7 +273,9 @@ impl<'a> Takeover<'a> {
         };
         journal.had_config = self.paths.config_file().exists() && tool != Tool::PmSh;
         note_services(&mut journal, &seen.imported);
-        past::keep(self.paths, tool, &journal)?;
+        if !self.takes_pms_place(tool, &journal) {
+            past::keep(self.paths, tool, &journal)?;
+        }
         journal.save(self.paths, tool)?;
         Ok(journal)
     }

@@ -1,5 +1,6 @@
 //! What pm had in its history of services and groups of the same names before a takeover: kept beside the journal, and put
 //! back by whoever gives the tool its own back. Else everything of it would stand there twice after the next takeover.
+//! Where the tool's configuration takes the place of pm's, all of pm's history makes way instead.
 
 use std::fs;
 use std::io::ErrorKind;

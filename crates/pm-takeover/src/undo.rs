@@ -179,7 +179,7 @@ impl Takeover<'_> {
     }
 
     /// Whether the tool's configuration comes where pm's is.
-    fn takes_pms_place(&self, tool: Tool, journal: &Journal) -> bool {
+    pub(crate) fn takes_pms_place(&self, tool: Tool, journal: &Journal) -> bool {
         let directory = self.root.join(&journal.directory);
         let is_pms = self.paths.config_file().parent() == Some(directory.as_path());
         tool == Tool::PmSh && is_pms

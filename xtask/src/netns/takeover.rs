@@ -108,7 +108,7 @@ fn taken_over(lab: &Lab, old: &Old) -> Result<()> {
     let qdiscs = lab.vps.tc(&["qdisc", "show", "dev", "eth0"])?;
     ensure!(!qdiscs.contains("htb"), "{qdiscs}");
     old.is_gone(lab, &house)?;
-    let gone = format!("{} is not there", old.name);
+    let gone = format!("{} was taken over already", old.name);
     check_refusal(&house.run(&old.import())?, &[&gone])
 }
 
@@ -158,7 +158,10 @@ fn killed_at_random(lab: &Lab, old: &Old) -> Result<()> {
     // Whatever half of it stands is completed, or taken back and begun anew; it may have been whole.
     let again = house.run(&old.import())?;
     if let Err(error) = again.success() {
-        ensure!(format!("{error:#}").contains("is not there"), "{error:#}");
+        ensure!(
+            format!("{error:#}").contains("was taken over already"),
+            "{error:#}"
+        );
     }
     house.ok(&[PM, "monitor"])?;
     traffic.goes_on()?;
@@ -210,7 +213,10 @@ fn faults(lab: &Lab, old: &Old, (call, fault): (&str, &str)) -> Result<u32> {
         flood.wait_for(100)?;
         let again = house.run(&old.import())?;
         if let Err(error) = again.success() {
-            ensure!(format!("{error:#}").contains("is not there"), "{error:#}");
+            ensure!(
+                format!("{error:#}").contains("was taken over already"),
+                "{error:#}"
+            );
         }
         flood.wait_for(100)?;
         flood.stop()?;

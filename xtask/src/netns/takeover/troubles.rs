@@ -108,7 +108,7 @@ fn what_fails_after_the_last_reading_cuts_nobody_off_and_is_completed(lab: &mut 
         .ok(&[PM, "import", "--from", "pm.sh", "--yes"])
         .or_else(|error| {
             // It is completed, and there is nothing more to take over.
-            let is_over = format!("{error:#}").contains("is not there");
+            let is_over = format!("{error:#}").contains("was taken over already");
             if is_over {
                 Ok(String::new())
             } else {
