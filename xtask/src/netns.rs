@@ -99,6 +99,8 @@ pub(crate) fn run(
         recovery::TESTS,
         storage::TESTS,
         takeover::TESTS,
+        takeover::offers::TESTS,
+        takeover::forwarded::TESTS,
         takeover::troubles::TESTS,
         takeover::back::TESTS,
         undo::TESTS,

@@ -48,7 +48,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         None if cli.monitor => return monitor::tick_from_pm_shs_cron(&places),
         None if wizard::is_possible() => {
             if import::is_offered(&places) {
-                import::offer(&places)?;
+                import::offer(&places, import::Caller::Menu)?;
             }
             return wizard::run(&places, may_ask_language);
         }

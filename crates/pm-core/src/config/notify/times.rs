@@ -55,7 +55,8 @@ pub struct QuietHours {
 /// let at_6 = Timestamp::from_unix(1_700_028_000); // 06:00 in UTC
 /// let yesterday_at_20 = Timestamp::from_unix(1_700_028_000 - 10 * 3_600);
 /// assert_eq!(schedule.last_due(at_6, &Zone::utc()), yesterday_at_20);
-/// assert_eq!("every 1h".parse::<Schedule>()?.to_string(), "every 60m");
+/// assert_eq!("every 60m".parse::<Schedule>()?.to_string(), "every 1h");
+/// assert_eq!("every 90m".parse::<Schedule>()?.to_string(), "every 90m");
 /// # Ok::<(), pm_core::config::NotifyError>(())
 /// ```
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -227,7 +228,10 @@ impl FromStr for Schedule {
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Every(minutes) => write!(f, "every {}m", minutes.get()),
+            Self::Every(minutes) => match (minutes.get() / 60, minutes.get() % 60) {
+                (hours, 0) => write!(f, "every {hours}h"),
+                _ => write!(f, "every {}m", minutes.get()),
+            },
             Self::At(times) => {
                 let times: Vec<_> = times.iter().map(TimeOfDay::to_string).collect();
                 write!(f, "at {}", times.join(","))
