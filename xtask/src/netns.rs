@@ -16,7 +16,7 @@ pub(crate) mod installer;
 mod kills;
 mod limits;
 mod members;
-mod notify;
+pub(crate) mod notify;
 mod quota;
 mod random;
 mod recovery;
@@ -99,6 +99,8 @@ pub(crate) fn run(
         recovery::TESTS,
         storage::TESTS,
         takeover::TESTS,
+        takeover::offers::TESTS,
+        takeover::forwarded::TESTS,
         takeover::troubles::TESTS,
         takeover::back::TESTS,
         undo::TESTS,

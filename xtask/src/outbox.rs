@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
@@ -12,7 +12,7 @@ use crate::lab::Lab;
 use crate::namespace::run;
 
 /// A user who can deliver: `nobody`.
-const DELIVERER: u32 = 65_534;
+pub(crate) const DELIVERER: u32 = 65_534;
 
 pub(crate) fn directory(lab: &Lab) -> PathBuf {
     lab.state_dir().join("outbox")
@@ -45,10 +45,15 @@ pub(crate) fn hold(lab: &Lab) -> Result<Flock<File>> {
 
 /// Does something to the outbox's tables.
 pub(crate) fn sql(lab: &Lab, script: &str) -> Result<()> {
+    sql_in(&directory(lab).join("outbox.db"), script)
+}
+
+/// Does something to the tables of a database.
+pub(crate) fn sql_in(database: &Path, script: &str) -> Result<()> {
     let program = "import sqlite3, sys\n\
                    with sqlite3.connect(sys.argv[1], timeout=10) as db: db.executescript(sys.argv[2])";
     let mut command = Command::new("python3");
     command.args(["-c", program]);
-    command.arg(directory(lab).join("outbox.db")).arg(script);
+    command.arg(database).arg(script);
     run(&mut command, None)?.success().map(drop)
 }

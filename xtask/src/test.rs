@@ -46,12 +46,12 @@ const IMPURE: [&str; 11] = [
     "rusqlite",
 ];
 
-/// Whether there is the SMTP server of pm-notify's tests; the first Python on the path may be another
-/// than the system's.
-fn has_mail_server() -> bool {
-    ["python3", "/usr/bin/python3"].into_iter().any(|python| {
+/// Returns a Python that has a module; the first one on the path may be another than the system's.
+pub(crate) fn python_with(module: &str) -> Option<&'static str> {
+    let import = format!("import {module}");
+    ["python3", "/usr/bin/python3"].into_iter().find(|python| {
         Command::new(python)
-            .args(["-c", "import aiosmtpd"])
+            .args(["-c", &import])
             .stderr(Stdio::null())
             .status()
             .is_ok_and(|status| status.success())
@@ -70,11 +70,12 @@ pub(crate) fn run() -> Result<()> {
         install_missing(&PROGRAMS, root)?;
         if root {
             install_missing(&netns::installer::PROGRAMS, root)?;
+            install_missing(&netns::notify::PROGRAMS, root)?;
         }
         if root && calendar::python().is_none() {
             install_missing(&[("a Python with dateutil", "python3-dateutil")], root)?;
         }
-        if root && !has_mail_server() {
+        if root && python_with("aiosmtpd").is_none() {
             install_missing(&[("a Python with aiosmtpd", "python3-aiosmtpd")], root)?;
         }
         if root && vm::unsuited().is_none() {

@@ -284,6 +284,12 @@ pub(crate) enum Command {
             help = tr!("Where it waits", "通知所在的目录"),
         )]
         outbox: Option<PathBuf>,
+        #[arg(
+            long,
+            conflicts_with = "outbox",
+            help = tr!("Send what standard input says", "发送标准输入给出的内容"),
+        )]
+        errand: bool,
     },
     #[command(about = tr!(
         "Put all rules into the kernel, at boot or after a teardown",

@@ -48,7 +48,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         None if cli.monitor => return monitor::tick_from_pm_shs_cron(&places),
         None if wizard::is_possible() => {
             if import::is_offered(&places) {
-                import::offer(&places)?;
+                import::offer(&places, import::Caller::Menu)?;
             }
             return wizard::run(&places, may_ask_language);
         }
@@ -77,7 +77,8 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Command::Undo(options) => config::undo(&places, options),
         Command::Monitor(flags) if flags.account_only => monitor::account(&places),
         Command::Monitor(flags) => monitor::tick(&places, flags),
-        Command::Deliver { outbox } => deliver::run(&places, outbox),
+        Command::Deliver { errand: true, .. } => deliver::errand(),
+        Command::Deliver { outbox, .. } => deliver::run(&places, outbox),
         Command::Restore {
             anew,
             boot,

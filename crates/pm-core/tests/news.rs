@@ -5,6 +5,8 @@
 #[allow(dead_code, unreachable_pub, unused_imports)]
 mod support;
 
+use std::collections::BTreeMap;
+
 use pm_core::config::Config;
 use pm_core::event::Event;
 use pm_core::news::News;
@@ -238,4 +240,38 @@ fn a_report_is_due_once_also_after_a_time_without_ticks() {
     assert_eq!(due(datetime!(2037-01-18 08:30 UTC)), "hours mornings");
     assert_eq!(due(datetime!(2027-01-18 10:30 UTC)), "");
     assert_eq!(due(datetime!(2027-01-18 11:00 UTC)), "hours");
+}
+
+/// What was due before clocks are put back was due again when they showed less than a day since.
+#[test]
+fn each_channel_gets_its_report_once_a_day_when_clocks_are_put_back() {
+    let (mut kernel, mut pm) = running(&format!(
+        r#""time_zone":"Europe/Berlin","notify":{{"channels":{{
+             "early":{{{HOOK},"report":"at 02:30"}},
+             "late":{{{HOOK},"report":"at 00:00,20:00"}},
+             "off":{{{HOOK},"enabled":false,"report":"every 1m"}},
+             "hours":{{{HOOK},"report":"every 60m"}}}}}}"#
+    ));
+    tick_at(&mut pm, &mut kernel, datetime!(2027-10-30 21:50 UTC));
+    told(&mut pm);
+    let mut counts = BTreeMap::<String, usize>::new();
+    // A day of 25 hours, from midnight to midnight.
+    let midnight = datetime!(2027-10-30 22:00 UTC);
+    for minutes in (0..25 * 60).step_by(10) {
+        tick_at(
+            &mut pm,
+            &mut kernel,
+            midnight + time::Duration::minutes(minutes),
+        );
+        for (news, _) in told(&mut pm) {
+            if let News::Report { channel, .. } = news {
+                *counts.entry(channel.to_string()).or_default() += 1;
+            }
+        }
+    }
+    let expected = [("early", 1), ("hours", 25), ("late", 2)];
+    assert_eq!(
+        counts,
+        expected.map(|(name, n)| (name.to_owned(), n)).into()
+    );
 }

@@ -16,7 +16,7 @@
 mod channel;
 mod push;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -66,15 +66,29 @@ struct Limits {
 /// `NoOutbox`, `NotStarted`, `Outbox`; the next tick tries again.
 pub fn deliver(directory: &Path) -> Result<(), EngineError> {
     become_owner(directory)?;
-    let done = take(directory, HANDOVER).and_then(|lock| match lock {
-        Some(_lock) => deliver_all(directory),
-        None => Ok(()),
-    });
+    let done = deliver_in_turn(directory);
     if done.is_err() {
         // As long as the file is there, this is started again and again.
         answer(directory);
     }
     done
+}
+
+fn deliver_in_turn(directory: &Path) -> Result<(), EngineError> {
+    let began = Instant::now();
+    let limits = Limits {
+        end: began + PATIENCE,
+        last: began + MOST,
+    };
+    while let Some(lock) = take(directory, HANDOVER)? {
+        deliver_all(directory, limits)?;
+        drop(lock);
+        // Whoever was started just before that found it held, and may have gone.
+        if Instant::now() > limits.end || !is_woken(directory) {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Takes the lock of who delivers. `None`: another one has it, and knows that there is more to do,
@@ -91,8 +105,9 @@ fn take(directory: &Path, patience: Duration) -> Result<Option<Flock<File>>, Eng
     loop {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => return Ok(Some(lock)),
+            Err(_) if !is_woken(directory) => return Ok(None),
             // He looks for it often, unless he has just looked for the last time.
-            Err((back, _)) if is_woken(directory) && Instant::now() < end => file = back,
+            Err((back, _)) if Instant::now() < end => file = back,
             Err(_) => {
                 answer(directory);
                 return Ok(None);
@@ -102,32 +117,32 @@ fn take(directory: &Path, patience: Duration) -> Result<Option<Flock<File>>, Eng
     }
 }
 
-fn deliver_all(directory: &Path) -> Result<(), EngineError> {
-    let began = Instant::now();
-    let limits = Limits {
-        end: began + PATIENCE,
-        last: began + MOST,
-    };
+/// Delivers what is due, and what comes meanwhile, until nothing is, within the limits.
+fn deliver_all(directory: &Path, limits: Limits) -> Result<(), EngineError> {
     thread::scope(|scope| {
         let mut running: BTreeMap<Option<ChannelName>, ScopedJoinHandle<'_, _>> = BTreeMap::new();
+        // Who is to be looked at once more: one at work may have looked before the message came.
+        let mut owed = BTreeSet::new();
+        let mut is_first = true;
         let mut done = Ok(());
         loop {
-            // Whoever wakes him while he is at it has put something in for one who was done.
-            if answer(directory) || running.is_empty() {
+            if answer(directory) || is_first {
+                is_first = false;
                 let channels = OutboxDb::open_patiently(directory)?.channels()?;
-                for one in channels.into_iter().map(Some).chain([None]) {
-                    let name = one.clone();
-                    running.entry(one).or_insert_with(|| {
-                        scope.spawn(move || match name {
-                            Some(name) => channel::deliver(directory, &name, limits),
-                            None => push::deliver(directory, limits),
-                        })
-                    });
-                }
+                owed.extend(channels.into_iter().map(Some).chain([None]));
             }
             for (_, one) in running.extract_if(.., |_, one| one.is_finished()) {
                 // A thread that panics has noted what it delivered.
                 done = done.and(one.join().unwrap_or(Ok(())));
+            }
+            let free = owed.extract_if(.., |one| !running.contains_key(one));
+            for one in free.collect::<Vec<_>>() {
+                let name = one.clone();
+                let thread = scope.spawn(move || match name {
+                    Some(name) => channel::deliver(directory, &name, limits),
+                    None => push::deliver(directory, limits),
+                });
+                running.insert(one, thread);
             }
             if running.is_empty() && (Instant::now() > limits.end || !is_woken(directory)) {
                 return done;

@@ -4,6 +4,7 @@
 //! and puts in what he needs and no more. Accounting is done and saved before: nothing that is in
 //! the outbox, or happens to it, can change that.
 
+mod keep;
 mod owner;
 mod wake;
 
@@ -25,6 +26,7 @@ use pm_store::outbox_db::{self, Batch, NewMessage, NewPush, OutboxDb, OutboxErro
 use pm_store::state_db::StateDb;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use keep::{is_collected, is_quiet};
 pub(crate) use owner::{Owner, become_owner};
 pub(crate) use wake::{answer, is_woken, start};
 
@@ -34,11 +36,11 @@ use crate::{EngineError, clock};
 /// How much is copied in one tick: what is more waits for the next.
 const MOST_NEWS: u32 = 500;
 
+/// The messages after which no more is copied in one tick, however many channels hear of it.
+const MOST_MESSAGES: usize = 1_500;
+
 /// For how long a channel fails before the others are told, in seconds.
 const TROUBLE_AFTER: i64 = 300;
-
-/// Within how many seconds something must be due for the delivering side to be started.
-const SOON: i64 = 60;
 
 /// What it takes to send to a channel.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -74,7 +76,7 @@ pub(crate) fn post(
     if !has_channels && push.is_none() {
         return forget(&directory, db);
     }
-    let waiting = db.waiting_news(MOST_NEWS)?;
+    let mut waiting = db.waiting_news(MOST_NEWS)?;
     let zone = clock::zone(config);
     let told = Told {
         config,
@@ -83,7 +85,8 @@ pub(crate) fn post(
         host: host_name(),
         now,
     };
-    let mut batch = told.batch(&waiting);
+    let (mut batch, taken) = told.batch(&waiting);
+    waiting.truncate(taken);
     if let Some(push) = push {
         let (services, groups) = (reports(config, state), group_reports(config, state));
         batch.push = Some(NewPush {
@@ -97,7 +100,7 @@ pub(crate) fn post(
     let (standing, damage) = exchanged?;
     let copied = noted(db, config, &standing, damage.is_some(), &waiting, now)?;
     db.note_copied(&copied)?;
-    if standing.is_due(now, SOON) {
+    if keep::is_due(&standing, config, now, &zone) {
         start(&directory, owner)?;
     }
     match damage {
@@ -198,7 +201,8 @@ struct Told<'a> {
 }
 
 impl Told<'_> {
-    fn batch(&self, waiting: &[(i64, News)]) -> Batch {
+    /// Returns what is put in, and how many of those that wait are in it.
+    fn batch(&self, waiting: &[(i64, News)]) -> (Batch, usize) {
         let enabled = || {
             self.config
                 .notify
@@ -208,18 +212,24 @@ impl Told<'_> {
         };
         let channels = enabled().map(|(name, channel)| (name.clone(), json(&self.sender(channel))));
         let mut messages = Vec::new();
+        let mut taken = 0;
         for (event, news) in waiting {
+            if messages.len() >= MOST_MESSAGES {
+                break;
+            }
+            taken += 1;
             for name in news.channels(self.config) {
                 if let Some(channel) = self.config.notify.channels.get(name) {
                     messages.extend(self.messages(*event, news, name, channel));
                 }
             }
         }
-        Batch {
+        let batch = Batch {
             channels: channels.collect(),
             messages,
             push: None,
-        }
+        };
+        (batch, taken)
     }
 
     fn sender(&self, channel: &Channel) -> Sender {
@@ -285,4 +295,41 @@ pub(crate) fn host_name() -> String {
 
 fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tick_copies_no_more_messages_however_many_channels_hear_of_it() {
+        let waiting: Vec<(i64, News)> = (1..=i64::from(MOST_NEWS))
+            .map(|id| {
+                let (time, what) = (Timestamp::from_unix(id), What::Restarted { since: None });
+                (id, News::Notice(Notice { time, what }))
+            })
+            .collect();
+        for (channels, expected) in [(3, (1_500, 500)), (40, (1_520, 38))] {
+            let channels: Vec<_> = (0..channels)
+                .map(|number| {
+                    format!(r#""c{number}": {{"via": {{"wecom": {{"url": "https://q/x"}}}}}}"#)
+                })
+                .collect();
+            let channels = channels.join(",");
+            let config = format!(r#"{{"schema": 1, "notify": {{"channels": {{{channels}}}}}}}"#);
+            let config = Config::parse(&config).unwrap();
+            let state = State::new(pm_core::ruleset::Epoch(1));
+            let told = Told {
+                config: &config,
+                state: &state,
+                zone: &Zone::utc(),
+                host: "hk".to_owned(),
+                now: Timestamp::from_unix(0),
+            };
+            let (batch, taken) = told.batch(&waiting);
+            assert_eq!((batch.messages.len(), taken), expected);
+            let last = batch.messages.last().map(|message| message.event);
+            assert_eq!(last, waiting.get(taken - 1).map(|(id, _)| *id));
+        }
+    }
 }

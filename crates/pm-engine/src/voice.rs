@@ -11,11 +11,20 @@ use pm_notify::compose::Voice;
 use pm_store::Paths;
 use pm_store::outbox_db::{self, OutboxDb, OutboxError, Sent, Standing};
 
+use crate::errand::Errand;
 use crate::outbox::{Owner, host_name};
 use crate::{Engine, EngineError, View, clock};
 
 /// Sends a test message to a channel, now, whatever waits for it. It takes as long as the server does.
-pub fn try_channel(config: &Config, channel: &Channel) -> Outcome {
+///
+/// # Errors
+///
+/// `NotStarted` where who sends it could not be started.
+pub fn try_channel(
+    paths: &Paths,
+    config: &Config,
+    channel: &Channel,
+) -> Result<Outcome, EngineError> {
     let (now, host, zone) = (clock::now(), host_name(), clock::zone(config));
     let voice = Voice {
         language: spoken(config, channel),
@@ -26,12 +35,16 @@ pub fn try_channel(config: &Config, channel: &Channel) -> Outcome {
         answer: String::new(),
     };
     for part in pm_notify::parts(&channel.via, &voice.test(now)) {
-        outcome = pm_notify::send(&channel.via, &part, now.unix());
+        let errand = Errand::Send {
+            via: channel.via.clone(),
+            part,
+        };
+        outcome = errand.entrust(paths)?.outcome()?;
         if !matches!(outcome, Outcome::Delivered { .. }) {
             break;
         }
     }
-    outcome
+    Ok(outcome)
 }
 
 /// Returns the zone whose dates and hours count.
@@ -81,10 +94,15 @@ fn read<T>(
 
 impl<N: Netfilter, S: Shaper> Engine<N, S> {
     /// Pushes what `view` shows, now, whatever waits. It takes as long as the receiver does.
-    pub fn push_now(&mut self, push: &Push, view: &View) -> Outcome {
+    ///
+    /// # Errors
+    ///
+    /// `NotStarted` where who sends it could not be started.
+    pub fn push_now(&mut self, push: &Push, view: &View) -> Result<Outcome, EngineError> {
         let interface = self.uplink();
         let body = pm_notify::push::body(push, &interface, &view.reports, &view.groups);
-        pm_notify::push::send(push, &body, clock::now().unix())
+        let push = push.clone();
+        Errand::Push { push, body }.entrust(&self.paths)?.outcome()
     }
 
     /// Returns the interface with the default route, the first of several; empty: there is none.

@@ -1,6 +1,7 @@
 //! Whom a tool tells what, as pm's channels and its push.
 
 use pm_core::config::{Channel, Config, Notify, Push, Schedule, ServerName, Telegram, Via, WeCom};
+use pm_core::language::Language;
 use pm_core::secret::Secret;
 use serde_json::Value;
 
@@ -81,6 +82,8 @@ impl Messages {
         };
         let mut added = Channel::new(via);
         added.enabled = draft.enabled;
+        // The tools speak nothing else, and whoever reads it should not have to learn.
+        added.language = Some(Language::Chinese);
         if draft.report_minutes > 0 {
             let schedule = format!("every {}m", draft.report_minutes);
             added.report = schedule.parse::<Schedule>().ok();

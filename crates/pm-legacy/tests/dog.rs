@@ -11,6 +11,7 @@ mod support;
 use pm_core::calendar::Timestamp;
 use pm_core::config::{Mode, Tariff, Via};
 use pm_core::history::Why;
+use pm_core::language::Language;
 use pm_core::ledger::Usage;
 use pm_legacy::{Accounting, Imported, ImportedService, Setting, Tool, Trouble};
 use support::{Host, troubles};
@@ -345,7 +346,8 @@ fn the_forks_channels_are_taken_over() {
     let channels = &imported.messages.notify.channels;
     assert_eq!(channels.len(), 1);
     let channel = &channels[&"telegram".parse().unwrap()];
-    assert_eq!(channel.report.as_ref().unwrap().to_string(), "every 60m");
+    assert_eq!(channel.report.as_ref().unwrap().to_string(), "every 1h");
+    assert_eq!(channel.language, Some(Language::Chinese));
     assert_eq!(channel.server_name.as_ref().unwrap().as_str(), "hk");
     let Via::Telegram(telegram) = &channel.via else {
         panic!("{:?}", channel.via)

@@ -95,7 +95,7 @@ fn version_1_has_groups_whose_first_member_counts() {
     let notify = &imported.messages.notify;
     assert_eq!(notify.thresholds.percents(), [50, 90]);
     let channel = &notify.channels[&"telegram".parse().unwrap()];
-    assert_eq!(channel.report.as_ref().unwrap().to_string(), "every 720m");
+    assert_eq!(channel.report.as_ref().unwrap().to_string(), "every 12h");
     let Via::Telegram(telegram) = &channel.via else {
         panic!("{:?}", channel.via)
     };

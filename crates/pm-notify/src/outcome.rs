@@ -7,17 +7,20 @@ use std::time::Duration;
 
 use pm_core::config::ChatId;
 use pm_core::language::Language;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::say::say;
 
 pub use stored::shown;
 
-/// What became of a part that was sent.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// What became of a part that was sent. It can be handed on by whoever sent it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The server took it.
     Delivered {
         /// What the server said, in short.
+        #[serde(deserialize_with = "in_short")]
         answer: String,
     },
     /// It may work later.
@@ -40,16 +43,18 @@ pub enum Outcome {
 }
 
 /// Why something was not delivered. No part of it holds a secret.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Failure {
     /// What is the matter.
     pub why: Why,
     /// What the server or the system said, in short; empty: nothing.
+    #[serde(deserialize_with = "in_short")]
     pub answer: String,
 }
 
 /// What is the matter when something is not delivered.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Why {
     /// The server's name is unknown, or cannot be looked up.
     Name,
@@ -153,9 +158,10 @@ impl Why {
             ),
             Self::Tls => say!(
                 language;
-                "the server cannot prove who it is: check the address and this host's clock, or \
-                 somebody is in between",
-                "服务器无法证明自己的身份：请检查地址和这台主机的时钟，也可能中间有人截取"
+                "the server cannot prove who it is: check the address, this host's clock and the \
+                 authorities that it trusts (ca-certificates), or somebody is in between",
+                "服务器无法证明自己的身份：请检查地址、这台主机的时钟和它信任的证书颁发机构\
+                 （ca-certificates），也可能中间有人截取"
             ),
             Self::NoTls => say!(
                 language;
@@ -312,4 +318,9 @@ pub(crate) fn short(text: &str) -> String {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
     }
+}
+
+/// Reads a stranger's text as [`short`] leaves it.
+pub(crate) fn in_short<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    String::deserialize(deserializer).map(|text| short(&text))
 }

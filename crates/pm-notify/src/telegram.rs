@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pm_core::config::{BotToken, ChatId, Telegram, WebUrl};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::compose::Message;
 use crate::http::{Answer, Call};
-use crate::outcome::{Failure, Outcome, Why, short};
+use crate::outcome::{Failure, Outcome, Why, in_short, short};
 use crate::part::{Format, Part, Style, paged};
 
 /// Where the Bot API is, unless a reverse proxy stands in front of it.
@@ -31,15 +32,17 @@ const STYLE: Style = Style {
 };
 
 /// A chat that a bot has heard of.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Chat {
     /// Its number.
     pub id: ChatId,
     /// The topic in which somebody wrote; `None`: none, or the general one.
     pub thread: Option<i64>,
     /// What it is called, as one line without control characters: a stranger's text.
+    #[serde(deserialize_with = "in_short")]
     pub title: String,
     /// `private`, `group`, `supergroup` or `channel`.
+    #[serde(deserialize_with = "in_short")]
     pub kind: String,
 }
 

@@ -4,7 +4,8 @@
 //!   the transaction that saves the usage itself. The days of a service add up to its total.
 //! - The day is the saved state's: the one whose tick counted it, or the last one that was known.
 //! - Nothing is ever taken away: services and groups that are deleted stay readable. Only who
-//!   [adopts](StateDb::adopt) another past replaces all of it.
+//!   [adopts](StateDb::adopt) another past replaces all of it, and who gives back what was adopted
+//!   [puts back](StateDb::put_history_back) what was there before.
 
 use pm_core::adoption::Extent;
 use pm_core::config::GroupName;
@@ -53,6 +54,25 @@ impl StateDb {
     ) -> Result<Vec<ClosedPeriod>, StoreError> {
         self.read(Action::Load, |connection| {
             history::closed_periods(connection, holders)
+        })
+    }
+
+    /// Gives services and groups that are no more the history that they had before, in place of all
+    /// that there is of them. The same again changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As SQLite says; all is as it was then.
+    pub fn put_history_back(
+        &mut self,
+        holders: &[Holder],
+        days: &[DayTotal],
+        closed: &[ClosedPeriod],
+    ) -> Result<(), StoreError> {
+        self.change(|transaction| {
+            history::forget(transaction, holders)?;
+            history::add_days(transaction, days)?;
+            history::save_closed(transaction, closed)
         })
     }
 

@@ -232,6 +232,20 @@ impl StateDb {
             .map_err(|error| StoreError::sqlite(Action::Save, &self.path, &error))
     }
 
+    /// Changes what is no part of what a save compares with.
+    pub(crate) fn change(
+        &mut self,
+        write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
+    ) -> Result<(), StoreError> {
+        let failed = |error| StoreError::sqlite(Action::Save, &self.path, &error);
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(failed)?;
+        write(&transaction).map_err(failed)?;
+        transaction.commit().map_err(failed)
+    }
+
     fn save_by(
         &mut self,
         old: &State,

@@ -203,6 +203,41 @@ fn what_a_deleted_service_used_stays() {
     );
 }
 
+/// Whoever imports again what was given back would else be billed twice.
+#[test]
+fn the_history_of_who_is_no_more_is_put_back_to_what_it_was() {
+    let (_dir, _paths, mut db, mut state) = one_day();
+    let (of_80, before) = ([service(at(80))], state.clone());
+    spend(&mut state, at(443), usage(5, 6));
+    close(&mut state, at(80), Why::Deleted, time(1));
+    close(&mut state, at(443), Why::Deleted, time(1));
+    db.save(&before, &state, None).unwrap();
+    let (days, closed) = (db.days(None).unwrap(), db.closed_periods(None).unwrap());
+    let had = days_and_periods(&db, at(80));
+    for (days_before, closed_before) in [(&[][..], &[][..]), (&had.0[..], &had.1[..])] {
+        for _ in 0..2 {
+            db.put_history_back(&of_80, days_before, closed_before)
+                .unwrap();
+            let has = days_and_periods(&db, at(80));
+            assert_eq!((&has.0[..], &has.1[..]), (days_before, closed_before));
+        }
+        let others = days_and_periods(&db, at(443));
+        assert_eq!((others.0.len(), others.1.len()), (1, 1));
+    }
+    assert_eq!(db.days(None).unwrap(), days);
+    let mut again = db.closed_periods(None).unwrap();
+    again.sort_by_key(|period| closed.iter().position(|one| one == period));
+    assert_eq!(again, closed);
+    db.check().unwrap();
+}
+
+fn days_and_periods(db: &StateDb, ports: PortRange) -> (Vec<DayTotal>, Vec<ClosedPeriod>) {
+    (
+        db.days(Some(&[ports])).unwrap(),
+        db.closed_periods(Some(&[service(ports)])).unwrap(),
+    )
+}
+
 /// As in a session that finds the rooms of a deleted service gone and adds it again.
 #[test]
 fn a_service_that_took_anothers_ports_counts_from_nothing() {

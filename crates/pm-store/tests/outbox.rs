@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use pm_core::calendar::Timestamp;
 use pm_core::config::ChannelName;
 use pm_store::outbox_db::{
-    self, Attempt, Batch, MOST_WAITING, NewMessage, NewPush, OutboxDb, OutboxError,
+    self, Attempt, Batch, ChannelStanding, MOST_WAITING, NewMessage, NewPush, OutboxDb,
+    OutboxError, Standing,
 };
 use proptest::prelude::*;
 use rusqlite::Connection;
@@ -113,7 +114,8 @@ fn a_channel_that_fails_delays_no_other_and_is_told_with_its_reason() {
     let mut outbox = OutboxDb::open(dir.path()).unwrap();
     let both = vec![message(1, "dead"), message(1, "live"), message(2, "live")];
     let standing = outbox.exchange(&batch(&["dead", "live"], both)).unwrap();
-    assert!(standing.is_due(at(0), 0));
+    let is_due = |standing: &Standing, now, soon| standing.is_due(now, soon, |_, _| false);
+    assert!(is_due(&standing, at(0), 0));
     let first = outbox.waiting(&name("dead"), 1).unwrap().remove(0);
     fail(&mut outbox, "dead", &[first.id], "no\nroute", (90, 60));
     for one in outbox.waiting(&name("live"), 9).unwrap() {
@@ -127,7 +129,10 @@ fn a_channel_that_fails_delays_no_other_and_is_told_with_its_reason() {
     assert_eq!(dead.error.as_deref(), Some("no route"));
     assert_eq!((dead.waiting, dead.failing_since), (1, Some(at(60))));
     assert_eq!((live.waiting, live.delivered), (0, Some(at(61))));
-    assert!(!standing.is_due(at(61), 10) && standing.is_due(at(61), 30));
+    assert_eq!((dead.oldest, live.oldest), (Some(first.time), None));
+    assert!(!is_due(&standing, at(61), 10) && is_due(&standing, at(61), 30));
+    let is_kept = |kept: &ChannelName, _: &ChannelStanding| *kept == name("dead");
+    assert!(!standing.is_due(at(61), 30, is_kept));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use pm_core::calendar::Timestamp;
+use pm_core::config::Config;
 use pm_core::ledger::Usage;
 use pm_core::port::PortRange;
 use pm_engine::clock;
@@ -83,6 +84,17 @@ impl Takeover<'_> {
         tool: Tool,
         journal: &Journal,
     ) -> Result<Imported, TakeoverError> {
+        let config = self.config(tool)?;
+        self.recall_beside(&config, tool, journal)
+    }
+
+    /// The same, beside a configuration of pm's that is or was.
+    pub(crate) fn recall_beside(
+        &mut self,
+        config: &Config,
+        tool: Tool,
+        journal: &Journal,
+    ) -> Result<Imported, TakeoverError> {
         let backup = Journal::backup(self.paths, tool);
         let place = |path: &Path| backup.kept(path);
         let files = match journal.directory == Path::new(tool.directory()) {
@@ -92,7 +104,8 @@ impl Takeover<'_> {
             })?,
         };
         let read = Timestamp::from_unix(journal.read);
-        let mut imported = self.understood(tool, &files, &journal.live, &journal.answers, read)?;
+        let its = (tool, &files, &journal.live);
+        let mut imported = self.understood_beside(config, its, &journal.answers, read)?;
         add_passed(&mut imported, journal);
         Ok(imported)
     }

@@ -65,6 +65,32 @@ fn is_harmless(word: &str) -> bool {
     is_redirection || !word.contains(['&', '|', ';', '`', '$', '(', '<', '>'])
 }
 
+/// Returns the lines that name `tool`, or call what may be it, and are not [its](is_of).
+pub fn strange(tool: Tool, text: &[u8], with_user: bool) -> Vec<String> {
+    let lines = text.split(|&byte| byte == b'\n').filter(|line| {
+        let is_note = line.trim_ascii_start().starts_with(b"#");
+        !is_note && !is_of(tool, line, with_user) && !pm_setup::cron::is_ours(line)
+    });
+    let lines = lines.map(|line| String::from_utf8_lossy(line).trim().to_owned());
+    lines.filter(|line| names(tool, line)).collect()
+}
+
+fn names(tool: Tool, line: &str) -> bool {
+    match tool {
+        Tool::PmSh => {
+            let is_pm =
+                |word: &str| ["pm", "pm.sh"].contains(&word.rsplit('/').next().unwrap_or(word));
+            let words: Vec<&str> = line.split([' ', '\t', ';', '&', '|', '(', ')']).collect();
+            let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+            words
+                .windows(2)
+                .any(|pair| is_pm(pair[0]) && pair[1] == "--monitor")
+        }
+        Tool::Dog => line.contains("port-traffic-dog"),
+        Tool::TrafficDog => line.contains("port-traffic-stat"),
+    }
+}
+
 /// Returns the text without the lines of `tool`, and those lines with their numbers, from 0.
 pub fn without(tool: Tool, text: &[u8], with_user: bool) -> (Vec<u8>, Vec<(usize, Vec<u8>)>) {
     let (mut left, mut taken) = (Vec::new(), Vec::new());
@@ -157,6 +183,31 @@ mod tests {
         ] {
             assert!(!is_of(Tool::Dog, line.as_bytes(), false), "{line}");
         }
+    }
+
+    #[test]
+    fn lines_of_another_spelling_are_named_and_others_are_not() {
+        for line in [
+            "* * * * * /opt/pm --monitor",
+            "* * * * * /usr/local/bin/pm --monitor; /opt/backup",
+            "*/2 * * * * bash /root/pm.sh --monitor",
+            "* * * * * cd / && pm --monitor",
+        ] {
+            assert_eq!(strange(Tool::PmSh, line.as_bytes(), false), [line]);
+        }
+        for line in [
+            "* * * * * /usr/local/bin/pm --monitor",
+            "# * * * * * /opt/pm --monitor",
+            "* * * * * /usr/local/bin/pm2 --monitor",
+            "* * * * * /usr/local/bin/pm monitor",
+            &pm_setup::cron::line("/usr/local/bin/pm"),
+        ] {
+            let found = strange(Tool::PmSh, line.as_bytes(), false);
+            assert!(found.is_empty(), "{line}");
+        }
+        let line = "0 1 * * * tar cf /root/b.tar /etc/port-traffic-dog";
+        assert_eq!(strange(Tool::Dog, line.as_bytes(), false), [line]);
+        assert!(strange(Tool::TrafficDog, line.as_bytes(), false).is_empty());
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Why a host could not be taken over, or given back.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use pm_core::backend::BackendError;
+use pm_core::port::PortRange;
 use pm_engine::EngineError;
 use pm_legacy::{Refusal, Tool};
 use pm_setup::SetupError;
@@ -19,6 +21,12 @@ pub enum TakeoverError {
         tool: Tool,
         /// Where it was looked for.
         directory: PathBuf,
+    },
+    /// pm has it already, and nothing of the tool's is left to be read.
+    #[error("{tool} was taken over already")]
+    TakenOver {
+        /// Which one.
+        tool: Tool,
     },
     /// What it wrote cannot be used. Nothing was changed.
     #[error("cannot read what {tool} wrote")]
@@ -65,6 +73,14 @@ pub enum TakeoverError {
     Occupied {
         /// Which file.
         path: PathBuf,
+    },
+    /// pm has ports of the tool's already, or ports that overlap these. Nothing was changed.
+    #[error("pm has {} already, and {tool} has {}, too", list(.ports.iter().map(|(pms, _)| pms)), list(.ports.iter().map(|(_, its)| its)))]
+    Overlap {
+        /// Which tool.
+        tool: Tool,
+        /// Which of pm's, and which of the tool's.
+        ports: Vec<(PortRange, PortRange)>,
     },
     /// The operator stopped it. Everything is as it was.
     #[error("interrupted; everything is as it was")]
@@ -120,6 +136,13 @@ impl fmt::Display for Action {
             Self::Lock => "lock",
         })
     }
+}
+
+/// Returns ports in one line, each once.
+pub fn list<'a>(ports: impl Iterator<Item = &'a PortRange>) -> String {
+    let ports: BTreeSet<&PortRange> = ports.collect();
+    let ports: Vec<String> = ports.into_iter().map(PortRange::to_string).collect();
+    ports.join(", ")
 }
 
 pub(crate) fn io(action: Action, path: &Path) -> impl FnOnce(io::Error) -> TakeoverError {

@@ -22,6 +22,10 @@ pub struct Estate {
     pub files: Vec<PathBuf>,
     /// Its lines in crontabs.
     pub cron: Vec<Lines>,
+    /// Lines of crontabs that name it and are not as it writes them: they stay.
+    pub stays: Vec<(PathBuf, String)>,
+    /// Units of systemd that somebody wrote to call it: they stay.
+    pub units: Vec<PathBuf>,
 }
 
 /// Lines of one crontab, with their numbers from 0.
@@ -107,6 +111,8 @@ impl Estate {
             directory: directory.to_owned(),
             files,
             cron: its_lines(root, tool)?,
+            stays: strange_lines(root, tool)?,
+            units: strange_units(root, tool),
         })
     }
 
@@ -268,6 +274,35 @@ fn its_lines(root: &Root, tool: Tool) -> Result<Vec<Lines>, TakeoverError> {
         }
     }
     Ok(all)
+}
+
+fn strange_lines(root: &Root, tool: Tool) -> Result<Vec<(PathBuf, String)>, TakeoverError> {
+    let mut all = Vec::new();
+    for path in old_tools::crontabs(root) {
+        let text = fs::read(root.join(&path)).map_err(io(Action::Read, &path))?;
+        let lines = cron::strange(tool, &text, has_users(&path)).into_iter();
+        all.extend(lines.map(|line| (path.clone(), line)));
+    }
+    Ok(all)
+}
+
+/// Where units are that an operator writes.
+const UNITS: [&str; 3] = [
+    "/etc/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+];
+
+/// None of the tools but traffic-dog has units of its own, and that one's are among its files.
+fn strange_units(root: &Root, tool: Tool) -> Vec<PathBuf> {
+    if tool != Tool::PmSh {
+        return Vec::new();
+    }
+    let places = UNITS.iter().flat_map(|directory| {
+        let directory = Path::new(directory);
+        ["pm.timer", "pm.service"].map(|name| directory.join(name))
+    });
+    places.filter(|path| root.has_file(path)).collect()
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use pm_core::calendar::{Timestamp, Zone};
 use pm_legacy::Tool;
-use serde_json::{Map, Value, json};
 
 use crate::journal::{Entry, Figure, Journal};
+use crate::ordered::Ordered;
 
 /// What the tool's entries have used, by its own names.
 pub(crate) type Figures = BTreeMap<String, Figure>;
@@ -30,7 +30,7 @@ pub(crate) fn changed(
 
 fn pm_sh(figures: &Figures, text: &dyn Fn(&str) -> Option<String>) -> Changed {
     let mut changed = Changed::new();
-    let config = text("config.json").and_then(|text| serde_json::from_str::<Value>(&text).ok());
+    let config = text("config.json").and_then(|text| Ordered::parse(&text));
     let mut config = config.unwrap_or_default();
     for (key, figure) in figures {
         let path = format!("state/{key}.txt");
@@ -44,26 +44,22 @@ fn pm_sh(figures: &Figures, text: &dyn Fn(&str) -> Option<String>) -> Changed {
             let began = figure.began.filter(|began| *began > last_reset(&state));
             lines.extend(began.map(|began| ("s_last_reset_ts", began.to_string())));
             changed.insert(path, with_assignments(&state, &lines));
-        } else if let Some(port) = config.pointer_mut(&format!("/ports/{key}"))
-            && let Some(port) = port.as_object_mut()
-        {
-            let figures = json!({
-                "acc_in": figure.incoming, "acc_out": figure.outgoing,
-                "last_kernel_in": 0, "last_kernel_out": 0
-            });
-            port.insert("stats".to_owned(), figures);
-            let last = port
-                .get("last_reset_ts")
-                .and_then(Value::as_i64)
-                .unwrap_or(0);
+        } else if let Some(port) = config.object("ports").and_then(|ports| ports.object(key)) {
+            if let Some(stats) = port.object_or_new("stats") {
+                stats.set("acc_in", figure.incoming);
+                stats.set("acc_out", figure.outgoing);
+                stats.set("last_kernel_in", 0);
+                stats.set("last_kernel_out", 0);
+            }
+            let last = port.number("last_reset_ts").unwrap_or(0);
             if let Some(began) = figure.began.filter(|began| *began > last) {
-                port.insert("last_reset_ts".to_owned(), began.into());
+                port.set("last_reset_ts", began);
             }
             changed.insert("config.json".to_owned(), String::new());
         }
     }
     if let Some(text) = changed.get_mut("config.json") {
-        *text = pretty(&config);
+        *text = config.to_text();
     }
     changed
 }
@@ -92,14 +88,13 @@ fn with_assignments(text: &str, figures: &[(&str, String)]) -> String {
 
 /// Its file holds what its counters show, in which a byte may be several times.
 fn dog(journal: &Journal, text: &dyn Fn(&str) -> Option<String>) -> Changed {
-    let kept = text("traffic_data.json").and_then(|text| serde_json::from_str(&text).ok());
-    let mut all: Map<String, Value> = kept.unwrap_or_default();
+    let kept = text("traffic_data.json").and_then(|text| Ordered::parse(&text));
+    let mut all = kept.unwrap_or_default();
     for Entry { key, times, .. } in &journal.origins {
         let Some(figure) = journal.figures.get(key) else {
             continue;
         };
-        let place = all.entry(key.clone()).or_insert_with(|| json!({}));
-        let Some(place) = place.as_object_mut() else {
+        let Some(place) = all.object_or_new(key) else {
             continue;
         };
         let ways = [
@@ -109,12 +104,11 @@ fn dog(journal: &Journal, text: &dyn Fn(&str) -> Option<String>) -> Changed {
         for (field, bytes, times) in ways {
             // What it does not count, it does not look at either.
             if times > 0 {
-                let shown = bytes.saturating_mul(times.into());
-                place.insert(field.to_owned(), shown.into());
+                place.set(field, bytes.saturating_mul(times.into()));
             }
         }
     }
-    [("traffic_data.json".to_owned(), pretty(&Value::Object(all)))].into()
+    [("traffic_data.json".to_owned(), all.to_text())].into()
 }
 
 /// A line is ports, bytes in, bytes out and the time of the last reset; in another file, ports and what counted against
@@ -177,14 +171,10 @@ fn timestamp(unix: i64) -> String {
     format!("{date}T{hour:02}:{minute:02}:{second:02}+0000")
 }
 
-fn pretty(value: &Value) -> String {
-    // A value that was read can be written.
-    serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::{Value, json};
     use std::path::Path;
 
     fn journal(tool: Tool, entries: &[(&str, (u32, u32))]) -> Journal {
@@ -245,6 +235,10 @@ mod tests {
             "9": {},
         });
         assert_eq!(data, expected);
+        // In the order in which it was.
+        let order = ["443", "9", "5", "80,8080"].map(|key| format!("  \"{key}\": {{"));
+        let places = order.map(|key| changed["traffic_data.json"].find(&key));
+        assert!(places.is_sorted() && places[0].is_some(), "{changed:?}");
     }
 
     #[test]

@@ -34,6 +34,7 @@ use crate::estate::{Estate, Lines, has_users};
 use crate::journal::{Answers, Before, Entry, Journal, Step};
 use crate::live::Live;
 use crate::locks::Locks;
+use crate::past;
 use crate::signals::Signals;
 
 /// pm on this host.
@@ -114,14 +115,19 @@ impl<'a> Takeover<'a> {
     ///
     /// # Errors
     ///
-    /// `NotThere`, `Unreadable`, or as the system and the kernel say.
+    /// `NotThere`, `TakenOver`, `Unreadable`, or as the system and the kernel say.
     pub fn look(
         &mut self,
         tool: Tool,
         directory: Option<&Path>,
         answers: &Answers,
     ) -> Result<Seen, TakeoverError> {
-        let estate = Estate::find(self.root, tool, directory, &self.this_program)?;
+        let estate = match Estate::find(self.root, tool, directory, &self.this_program) {
+            Err(TakeoverError::NotThere { .. }) if directory.is_none() && self.has(tool)? => {
+                return Err(TakeoverError::TakenOver { tool });
+            }
+            found => found?,
+        };
         let live = Live::read(tool, &mut self.nftables, &mut self.control)?;
         let files = estate.read(self.root)?;
         let imported = self.understood(tool, &files, &live, answers, clock::now())?;
@@ -132,14 +138,21 @@ impl<'a> Takeover<'a> {
         })
     }
 
+    /// Whether it was taken over, and not given back.
+    fn has(&self, tool: Tool) -> Result<bool, TakeoverError> {
+        Ok(Journal::load(self.paths, tool)?.is_some_and(|journal| journal.step == Step::Done))
+    }
+
     /// Refuses what pm would refuse of what was seen.
     ///
     /// # Errors
     ///
-    /// `Occupied`. `Engine`: ports that pm has already, or a quota on the operator's own way in.
+    /// `Occupied`. `Overlap`. `Engine`: a quota on the operator's own way in, for example.
     pub fn check(&self, seen: &Seen, answers: &Answers) -> Result<(), TakeoverError> {
         self.require_place(seen.estate.tool, &seen.estate.directory)?;
-        adopt::check(&self.config(seen.estate.tool)?, &seen.imported, answers)
+        let present = self.config(seen.estate.tool)?;
+        refuse_overlap(&present, &seen.imported)?;
+        adopt::check(&present, &seen.imported, answers)
     }
 
     /// Returns what files and figures mean, with the operator's answers.
@@ -152,7 +165,18 @@ impl<'a> Takeover<'a> {
         now: Timestamp,
     ) -> Result<Imported, TakeoverError> {
         let config = self.config(tool)?;
-        let zone = clock::zone(&config);
+        self.understood_beside(&config, (tool, files, live), answers, now)
+    }
+
+    /// The same, beside a configuration of pm's that is or was.
+    pub(crate) fn understood_beside(
+        &mut self,
+        config: &Config,
+        (tool, files, live): (Tool, &Files, &Live),
+        answers: &Answers,
+        now: Timestamp,
+    ) -> Result<Imported, TakeoverError> {
+        let zone = clock::zone(config);
         let context = Context {
             now,
             zone: &zone,
@@ -163,7 +187,7 @@ impl<'a> Takeover<'a> {
         if let Some(overuse) = answers.overuse() {
             imported.settle(overuse);
         }
-        self.leave_out_impossible(&mut imported, &config, &live.roots);
+        self.leave_out_impossible(&mut imported, config, &live.roots);
         Ok(imported)
     }
 
@@ -249,6 +273,9 @@ impl<'a> Takeover<'a> {
         };
         journal.had_config = self.paths.config_file().exists() && tool != Tool::PmSh;
         note_services(&mut journal, &seen.imported);
+        if !self.takes_pms_place(tool, &journal) {
+            past::keep(self.paths, tool, &journal)?;
+        }
         journal.save(self.paths, tool)?;
         Ok(journal)
     }
@@ -331,6 +358,23 @@ impl<'a> Takeover<'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// Refuses ports that pm has, or that overlap some: of another tool's, imported before, or the operator's own.
+fn refuse_overlap(present: &Config, imported: &Imported) -> Result<(), TakeoverError> {
+    let mut ports = Vec::new();
+    for its in imported.services.keys() {
+        let overlaps = |pms: &&PortRange| pms.first() <= its.last() && its.first() <= pms.last();
+        let pms = present.services.keys().filter(overlaps);
+        ports.extend(pms.map(|pms| (*pms, *its)));
+    }
+    match ports.is_empty() {
+        true => Ok(()),
+        false => Err(TakeoverError::Overlap {
+            tool: imported.tool,
+            ports,
+        }),
     }
 }
 

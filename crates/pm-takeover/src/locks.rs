@@ -19,8 +19,9 @@ use crate::error::{Action, TakeoverError, io};
 
 /// How long to wait before looking at a held lock again.
 const POLL: Duration = Duration::from_millis(20);
-/// From what age on the dogs themselves take a lock of theirs for a leftover.
-const STALE: Duration = Duration::from_secs(120);
+/// From what age on a lock without its owner is a leftover: the dogs note the owner in the next moment, and whoever was
+/// killed in between never will.
+const STALE: Duration = Duration::from_secs(5);
 /// In which file of its lock a dog notes process and time.
 const OWNER: &str = "owner";
 /// More than a process and a time take.
@@ -273,6 +274,21 @@ mod tests {
         let held = acquire().unwrap();
         assert_eq!(held.directories.len(), 3);
         drop(held);
+        assert!(!lock.exists());
+    }
+
+    #[test]
+    fn what_was_killed_before_it_noted_its_owner_is_a_leftover_after_a_while() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::at(directory.path());
+        let usual = Path::new("/etc/port-traffic-dog");
+        let lock = root.join(usual.join("config.lock"));
+        fs::create_dir_all(&lock).unwrap();
+        let acquire = || Locks::acquire(&root, Tool::Dog, usual, Duration::ZERO, &|| Ok(()));
+        assert!(matches!(acquire(), Err(TakeoverError::AtWork { .. })));
+        let before = SystemTime::now() - STALE - Duration::from_secs(1);
+        File::open(&lock).unwrap().set_modified(before).unwrap();
+        drop(acquire().unwrap());
         assert!(!lock.exists());
     }
 

@@ -114,3 +114,33 @@ fn no_shaping(error: EngineError) -> Result<Cause<ShapingError>, EngineError> {
         other => Err(other),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn no_htb() -> ShapingError {
+        ShapingError::Unsupported("no such qdisc".into())
+    }
+
+    /// As in a container without HTB: whoever asks first finds that out, or pm itself after the last reading.
+    #[test]
+    fn a_kernel_without_htb_takes_only_the_limits() {
+        let rolled_back = EngineError::RolledBack {
+            why: Box::new(EngineError::Shaping(no_htb())),
+            left: None,
+        };
+        for error in [
+            EngineError::Shaping(no_htb()),
+            EngineError::Refused(Refusal::NoShaping(no_htb().into())),
+            rolled_back,
+        ] {
+            let why = no_shaping(error).unwrap();
+            assert!(why.to_string().contains("no HTB"), "{why}");
+        }
+        assert!(matches!(
+            no_shaping(EngineError::NoUplink),
+            Err(EngineError::NoUplink)
+        ));
+    }
+}

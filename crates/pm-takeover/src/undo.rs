@@ -27,6 +27,7 @@ use crate::estate::PM_SH_ASIDE;
 use crate::give_back::{self, Figures};
 use crate::import::{Pm, Takeover};
 use crate::journal::{Before, Figure, Journal, Step, free_name};
+use crate::past;
 
 /// For how long the kernel holds ports at most while they are given back.
 const HOLD: Duration = Duration::from_secs(20);
@@ -46,8 +47,21 @@ pub struct Returned {
     pub aside: Option<PathBuf>,
     /// How many services pm has no more.
     pub services: usize,
-    /// Where the tool's program was, if pm has been installed over it: there is no copy then.
-    pub overwritten: Option<PathBuf>,
+    /// Where its program is.
+    pub program: Program,
+}
+
+/// Where a tool's program is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Program {
+    /// Where it was.
+    There,
+    /// pm is in its place, and it is under this name.
+    Aside(PathBuf),
+    /// pm has been installed over it, here: there is no copy.
+    Overwritten(PathBuf),
+    /// Not on this host: only its files were read.
+    Elsewhere,
 }
 
 impl Takeover<'_> {
@@ -66,7 +80,7 @@ impl Takeover<'_> {
                 tool,
                 aside: None,
                 services: 0,
-                overwritten: None,
+                program: Program::There,
             });
         }
         self.go_on_undoing(pm, tool, journal)
@@ -139,7 +153,7 @@ impl Takeover<'_> {
             tool,
             aside,
             services,
-            overwritten: self.overwritten(tool),
+            program: self.program(tool, journal),
         })
     }
 
@@ -165,7 +179,7 @@ impl Takeover<'_> {
     }
 
     /// Whether the tool's configuration comes where pm's is.
-    fn takes_pms_place(&self, tool: Tool, journal: &Journal) -> bool {
+    pub(crate) fn takes_pms_place(&self, tool: Tool, journal: &Journal) -> bool {
         let directory = self.root.join(&journal.directory);
         let is_pms = self.paths.config_file().parent() == Some(directory.as_path());
         tool == Tool::PmSh && is_pms
@@ -177,11 +191,17 @@ impl Takeover<'_> {
         self.paths.state_dir.join("takeover").join(name)
     }
 
-    /// Returns the place of the tool's program, where this one is, and nobody has kept that.
-    fn overwritten(&self, tool: Tool) -> Option<PathBuf> {
-        let is_aside = || self.root.join(PM_SH_ASIDE).exists();
-        let is_lost = tool == Tool::PmSh && self.this_program == Path::new(PM_SH) && !is_aside();
-        is_lost.then(|| self.this_program.clone())
+    /// Returns where the tool's program is.
+    fn program(&self, tool: Tool, journal: &Journal) -> Program {
+        if journal.directory != Path::new(tool.directory()) {
+            Program::Elsewhere
+        } else if tool != Tool::PmSh || self.this_program != Path::new(PM_SH) {
+            Program::There
+        } else if self.root.join(PM_SH_ASIDE).exists() {
+            Program::Aside(PM_SH_ASIDE.into())
+        } else {
+            Program::Overwritten(self.this_program.clone())
+        }
     }
 
     /// Holds the ports in front of pm's own rules, so that what is given back is all that passed.
@@ -231,6 +251,7 @@ impl Takeover<'_> {
             }
         }
         self.remove_settings(pm, tool, journal)?;
+        past::put_back(self.paths, tool, journal, &pm.view()?.config)?;
         Ok(services)
     }
 
@@ -241,8 +262,13 @@ impl Takeover<'_> {
         tool: Tool,
         journal: &Journal,
     ) -> Result<(), TakeoverError> {
-        let came = self.recall(tool, journal)?;
         let present = pm.view()?.config;
+        let mut beside = present.clone();
+        if !journal.before.time_zone {
+            // In its own zone, the tool would not have brought it.
+            beside.time_zone = None;
+        }
+        let came = self.recall_beside(&beside, tool, journal)?;
         let config = without_what_came(&present, &came, &journal.before);
         if config == present {
             return Ok(());

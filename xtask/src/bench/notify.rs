@@ -6,34 +6,41 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 
-use super::loads::lab_with;
+use super::loads::{FIRST, lab_with};
 use super::measure::{Cost, cost, median};
 use super::{Effort, Row};
 use crate::lab::Lab;
 use crate::namespace::run;
-use crate::outbox::{hold, make, sql};
+use crate::outbox::{hold, make, sql, sql_in};
 
 /// Where nobody listens.
 const NOWHERE: &str = "http://127.0.0.1:9/hook";
 
 /// Ticks, and how much more CPU they may take than one that tells nobody, in milliseconds.
-const GOALS: [(&str, f64); 2] = [
+const GOALS: [(&str, f64); 3] = [
     ("push and three channels, nothing waiting", 2.0),
     ("the same, 10,000 messages waiting", 20.0),
+    (
+        "the same, and 10,000 events to be copied for each channel",
+        20.0,
+    ),
 ];
 
 /// Measures a tick of 100 services that tells nobody, and those of [`GOALS`], in turns.
 pub(super) fn measure(pm: &Path, effort: Effort) -> Result<Vec<Row>> {
     let silent = lab_with(pm, 100)?;
-    let told = [telling(pm)?, telling(pm)?];
-    let _held = [hold(&told[0])?, hold(&told[1])?];
+    let told = [telling(pm)?, telling(pm)?, telling(pm)?];
+    let _held = [hold(&told[0])?, hold(&told[1])?, hold(&told[2])?];
     for lab in &told {
         cost(lab, &["monitor"])?;
     }
     sql(&told[1], WAITING)?;
+    told[2].ok(&["block", &FIRST.to_string()])?;
+    let state_db = told[2].state_dir().join("state.db");
     let mut base: Vec<Cost> = Vec::new();
     let mut costs: [Vec<Cost>; GOALS.len()] = Default::default();
     for _ in 0..effort.rounds(31) {
+        sql_in(&state_db, TO_COPY)?;
         base.push(cost(&silent, &["monitor"])?);
         for (costs, lab) in costs.iter_mut().zip(&told) {
             costs.push(cost(lab, &["monitor"])?);
@@ -43,6 +50,11 @@ pub(super) fn measure(pm: &Path, effort: Effort) -> Result<Vec<Row>> {
     ensure!(
         listed.contains("\"waiting\":10000"),
         "they do not wait: {listed}"
+    );
+    let listed = told[2].ok(&["notify", "list", "--json"])?;
+    ensure!(
+        !listed.contains("\"waiting\":0"),
+        "nothing was copied: {listed}"
     );
     let cpu = |costs: &[Cost]| median(costs.iter().map(|cost| cost.cpu_ms()));
     let base = cpu(&base);
@@ -67,6 +79,12 @@ const WAITING: &str = "
     WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 10000)
     INSERT INTO message (event, time, channel, part, body, state, attempts)
     SELECT 1000000 + n, unixepoch(), 'c1', 0, printf('%0400d', n), 0, 0 FROM number;";
+
+/// Events as the block of a service leaves one, up to what is kept of them.
+const TO_COPY: &str = "
+    WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 10000)
+    INSERT INTO event (time, what) SELECT time, what FROM number, (SELECT time, what FROM event LIMIT 1)
+    LIMIT 10000 - (SELECT count(*) FROM event);";
 
 /// Returns a lab with 100 services, three channels and a push.
 fn telling(pm: &Path) -> Result<Lab> {

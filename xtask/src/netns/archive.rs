@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::kills::kill_at_calls;
+use super::kills::{Kills, kill_at_calls};
 use super::tests;
 use crate::lab::{Family, Lab};
 use crate::traffic::{Flood, Pace, Udp, Way};
@@ -147,6 +147,30 @@ fn what_was_used_goes_on_on_another_host(lab: &mut Lab) -> Result<()> {
     other.check_ruleset().map(drop)
 }
 
+/// Kills a command at each system call, from what an archive holds on; afterwards all is as before or as `after`.
+fn kill_between(
+    lab: &Lab,
+    args: &[&str],
+    (archive, before): (&Path, &str),
+    after: &str,
+) -> Result<Kills> {
+    let go_back = |lab: &Lab| {
+        lab.ok(&["import", text(archive)?, "--yes"])?;
+        ensure!(seen(lab)? == before, "it is not as before");
+        Ok(())
+    };
+    let whole = |lab: &Lab| {
+        lab.ok(&["monitor"])?;
+        let now = seen(lab)?;
+        ensure!(
+            now == before || now == after,
+            "neither nor:\n{now}\nold\n{before}\nnew\n{after}"
+        );
+        Ok(())
+    };
+    kill_at_calls(lab, args, go_back, whole)
+}
+
 fn an_import_killed_at_each_system_call_leaves_all_as_before_or_all_as_after(
     lab: &mut Lab,
 ) -> Result<()> {
@@ -163,21 +187,12 @@ fn an_import_killed_at_each_system_call_leaves_all_as_before_or_all_as_after(
     Udp::open(lab, Family::V4, 20009)?.send(Way::Out, 5, 500)?;
     lab.ok(&["export", text(&new)?])?;
     let seen_new = seen(lab)?;
-    let go_back = |lab: &Lab| {
-        lab.ok(&["import", text(&old)?, "--yes"])?;
-        ensure!(seen(lab)? == seen_old, "the old archive is not what it was");
-        Ok(())
-    };
-    let whole = |lab: &Lab| {
-        lab.ok(&["monitor"])?;
-        let now = seen(lab)?;
-        ensure!(
-            now == seen_old || now == seen_new,
-            "neither nor:\n{now}\nold\n{seen_old}\nnew\n{seen_new}"
-        );
-        Ok(())
-    };
-    let kills = kill_at_calls(lab, &["import", text(&new)?, "--yes"], go_back, whole)?;
+    let kills = kill_between(
+        lab,
+        &["import", text(&new)?, "--yes"],
+        (&old, &seen_old),
+        &seen_new,
+    )?;
     ensure!(kills.all > 20 && kills.renames > 0, "only {kills:?}");
     Ok(())
 }
@@ -234,21 +249,7 @@ fn what_is_wanted_is_applied_whole_or_not_at_all(lab: &mut Lab) -> Result<()> {
     ensure!(lab.list()?.len() == 4, "who is not named stays");
     let kept = lab.service("20000")?.bytes();
     ensure!(kept != Bytes::default(), "what was used is gone");
-    let go_back = |lab: &Lab| {
-        lab.ok(&["import", text(&before)?, "--yes"])?;
-        ensure!(seen(lab)? == seen_old, "it is not as before");
-        Ok(())
-    };
-    let whole = |lab: &Lab| {
-        lab.ok(&["monitor"])?;
-        let now = seen(lab)?;
-        ensure!(
-            now == seen_old || now == seen_new,
-            "neither nor:\n{now}\nold\n{seen_old}\nnew\n{seen_new}"
-        );
-        Ok(())
-    };
-    let kills = kill_at_calls(lab, &args, go_back, whole)?;
+    let kills = kill_between(lab, &args, (&before, &seen_old), &seen_new)?;
     ensure!(kills.all > 10 && kills.renames > 0, "only {kills:?}");
     // What one service is refused for, all are.
     lab.ok(&["import", text(&before)?, "--yes"])?;

@@ -64,13 +64,13 @@ table ip6 docker {
 
 /// A container or a virtual machine behind the VPS, which routes for it.
 #[derive(Debug)]
-struct Guest {
-    namespace: Namespace,
+pub(super) struct Guest {
+    pub(super) namespace: Namespace,
 }
 
 /// How the guest is connected.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Cable {
+pub(super) enum Cable {
     /// By a bridge, as Docker does.
     Bridge,
     /// By a link of its own.
@@ -79,7 +79,7 @@ enum Cable {
 
 impl Guest {
     /// Makes one, reachable from the client by its own address, too.
-    fn new(lab: &Lab, cable: Cable) -> Result<Self> {
+    pub(super) fn new(lab: &Lab, cable: Cable) -> Result<Self> {
         let name = lab.vps.name().replace("-vps", "-guest");
         let namespace = Namespace::create(&name)?;
         let mut add = Command::new("ip");
@@ -137,7 +137,7 @@ impl Guest {
         Ok(Self { namespace })
     }
 
-    fn address(family: Family) -> IpAddr {
+    pub(super) fn address(family: Family) -> IpAddr {
         match family {
             Family::V4 => Ipv4Addr::new(10, 88, 0, 2).into(),
             Family::V6 => Ipv6Addr::new(0xfd88, 0, 0, 0, 0, 0, 0, 2).into(),

@@ -1,13 +1,18 @@
 //! Everything that happens is told, once, whatever happens to who tells it.
 
 mod channels;
+mod outage;
+mod peer;
+mod peers;
+mod planted;
+mod trouble;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,14 +29,47 @@ use channels::{
     commands_take_secrets_from_files_and_show_none, mails_are_collected_into_one,
     the_push_arrives_signed_and_says_how_it_goes,
     trouble_of_one_channel_is_told_to_the_others_once, what_happens_in_quiet_hours_waits,
-    what_nobody_takes_for_a_day_is_given_up_and_said, what_was_not_tried_is_not_given_up,
+    what_is_sent_at_once_is_not_sent_by_root, what_nobody_takes_for_a_day_is_given_up_and_said,
+    what_was_not_tried_is_not_given_up,
+};
+use outage::{
+    a_server_that_never_answers_holds_up_nobody,
+    through_an_hour_of_outage_nothing_is_lost_or_sent_twice,
+};
+use peers::{
+    a_bot_api_of_others_is_understood, a_strict_bot_api_gets_each_message_once,
+    whom_the_host_trusts_gets_mails_and_pushes,
+};
+use planted::no_secret_is_anywhere_but_where_it_belongs;
+use trouble::{
+    a_clock_that_is_off_is_said_to_be, a_report_of_300_services_arrives_whole,
+    whatever_stands_in_the_outbox_is_only_text, who_is_no_server_is_known_for_what_he_is,
 };
 
+/// A program that these tests call, and the Debian package that has it.
+pub(crate) const PROGRAMS: [(&str, &str); 4] = [
+    ("faketime", "faketime"),
+    ("openssl", "openssl"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
+];
+
 tests!["notify":
+    a_bot_api_of_others_is_understood,
+    a_strict_bot_api_gets_each_message_once,
+    whom_the_host_trusts_gets_mails_and_pushes,
+    through_an_hour_of_outage_nothing_is_lost_or_sent_twice,
+    a_server_that_never_answers_holds_up_nobody,
     after_an_outage_every_event_arrives_once_and_in_order,
+    what_comes_as_the_last_is_done_waits_for_no_tick,
     who_delivers_may_die_at_any_moment,
     a_tick_that_dies_between_its_two_commits_tells_nothing_twice,
     a_hostile_outbox_is_put_aside_and_costs_no_byte,
+    whatever_stands_in_the_outbox_is_only_text,
+    who_is_no_server_is_known_for_what_he_is,
+    a_clock_that_is_off_is_said_to_be,
+    a_report_of_300_services_arrives_whole,
+    no_secret_is_anywhere_but_where_it_belongs,
     no_secret_is_in_a_command_line_or_an_environment,
     the_push_arrives_signed_and_says_how_it_goes,
     what_happens_in_quiet_hours_waits,
@@ -40,6 +78,7 @@ tests!["notify":
     trouble_of_one_channel_is_told_to_the_others_once,
     mails_are_collected_into_one,
     commands_take_secrets_from_files_and_show_none,
+    what_is_sent_at_once_is_not_sent_by_root,
 ];
 
 const PORT: u16 = 8_099;
@@ -51,25 +90,37 @@ const PLANTED: &str = "planted-7Hq2";
 struct Hook {
     titles: Arc<Mutex<Vec<String>>>,
     stop: Arc<AtomicBool>,
+    /// How many have connected.
+    met: Arc<AtomicUsize>,
+    /// Nobody is answered while a test holds it.
+    gate: Arc<Mutex<()>>,
 }
 
 impl Hook {
     fn start(lab: &Lab) -> Result<Self> {
+        Self::on(lab, PORT)
+    }
+
+    fn on(lab: &Lab, port: u16) -> Result<Self> {
         let listener = lab
             .vps
-            .enter(|| Ok(TcpListener::bind(("127.0.0.1", PORT))?))?;
+            .enter(|| Ok(TcpListener::bind(("127.0.0.1", port))?))?;
         let hook = Self {
             titles: Arc::default(),
             stop: Arc::default(),
+            met: Arc::default(),
+            gate: Arc::default(),
         };
         let (titles, stop) = (Arc::clone(&hook.titles), Arc::clone(&hook.stop));
+        let (met, gate) = (Arc::clone(&hook.met), Arc::clone(&hook.gate));
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 if stop.load(Ordering::Relaxed) {
                     return;
                 }
+                met.fetch_add(1, Ordering::Relaxed);
                 // A client that was killed sends half of it.
-                if let Ok(title) = serve(stream) {
+                if let Ok(title) = serve(stream, &gate) {
                     titles
                         .lock()
                         .unwrap_or_else(PoisonError::into_inner)
@@ -93,7 +144,7 @@ impl Drop for Hook {
 }
 
 /// Reads a request, answers it, and returns the title of its message.
-fn serve(mut stream: TcpStream) -> Result<String> {
+fn serve(mut stream: TcpStream, gate: &Mutex<()>) -> Result<String> {
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut length = 0;
@@ -111,6 +162,7 @@ fn serve(mut stream: TcpStream) -> Result<String> {
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
     let body: Value = serde_json::from_slice(&body)?;
+    drop(gate.lock());
     stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")?;
     let title = body["title"].as_str().context("no title")?;
     let (_, title) = title.split_once("] ").context("no host's name")?;
@@ -157,6 +209,30 @@ fn after_an_outage_every_event_arrives_once_and_in_order(lab: &mut Lab) -> Resul
     let told = events(lab, 12)?;
     let hook = Hook::start(lab)?;
     arrive(&hook, &told)
+}
+
+/// Who delivers has just looked for the last time, again and again.
+fn what_comes_as_the_last_is_done_waits_for_no_tick(lab: &mut Lab) -> Result<()> {
+    begin(lab)?;
+    let hook = Hook::start(lab)?;
+    let mut rng = Rng::new(lab.seed());
+    let mut told = Vec::new();
+    for _ in 0..12 {
+        let gate = hook.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        told.extend(events(lab, 1)?);
+        lab.ok(&["unblock", "20000"])?;
+        told.push("20000: no longer blocked by the operator");
+        let mut tick = lab.pm_command(&["monitor"]).spawn()?;
+        let moment = rng.moment(Duration::from_millis(60));
+        let started = Instant::now();
+        while started.elapsed() < moment {
+            std::hint::spin_loop();
+        }
+        drop(gate);
+        ensure!(tick.wait()?.success(), "the tick failed");
+        arrive(&hook, &told)?;
+    }
+    Ok(())
 }
 
 fn who_delivers_may_die_at_any_moment(lab: &mut Lab) -> Result<()> {

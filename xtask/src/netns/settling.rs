@@ -192,7 +192,7 @@ impl<'a> House<'a> {
     }
 
     /// Runs a command in a terminal.
-    fn terminal(&self, words: &[&str]) -> Result<Terminal> {
+    pub(super) fn terminal(&self, words: &[&str]) -> Result<Terminal> {
         let environment = ["env", "LANG=C.UTF-8", "TERM=xterm-256color"];
         Terminal::open(self.command(&[&environment[..], words].concat()))
     }

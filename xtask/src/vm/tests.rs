@@ -3,6 +3,7 @@
 //! A test is a function on a fresh [`Lab`] whose VPS is the whole machine, or several, if the machine is to be
 //! rebooted between them. It returns what it showed, in a few words.
 
+mod delivery;
 mod fresh;
 mod fwmark;
 mod limits;

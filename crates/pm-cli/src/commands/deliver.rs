@@ -13,3 +13,9 @@ pub(crate) fn run(places: &Places, outbox: Option<PathBuf>) -> Result<ExitCode> 
     pm_engine::deliver(&outbox)?;
     Ok(ExitCode::SUCCESS)
 }
+
+/// Does what an operator has sent at once, as somebody who is not root. It opens nothing of pm's.
+pub(crate) fn errand() -> Result<ExitCode> {
+    pm_engine::do_errand()?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,30 +1,48 @@
 //! `pm import`: an archive, or `--from` an older tool, and back to it.
 
-use std::io::{self, IsTerminal, Write};
+mod ask;
+
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use pm_engine::EngineError;
-use pm_legacy::{Doubt, Tool, Trouble};
+use pm_legacy::Tool;
 use pm_setup::Root;
 use pm_store::StoreError;
+use pm_store::config_file;
 use pm_store::locks::{Lock, LockKind};
 use pm_store::paths::Paths;
 use pm_takeover::{
     Answers, Estate, Journal, Outcome, Pm, Seen, Signals, Step, Takeover, TakeoverError,
 };
 
+use ask::{ask, asked, confirmed, is_terminal, question};
+
 use super::archive;
 use super::premises::{self, Premises};
-use crate::cli::{Import, Overuse, Places};
+use crate::cli::{Import, Places};
 use crate::language::tr;
 use crate::output::progress::Progress;
 use crate::output::words::caution;
 use crate::output::{errors, say, takeover, tell, words};
-use crate::wizard::yes_or_no;
+
+/// Who takes over.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Caller {
+    /// `pm import`.
+    Command,
+    /// `pm setup`, which has said by then what calls pm.
+    Setup,
+    /// The menu.
+    Menu,
+}
 
 /// Does what the flags say.
 pub(crate) fn run(places: &Places, flags: &Import) -> Result<ExitCode> {
+    run_for(places, flags, Caller::Command)
+}
+
+fn run_for(places: &Places, flags: &Import, caller: Caller) -> Result<ExitCode> {
     if let (None, false, Some(path)) = (flags.from, flags.undo, &flags.path) {
         return archive::import(places, path, flags.yes, flags.options);
     }
@@ -57,7 +75,7 @@ pub(crate) fn run(places: &Places, flags: &Import) -> Result<ExitCode> {
         match completed? {
             Some(outcome) => {
                 tell!("{}", takeover::completed(which));
-                let code = tell_outcome(&premises, &outcome)?;
+                let code = tell_outcome(&premises, &outcome, caller)?;
                 if which == tool {
                     return Ok(code);
                 }
@@ -65,7 +83,7 @@ pub(crate) fn run(places: &Places, flags: &Import) -> Result<ExitCode> {
             None => tell!("{}", takeover::taken_back(which)),
         }
     }
-    take_over(&premises, &mut takeover, &mut pm, tool, flags)
+    take_over(&premises, &mut takeover, &mut pm, (tool, caller), flags)
 }
 
 /// Looks, asks and takes over.
@@ -73,7 +91,7 @@ fn take_over(
     premises: &Premises,
     takeover: &mut Takeover<'_>,
     pm: &mut Pm,
-    tool: Tool,
+    (tool, caller): (Tool, Caller),
     flags: &Import,
 ) -> Result<ExitCode> {
     let mut answers = Answers {
@@ -94,7 +112,8 @@ fn take_over(
             seen = takeover.look(tool, directory, &answers)?;
         }
     }
-    for line in takeover::leaving(&seen) {
+    let leaving = takeover::leaving(&seen).into_iter();
+    for line in leaving.chain(takeover::staying(&seen)) {
         say!("{line}");
     }
     if flags.options.dry_run {
@@ -109,7 +128,7 @@ fn take_over(
         return Ok(ExitCode::FAILURE);
     }
     let outcome = carry_out(takeover, pm, &seen, &answers)?;
-    let code = tell_outcome(premises, &outcome)?;
+    let code = tell_outcome(premises, &outcome, caller)?;
     if tool == Tool::Dog && !flags.yes {
         offer_shortcut(premises)?;
     }
@@ -132,7 +151,7 @@ fn carry_out(
     Ok(outcome?)
 }
 
-fn tell_outcome(premises: &Premises, outcome: &Outcome) -> Result<ExitCode> {
+fn tell_outcome(premises: &Premises, outcome: &Outcome, caller: Caller) -> Result<ExitCode> {
     if let Some(executed) = &outcome.adopted.executed {
         for event in executed.events.iter().filter(|event| words::is_news(event)) {
             tell!("{}", words::event(event));
@@ -158,7 +177,7 @@ fn tell_outcome(premises: &Premises, outcome: &Outcome) -> Result<ExitCode> {
             caution(&errors::sentence(error), &takeover::again(tool))
         );
     }
-    if !premises::is_called(premises) {
+    if caller != Caller::Setup && !premises::is_called(premises) {
         tell!("{}", takeover::call_setup());
     }
     Ok(if is_clear {
@@ -266,8 +285,21 @@ fn is_under_way(error: &anyhow::Error) -> bool {
     )
 }
 
+/// Says of each tool that is there how to take over from it.
+pub(super) fn say_how() {
+    for tool in Estate::found(&Root::of_host()) {
+        tell!("{}", takeover::how(tool));
+    }
+}
+
+/// Whether pm.sh's configuration is where pm's own belongs.
+pub(super) fn has_pm_shs_configuration(places: &Places) -> bool {
+    let config = config_file::load(&super::paths(places));
+    matches!(config, Err(StoreError::ConfigOfPmSh { .. }))
+}
+
 /// Offers to take over from each tool that is there, to somebody at a terminal; else says how.
-pub(crate) fn offer(places: &Places) -> Result<()> {
+pub(crate) fn offer(places: &Places, caller: Caller) -> Result<()> {
     for tool in Estate::found(&Root::of_host()) {
         if !is_terminal() {
             tell!("{}", takeover::how(tool));
@@ -279,7 +311,7 @@ pub(crate) fn offer(places: &Places) -> Result<()> {
             "要看看会接管什么吗？Y/n；直接回车：是"
         );
         if asked(&question, true)?
-            && let Err(error) = run(places, &Import::of(tool))
+            && let Err(error) = run_for(places, &Import::of(tool), caller)
         {
             errors::print(&error);
         }
@@ -297,92 +329,6 @@ pub(crate) fn is_offered(places: &Places) -> bool {
     premises::are_usual(places)
         && !Estate::found(&Root::of_host()).is_empty()
         && super::config::is_none(&config)
-}
-
-/// Returns what has to be known yet.
-fn question(seen: &Seen) -> Option<Doubt> {
-    seen.imported.questions().next().cloned()
-}
-
-/// Asks what has to be known.
-fn ask(question: &Doubt, answers: &mut Answers) -> Result<()> {
-    match &question.trouble {
-        Trouble::Overused { .. } => {
-            require_terminal("--overuse block|forgive")?;
-            let question = takeover::ask_overuse();
-            let said = if asked(&question, true)? {
-                Overuse::Block
-            } else {
-                Overuse::Forgive
-            };
-            answers.overuse = Some(said.name().to_owned());
-        }
-        Trouble::AccountingUnknown(known) => {
-            let names: Vec<&str> = known.iter().map(|one| one.name()).collect();
-            let names = names.join("|");
-            require_terminal(&format!("--accounting {names}"))?;
-            loop {
-                let said = line(&takeover::ask_accounting(&names))?;
-                if let Some(found) = known.iter().find(|one| one.name() == said.trim()) {
-                    answers.accounting = Some(found.name().to_owned());
-                    break;
-                }
-            }
-        }
-        _ => {}
-    }
-    Ok(())
-}
-
-fn require_terminal(flag: &str) -> Result<()> {
-    if !is_terminal() {
-        bail!(tr!(
-            "there is no terminal to ask on: say {flag}",
-            "没有终端可以询问：请加上 {flag}"
-        ));
-    }
-    Ok(())
-}
-
-fn confirmed() -> Result<bool> {
-    require_terminal("--yes")?;
-    Ok(asked(
-        &tr!("Go on? y/N; Enter: no", "继续吗？y/N；直接回车：否"),
-        false,
-    )?)
-}
-
-fn is_terminal() -> bool {
-    io::stdin().is_terminal() && io::stderr().is_terminal()
-}
-
-/// Asks until it is answered; who ends the input says no.
-fn asked(question: &str, default: bool) -> io::Result<bool> {
-    loop {
-        let Some(answer) = answer(question)? else {
-            return Ok(false);
-        };
-        match yes_or_no(&answer, default) {
-            Ok(yes) => return Ok(yes),
-            Err(why) => tell!("{why}"),
-        }
-    }
-}
-
-fn line(question: &str) -> Result<String> {
-    match answer(question)? {
-        Some(line) => Ok(line),
-        None => bail!(tr!("nothing was answered", "没有回答")),
-    }
-}
-
-fn answer(question: &str) -> io::Result<Option<String>> {
-    let mut stderr = io::stderr().lock();
-    write!(stderr, "{question} ")?;
-    stderr.flush()?;
-    drop(stderr);
-    let mut line = String::new();
-    Ok((io::stdin().read_line(&mut line)? > 0).then_some(line))
 }
 
 /// Where port-traffic-dog's users type a command.

@@ -7,7 +7,7 @@ use pm_core::config::{Channel, ChannelName, Config, Via};
 use pm_core::request::{NotifyRefusal, Refusal};
 use pm_engine::EngineError;
 use pm_notify::Outcome;
-use pm_notify::telegram::{Chat, find_chats};
+use pm_notify::telegram::Chat;
 use pm_store::outbox_db::Standing;
 
 use crate::cli::secrets::Secrets;
@@ -72,7 +72,7 @@ fn try_channels(places: &Places, name: Option<ChannelName>) -> Result<ExitCode> 
     }
     let mut code = ExitCode::SUCCESS;
     for (name, channel) in chosen {
-        let outcome = pm_engine::try_channel(&config, channel);
+        let outcome = pm_engine::try_channel(&super::paths(places), &config, channel)?;
         let said = shown::tried(name, &outcome);
         if matches!(outcome, Outcome::Delivered { .. }) {
             say!("{said}");
@@ -110,8 +110,9 @@ fn show_log(places: &Places, log: &NotifyLog) -> Result<ExitCode> {
 
 fn find_chat(places: &Places, find: &FindChat) -> Result<ExitCode> {
     let token = find.token(&mut Secrets::of_process())?;
+    let paths = super::paths(places);
     let chats = match (token, &find.name) {
-        (Some(token), _) => find_chats(&token, find.api_base.as_ref()),
+        (Some(token), _) => pm_engine::find_chats(&paths, &token, find.api_base.as_ref())?,
         (None, Some(name)) => {
             let config = config::current(places)?;
             let Via::Telegram(telegram) = &channel(&config, name)?.via else {
@@ -120,7 +121,8 @@ fn find_chat(places: &Places, find: &FindChat) -> Result<ExitCode> {
                     "渠道 {name} 的类型不是 telegram"
                 )));
             };
-            find_chats(&telegram.token, telegram.api_base.as_ref())
+            let api_base = telegram.api_base.as_ref();
+            pm_engine::find_chats(&paths, &telegram.token, api_base)?
         }
         // One of the two is required.
         (None, None) => Ok(Vec::new()),

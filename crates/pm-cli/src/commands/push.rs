@@ -31,7 +31,7 @@ fn now(places: &Places) -> Result<ExitCode> {
         let refusal: Refusal = NotifyRefusal::NoPush.into();
         EngineError::from(refusal)
     })?;
-    let outcome = engine.push_now(&push, &view);
+    let outcome = engine.push_now(&push, &view)?;
     let said = shown::pushed(&push, &outcome);
     if let Outcome::Delivered { .. } = outcome {
         say!("{said}");

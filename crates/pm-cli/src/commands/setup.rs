@@ -14,6 +14,7 @@ use pm_setup::{
 };
 use pm_update::trial::WITH_PROBLEMS;
 
+use super::import::Caller;
 use super::monitor::report_move;
 use super::premises::{self, Premises};
 use crate::cli::{Places, Setup};
@@ -30,11 +31,14 @@ pub(crate) fn run(places: &Places, flags: Setup) -> Result<ExitCode> {
     apply::refuse_foreign(&premises.root, &premises.calling())?;
     if flags.dry_run {
         say_found(places, &premises)?;
+        super::import::say_how();
         output::check_noted()?;
         return preview(&premises, &premises.wanted()?, flags);
     }
-    let lock = premises::lock(places)?;
     say_found(places, &premises)?;
+    // Before pm is started: as long as pm.sh's configuration is in the place of its own, it cannot be.
+    super::import::offer(places, Caller::Setup)?;
+    let lock = premises::lock(places)?;
     let progress = Progress::new();
     let mut written = Written::default();
     // First what must not call pm beside what will.
@@ -45,8 +49,12 @@ pub(crate) fn run(places: &Places, flags: Setup) -> Result<ExitCode> {
     let put_back = put_back(places, &premises);
     let init = premises.host.init;
     let pm = premises.pm.to_string_lossy();
-    activate::start(&premises.root, &mut HostTools, init, &pm, changed)?;
-    let tried = activate::try_tick(&mut HostTools, init);
+    let started = activate::start(&premises.root, &mut HostTools, init, &pm, changed);
+    let waits = super::import::has_pm_shs_configuration(places);
+    let tried = match started {
+        Err(_) if waits => Ok(()),
+        started => started.and_then(|()| activate::try_tick(&mut HostTools, init)),
+    };
     let (_, manual) = divided(premises.wanted()?);
     let manual = written.write(&premises, &stale_manual, &manual, flags, &progress);
     drop(progress);
@@ -56,8 +64,11 @@ pub(crate) fn run(places: &Places, flags: Setup) -> Result<ExitCode> {
         note!("{line}");
     }
     say_end(&premises, written.is_nothing());
-    super::import::offer(places)?;
     let mut code = ExitCode::SUCCESS;
+    if waits {
+        tell!("{}", waits_for_pm_sh());
+        code = ExitCode::from(WITH_PROBLEMS);
+    }
     if let Err(error) = manual {
         tell!("{}", without_manual(&error));
     }
@@ -83,6 +94,19 @@ fn without_tick(error: &SetupError) -> String {
             "第一次 tick 失败了，之后的也会失败：看 `pm log` 和 `systemctl status \
              port-monitor-tick.service`；容器不允许沙箱时（status=226/NAMESPACE），\
              请宿主机的管理者允许嵌套"
+        ),
+    )
+}
+
+fn waits_for_pm_sh() -> String {
+    caution(
+        &tr!(
+            "pm does nothing yet: pm.sh's configuration is in the place of its own",
+            "pm 还不会做任何事：pm.sh 的配置占着它的位置"
+        ),
+        &tr!(
+            "`pm import --from pm.sh` takes it over with all that was used; pm.sh goes on until then",
+            "用 `pm import --from pm.sh` 连同已用流量一起接管；在那之前 pm.sh 照常工作"
         ),
     )
 }
@@ -149,8 +173,8 @@ fn say_found(places: &Places, premises: &Premises) -> Result<()> {
         note!(
             "{}",
             tr!(
-                "Left by other tools, or by hand; pm does not touch it:",
-                "别的工具或手工留下的，pm 不碰："
+                "Left by other tools, or by hand; pm touches none of it unasked:",
+                "别的工具或手工留下的，没有你的同意 pm 不碰："
             )
         );
         for trace in &traces {

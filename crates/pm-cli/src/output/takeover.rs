@@ -1,7 +1,7 @@
 //! Taking over from an older tool: what is seen, asked and done.
 
 use pm_legacy::{Doubt, Imported, Tool, Trouble};
-use pm_takeover::{Journal, Outcome, Returned, Seen, Stage};
+use pm_takeover::{Journal, Outcome, Program, Returned, Seen, Stage};
 
 use super::moving;
 use crate::language::tr;
@@ -19,7 +19,38 @@ pub(crate) fn shown(imported: &Imported) -> Vec<String> {
         _ => tr!("From {tool}, {version}:", "来自 {tool}，{version}："),
     };
     let mut lines = vec![title, moving::table(imported, None)];
+    lines.extend(messages(imported));
     lines.extend(Some(moving::doubts(imported, None)).filter(|doubts| !doubts.is_empty()));
+    lines
+}
+
+/// Returns who is told, and where the state is pushed; without anything secret.
+fn messages(imported: &Imported) -> Vec<String> {
+    let switched = |on: bool| match on {
+        true => tr!("on", "开启"),
+        false => tr!("off", "关闭"),
+    };
+    let messages = &imported.messages;
+    let channels = messages.notify.channels.iter();
+    let mut lines: Vec<String> = channels
+        .map(|(name, channel)| {
+            let state = switched(channel.enabled);
+            match &channel.report {
+                Some(report) => tr!(
+                    "Channel {name}: {state}, report {report}.",
+                    "通知渠道 {name}：{state}，汇总 {report}。"
+                ),
+                None => tr!("Channel {name}: {state}.", "通知渠道 {name}：{state}。"),
+            }
+        })
+        .collect();
+    if let Some(push) = &messages.push {
+        let (node, state) = (&push.node, switched(push.enabled));
+        lines.push(tr!(
+            "Push, as {node}: {state}.",
+            "推送，以 {node} 之名：{state}。"
+        ));
+    }
     lines
 }
 
@@ -51,6 +82,39 @@ pub(crate) fn leaving(seen: &Seen) -> Vec<String> {
     }
     let files = seen.estate.files.iter().filter(|path| is_shown(tool, path));
     lines.extend(files.map(|path| format!("  {}", path.display())));
+    if lines.len() == 1 {
+        return vec![tr!(
+            "Nothing of {tool}'s is taken away: there is nothing but the files that are read.",
+            "{tool} 的东西一样也不移除：这里只有要读取的文件。"
+        )];
+    }
+    lines
+}
+
+/// Returns what calls the tool, or looks like it, and stays: the operator wrote it, and knows what else it does.
+pub(crate) fn staying(seen: &Seen) -> Vec<String> {
+    let estate = &seen.estate;
+    if estate.stays.is_empty() && estate.units.is_empty() {
+        return Vec::new();
+    }
+    let tool = estate.tool;
+    let mut lines = vec![tr!(
+        "This is not {tool}'s own, names it, and stays; take it away by hand if it calls {tool} (`crontab -e`, \
+         `systemctl disable --now UNIT`):",
+        "以下内容不是 {tool} 自己写的，但提到了它，会留下；如果会调用 {tool}，请手动去掉（`crontab -e`、\
+         `systemctl disable --now 单元`）："
+    )];
+    for (path, line) in &estate.stays {
+        let path = path.display();
+        let line = line.replace(char::is_control, " ");
+        lines.push(tr!("  in {path}: {line}", "  {path} 里：{line}"));
+    }
+    lines.extend(
+        estate
+            .units
+            .iter()
+            .map(|path| format!("  {}", path.display())),
+    );
     lines
 }
 
@@ -193,17 +257,33 @@ pub(crate) fn going_back(tool: Tool, journal: &Journal, others: usize) -> Vec<St
 /// Returns what was given back.
 pub(crate) fn returned(returned: &Returned) -> Vec<String> {
     let tool = returned.tool;
-    let mut lines = vec![tr!(
+    let is_back = tr!(
         "{tool} is back. Open its menu once: it makes its rules anew then, and until then nothing is counted or cut off.",
         "{tool} 已恢复。请打开一次它的菜单，它才会重建规则；在此之前不计数，也不切断。"
-    )];
-    if let Some(program) = &returned.overwritten {
-        let program = program.display();
-        lines.push(tr!(
-            "{program} is this pm, which was installed over {tool}'s program: install {tool} again to run it.",
-            "{program} 是本 pm，当初覆盖了 {tool} 的程序：要运行 {tool}，请重新安装它。"
-        ));
-    }
+    );
+    let mut lines = match &returned.program {
+        Program::There => vec![is_back],
+        Program::Aside(program) => {
+            let program = program.display();
+            let called = tr!(
+                "Its menu is opened by `{program}`; `pm` is this program.",
+                "用 `{program}` 打开它的菜单；`pm` 是本程序。"
+            );
+            vec![is_back, called]
+        }
+        Program::Overwritten(program) => {
+            let program = program.display();
+            let lost = tr!(
+                "{program} is this pm, which was installed over {tool}'s program: install {tool} again to run it.",
+                "{program} 是本 pm，当初覆盖了 {tool} 的程序：要运行 {tool}，请重新安装它。"
+            );
+            vec![is_back, lost]
+        }
+        Program::Elsewhere => vec![tr!(
+            "pm no longer has what was imported; {tool} was never on this host, and its files are as they were.",
+            "pm 已去掉导入的内容；{tool} 本来就不在这台主机上，它的文件没有动过。"
+        )],
+    };
     if let Some(aside) = &returned.aside {
         let aside = aside.display();
         lines.push(tr!(

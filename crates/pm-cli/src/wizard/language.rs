@@ -37,13 +37,13 @@ pub(super) fn open(desk: &mut Desk<'_>) -> Answer<()> {
     Ok(())
 }
 
-fn languages() -> Vec<Entry> {
+pub(super) fn languages() -> Vec<Entry> {
     let entry =
         |(index, language): (usize, &Language)| Entry::new(index + 1, name(*language).to_owned());
     Language::ALL.iter().enumerate().map(entry).collect()
 }
 
-fn name(language: Language) -> &'static str {
+pub(super) fn name(language: Language) -> &'static str {
     match language {
         Language::English => "English",
         Language::Chinese => "中文",

@@ -97,7 +97,8 @@ fn change_of(change: NotifyChange) -> Request {
 }
 
 fn add(desk: &mut Desk<'_>) -> Answer<()> {
-    let (name, channel) = channel::new(&mut desk.ui, &desk.view.config, &telegram::find)?;
+    let find = telegram::finder(commands::paths(desk.places));
+    let (name, channel) = channel::new(&mut desk.ui, &desk.view.config, &find)?;
     let request = change_of(NotifyChange::Add {
         name: name.clone(),
         channel,
@@ -120,7 +121,8 @@ fn change(desk: &mut Desk<'_>) -> Answer<()> {
     let Some(present) = desk.view.config.notify.channels.get(&name).cloned() else {
         return Ok(());
     };
-    let settings = channel::change(&mut desk.ui, &desk.view.config, &present)?;
+    let find = telegram::finder(commands::paths(desk.places));
+    let settings = channel::change(&mut desk.ui, &desk.view.config, &present, &find)?;
     if settings == ChannelSettings::default() {
         return Ok(());
     }
@@ -152,13 +154,19 @@ fn try_one(desk: &mut Desk<'_>, name: &ChannelName) -> Answer<()> {
     };
     let sending = tr!("Sending…", "正在发送…");
     desk.ui.note(&sending, Paint::Dim)?;
-    let outcome = pm_engine::try_channel(config, channel);
+    let paths = commands::paths(desk.places);
+    let outcome = pm_engine::try_channel(&paths, config, channel);
     desk.ui.forget_typed();
-    let paint = match outcome {
-        Outcome::Delivered { .. } => Paint::Good,
-        _ => Paint::Bad,
-    };
-    desk.ui.note(&shown::tried(name, &outcome), paint)?;
+    match outcome {
+        Ok(outcome) => {
+            let paint = match outcome {
+                Outcome::Delivered { .. } => Paint::Good,
+                _ => Paint::Bad,
+            };
+            desk.ui.note(&shown::tried(name, &outcome), paint)?;
+        }
+        Err(error) => desk.ui.note(&errors::text(&error.into()), Paint::Bad)?,
+    }
     quote(desk, &format!("pm notify test {name}"))
 }
 

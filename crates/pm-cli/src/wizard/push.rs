@@ -154,7 +154,8 @@ where
 fn now(desk: &mut Desk<'_>, push: &Push) -> Answer<()> {
     let sending = tr!("Pushing…", "正在推送…");
     desk.ui.note(&sending, Paint::Dim)?;
-    let done = commands::engine(desk.places).map(|mut engine| engine.push_now(push, &desk.view));
+    let done =
+        commands::engine(desk.places).and_then(|mut engine| Ok(engine.push_now(push, &desk.view)?));
     desk.ui.forget_typed();
     match done {
         Ok(outcome) => {

@@ -70,7 +70,7 @@ fn every_question_is_asked_in_both_languages() {
         assert_eq!(
             request.unwrap().to_string(),
             "pm add 20000,30000-30100 --quota 100GB --mode out --factor 2 --reset 15 --limit 50Mbps \
-             --dynqos 100Mbps/5/5Mbps/60 --expires 2027-01-31 --routed yes --note='123'",
+             --dynqos 100Mbps/5/5Mbps/60 --expires 2027-01-31 --routed yes --note '123'",
             "{said}"
         );
         insta::assert_snapshot!(format!("add-{language}"), said);
@@ -84,7 +84,7 @@ fn who_only_presses_enter_gets_what_was_stated() {
     let (request, _) = add(Language::English, "8080\n0\n5GiB\n\n\n\n\n\n\n");
     assert_eq!(request.unwrap().to_string(), "pm add 8080 --quota 5GiB");
     let (request, _) = add(Language::English, "8080\n1\n\n\n\n\n");
-    assert_eq!(request.unwrap().to_string(), "pm add 8080 --group='vip'");
+    assert_eq!(request.unwrap().to_string(), "pm add 8080 --group vip");
 }
 
 /// Answers the question when a period ends, and returns that as it is typed in a command.
@@ -165,11 +165,11 @@ fn the_port_of_ssh_needs_a_second_word() {
 fn a_note_of_any_kind_is_only_a_note() {
     for (note, line) in [
         ("", "pm add 80"),
-        ("0", "pm add 80 --note='0'"),
-        ("８０", "pm add 80 --note='８０'"),
+        ("0", "pm add 80 --note '0'"),
+        ("８０", "pm add 80 --note '８０'"),
         (
             "$(reboot) 'x' \"y\"",
-            r#"pm add 80 --note='$(reboot) '\''x'\'' "y"'"#,
+            r#"pm add 80 --note '$(reboot) '\''x'\'' "y"'"#,
         ),
     ] {
         let (request, said) = add(Language::English, &format!("80\n\n\n\n\n{note}\n\n"));

@@ -125,6 +125,32 @@ impl Zone {
         EPOCH.saturating_add(utc.saturating_add(ahead))
     }
 
+    /// Returns the first instant at which clocks in this zone show `local`, or, where they skip it,
+    /// something later.
+    pub fn first_at(&self, local: PrimitiveDateTime) -> Timestamp {
+        /// Longer than any zone is ahead or behind.
+        const DAY: i64 = 86_400;
+        let utc = (local - EPOCH).whole_seconds();
+        let by_offset_of = |near: i64| {
+            let offset = self.offset(Timestamp::from_unix(utc.saturating_add(near)));
+            utc.saturating_sub(offset.into())
+        };
+        let (one, other) = (by_offset_of(-DAY), by_offset_of(DAY));
+        let (mut early, mut late) = (one.min(other), one.max(other));
+        let shown = |second| self.local(Timestamp::from_unix(second));
+        if let Some(exact) = [early, late].into_iter().find(|it| shown(*it) == local) {
+            return Timestamp::from_unix(exact);
+        }
+        while early + 1 < late {
+            let middle = early.midpoint(late);
+            match shown(middle) < local {
+                true => early = middle,
+                false => late = middle,
+            }
+        }
+        Timestamp::from_unix(late)
+    }
+
     /// Returns how many seconds this zone is ahead of UTC at `instant`.
     fn offset(&self, instant: Timestamp) -> i32 {
         let rules = match &self.rules {

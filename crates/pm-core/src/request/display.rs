@@ -114,7 +114,7 @@ impl fmt::Display for ContractSettings {
 impl fmt::Display for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.group {
-            Some(Some(group)) => write!(f, " --group={}", quoted(group.as_str()))?,
+            Some(Some(group)) => write!(f, " --group {}", word(group))?,
             Some(None) => f.write_str(" --group none")?,
             None => {}
         }
@@ -129,7 +129,7 @@ impl fmt::Display for Settings {
             None => {}
         }
         if let Some(note) = &self.note {
-            write!(f, " --note={}", quoted(note.as_str()))?;
+            write!(f, " --note {}", quoted(note.as_str()))?;
         }
         Ok(())
     }

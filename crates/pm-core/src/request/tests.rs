@@ -390,7 +390,7 @@ fn a_request_reads_like_the_command_line() {
     for (request, expected) in [
         (
             add_or_set("81,80", settings),
-            r"pm add 80,81 --quota 1.5GiB --mode out --reset 31 --note='it'\''s 5 o'\''clock' --or-set",
+            r"pm add 80,81 --quota 1.5GiB --mode out --reset 31 --note 'it'\''s 5 o'\''clock' --or-set",
         ),
         (
             set(these("80"), reset("every 3 months on 15")),

@@ -9,7 +9,7 @@ use pm_notify::{Failure, Outcome, Part, Why, delivery};
 use pm_store::outbox_db::{Attempt, OutboxDb, OutboxError, Sending, Waiting};
 
 use super::{LONGEST_WAIT, Limits, left, next_try};
-use crate::outbox::Sender;
+use crate::outbox::{Sender, is_collected, is_quiet};
 use crate::{EngineError, clock};
 
 /// After how long what nobody took is given up, in seconds.
@@ -57,7 +57,7 @@ pub(super) fn deliver(
             break;
         };
         let zone = clock::zone_of(sender.zone.as_ref());
-        if sender.quiet.and_then(|it| it.left(now, &zone)).is_some() {
+        if is_quiet(sender.quiet, now, &zone) {
             break;
         }
         let voice = Voice {
@@ -158,12 +158,11 @@ fn next(
     };
     let most = if digest.is_some() { MOST_DIGEST } else { 1 };
     let waiting = outbox.waiting(name, most)?;
-    if let (Some(minutes), Some(first)) = (digest, waiting.first()) {
-        let age = now.unix().saturating_sub(first.time.unix());
-        // A clock that went back would hold it up.
-        if (0..i64::from(minutes.get()) * 60).contains(&age) {
-            return Ok(None);
-        }
+    if waiting
+        .first()
+        .is_some_and(|first| is_collected(via, first.time, now))
+    {
+        return Ok(None);
     }
     let parts: Vec<_> = waiting.iter().map(|message| part(message, voice)).collect();
     let part = pm_notify::digest(&parts, &delivery::collected(voice, parts.len()));

@@ -2,8 +2,8 @@
 or nologin.
 
 It prints its port, and then what it takes as one line of JSON each. It refuses user@refused.example, and the text
-"later" for the time being, "too large" and "full" as they say. With a certificate it wants a login: pm, with the
-password in PASSWORD.
+"later" for the time being, "too large" and "full" as they say. With a certificate or as login it wants a login: pm,
+with the password in PASSWORD.
 """
 
 import asyncio
@@ -61,7 +61,7 @@ async def main():
             Mailbox(), hostname="mail.test", loop=asyncio.get_running_loop(),
             tls_context=context if MODE == "starttls" else None, require_starttls=MODE == "starttls",
             authenticator=authenticate, auth_require_tls=MODE == "nologin",
-            auth_required=MODE == "login",
+            auth_required=MODE not in ("plain", "nologin"),
         )
 
     server = await asyncio.get_running_loop().create_server(

@@ -1,11 +1,13 @@
 """A receiver of the push, written from the protocol's description alone: it checks the signature and the clock.
 
-It prints its port, and then each request as a line of JSON, with what it answered.
+It prints its port, and then each request as a line of JSON, with what it answered. With a certificate and its key, it
+speaks TLS.
 """
 
 import hashlib
 import hmac
 import json
+import ssl
 import sys
 import time
 from email.utils import formatdate
@@ -51,5 +53,9 @@ class Receiver(BaseHTTPRequestHandler):
 
 
 server = HTTPServer(("127.0.0.1", 0), Receiver)
+if len(sys.argv) > 2:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(sys.argv[2], sys.argv[3])
+    server.socket = context.wrap_socket(server.socket, server_side=True)
 print(server.server_port, flush=True)
 server.serve_forever()

@@ -61,6 +61,8 @@ pub struct Standing {
 pub struct ChannelStanding {
     /// How many messages wait.
     pub waiting: u64,
+    /// When the first of them happened.
+    pub oldest: Option<Timestamp>,
     /// When the next attempt is due, where one failed.
     pub next_try: Option<Timestamp>,
     /// Since when nothing gets through; `None`: all is well.
@@ -89,14 +91,22 @@ pub struct PushStanding {
 }
 
 impl Standing {
-    /// Whether there is something to send at `now` or within `soon` seconds of it.
-    pub fn is_due(&self, now: Timestamp, soon: i64) -> bool {
+    /// Whether there is something to send at `now` or within `soon` seconds of it. What waits for a
+    /// channel that `is_kept` is not.
+    pub fn is_due(
+        &self,
+        now: Timestamp,
+        soon: i64,
+        is_kept: impl Fn(&ChannelName, &ChannelStanding) -> bool,
+    ) -> bool {
+        // The delivering side may have written any number, and its clock may have been ahead.
         let is_near = |at: Option<Timestamp>| {
             let ahead = at.map_or(0, |at| at.unix().saturating_sub(now.unix()));
             ahead <= soon || ahead > LONGEST_AHEAD
         };
-        let mut channels = self.channels.values();
-        channels.any(|it| (it.waiting > 0 || it.lost > 0) && is_near(it.next_try))
+        let mut channels = self.channels.iter();
+        let is_there = |it: &ChannelStanding| it.waiting > 0 || it.lost > 0;
+        channels.any(|(name, it)| is_there(it) && is_near(it.next_try) && !is_kept(name, it))
             || self
                 .push
                 .as_ref()
@@ -141,7 +151,9 @@ impl OutboxDb {
         self.read(|connection| {
             let mut select = connection.prepare(
                 "SELECT name, (SELECT count(*) FROM message WHERE channel = name AND state = 0),
-                        attempts, next_try, failing_since, error, lost, delivered
+                        attempts, next_try, failing_since, error, lost, delivered,
+                        (SELECT time FROM message WHERE channel = name AND state = 0
+                         ORDER BY id LIMIT 1)
                  FROM channel ORDER BY name LIMIT 1000",
             )?;
             let channels = select.query_map([], |row| Ok((name(row, 0)?, channel(row)?)))?;
@@ -256,6 +268,7 @@ fn bound(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
 fn channel(row: &Row<'_>) -> rusqlite::Result<ChannelStanding> {
     Ok(ChannelStanding {
         waiting: count(row, 1)?,
+        oldest: instant(row, 8)?,
         next_try: next_try(row, 2)?,
         failing_since: instant(row, 4)?,
         error: shown(row, 5)?,

@@ -96,7 +96,7 @@ impl<'c> DayWriter<'c> {
 }
 
 /// Adds to the days' totals.
-pub(super) fn add_days(connection: &Connection, days: &[DayTotal]) -> rusqlite::Result<()> {
+pub(crate) fn add_days(connection: &Connection, days: &[DayTotal]) -> rusqlite::Result<()> {
     let mut add = connection.prepare_cached(PUT_DAY)?;
     let mut find = connection.prepare_cached(FIND_DAY)?;
     for &DayTotal { date, ports, usage } in days {
@@ -118,8 +118,22 @@ pub(super) fn clear(connection: &Connection) -> rusqlite::Result<()> {
         .map(drop)
 }
 
+/// Removes what there is of these.
+pub(crate) fn forget(connection: &Connection, holders: &[Holder]) -> rusqlite::Result<()> {
+    let mut days =
+        connection.prepare_cached("DELETE FROM day WHERE first_port = ?1 AND last_port = ?2")?;
+    let mut periods = connection.prepare_cached("DELETE FROM closed_period WHERE holder = ?1")?;
+    for holder in holders {
+        if let Holder::Service(ports) = holder {
+            days.execute([ports.first(), ports.last()])?;
+        }
+        periods.execute([holder.to_string()])?;
+    }
+    Ok(())
+}
+
 /// Adds the periods that were closed.
-pub(super) fn save_closed(
+pub(crate) fn save_closed(
     connection: &Connection,
     closed: &[ClosedPeriod],
 ) -> rusqlite::Result<()> {

@@ -14,34 +14,34 @@ use serde_json::Value;
 use super::{Hook, PLANTED, PORT, arrive, begin, events};
 use crate::lab::{Lab, wait_until};
 use crate::namespace::run;
-use crate::outbox::{hold, make, sql};
+use crate::outbox::{DELIVERER, directory as outbox, hold, make, sql};
 
 /// Where nobody listens.
-const DEAD: u16 = 8_098;
+pub(super) const DEAD: u16 = 8_098;
 
 const MAIL: u16 = 8_097;
 
 /// The node and the secret that the receiver knows.
-const NODE: &str = "hk-01";
-const SECRET: &str = "pLaNtEd 密";
+pub(super) const NODE: &str = "hk-01";
+pub(super) const SECRET: &str = "pLaNtEd 密";
 
 /// Runs pm with what it is to read from standard input; returns what it printed.
-fn typed(lab: &Lab, args: &[&str], input: &str) -> Result<String> {
+pub(super) fn typed(lab: &Lab, args: &[&str], input: &str) -> Result<String> {
     run(&mut lab.pm_command(args), Some(input))?.success()
 }
 
-fn json(lab: &Lab, args: &[&str]) -> Result<Value> {
+pub(super) fn json(lab: &Lab, args: &[&str]) -> Result<Value> {
     let args = [args, &["--json"]].concat();
     Ok(serde_json::from_str(&lab.ok(&args)?)?)
 }
 
 /// Waits for what deliverers there are, and has another do what is due.
-fn deliver(lab: &Lab) -> Result<()> {
+pub(super) fn deliver(lab: &Lab) -> Result<()> {
     drop(hold(lab)?);
     lab.ok(&["deliver"]).map(drop)
 }
 
-fn add_hook(lab: &Lab, name: &str, port: u16, more: &[&str]) -> Result<()> {
+pub(super) fn add_hook(lab: &Lab, name: &str, port: u16, more: &[&str]) -> Result<()> {
     let args = [
         "notify",
         "add",
@@ -151,6 +151,15 @@ pub(super) fn the_push_arrives_signed_and_says_how_it_goes(lab: &mut Lab) -> Res
     Ok(())
 }
 
+/// Fails where a tick has had something delivered: who delivers leaves his lock's file behind.
+fn nobody_was_started(lab: &Lab) -> Result<()> {
+    for file in ["wake", "deliver.lock"] {
+        let path = outbox(lab).join(file);
+        ensure!(!path.exists(), "there is {}", path.display());
+    }
+    Ok(())
+}
+
 pub(super) fn what_happens_in_quiet_hours_waits(lab: &mut Lab) -> Result<()> {
     begin(lab)?;
     lab.ok(&["config", "set", "time_zone", "UTC"])?;
@@ -164,6 +173,7 @@ pub(super) fn what_happens_in_quiet_hours_waits(lab: &mut Lab) -> Result<()> {
     lab.ok(&["notify", "set", "hook", "--quiet", quiet])?;
     let hook = Hook::start(lab)?;
     let told = events(lab, 3)?;
+    nobody_was_started(lab)?;
     deliver(lab)?;
     ensure!(hook.titles().is_empty(), "{:?}", hook.titles());
     let listed = json(lab, &["notify", "list"])?;
@@ -298,6 +308,7 @@ pub(super) fn mails_are_collected_into_one(lab: &mut Lab) -> Result<()> {
     lab.ok(&[&add[..], &more, &to].concat())?;
     let mails = take_mails(lab)?;
     events(lab, 4)?;
+    nobody_was_started(lab)?;
     deliver(lab)?;
     ensure!(mails.load(Ordering::Relaxed) == 0, "it did not wait");
     sql(lab, "UPDATE message SET time = time - 3601;")?;
@@ -372,6 +383,50 @@ pub(super) fn commands_take_secrets_from_files_and_show_none(lab: &mut Lab) -> R
 }
 
 /// Lets what is due fail once.
+pub(super) fn what_is_sent_at_once_is_not_sent_by_root(lab: &mut Lab) -> Result<()> {
+    begin(lab)?;
+    let base = format!("http://127.0.0.1:{PORT}");
+    let push = ["push", "set", "--url", &base, "--node", NODE];
+    typed(lab, &[&push[..], &["--secret-file", "-"]].concat(), SECRET)?;
+    let find = ["notify", "find-chat", "--token-file", "-", "--api-base"];
+    for (args, input) in [
+        (&["notify", "test", "hook"][..], ""),
+        (&["push", "now"], ""),
+        (&[&find[..], &[&base]].concat(), "123456:AA-token"),
+    ] {
+        let listener = lab
+            .vps
+            .enter(|| Ok(TcpListener::bind(("127.0.0.1", PORT))?))?;
+        let user = thread::scope(|scope| {
+            let user = scope.spawn(|| -> Result<u32> {
+                let (mut stream, peer) = listener.accept()?;
+                let user = lab.vps.enter(|| user_of(peer.port()));
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")?;
+                user
+            });
+            // What it makes of the answer is another test's.
+            run(&mut lab.pm_command(args), Some(input))?;
+            user.join()
+                .map_err(|_| anyhow::anyhow!("the server panicked"))?
+        })?;
+        ensure!(user == DELIVERER, "{args:?}: user {user} was at it");
+    }
+    Ok(())
+}
+
+/// Returns whose the local socket with this port is.
+///
+/// Source: proc(5), `/proc/net/tcp`.
+fn user_of(port: u16) -> Result<u32> {
+    let sockets = std::fs::read_to_string("/proc/thread-self/net/tcp")?;
+    let local = format!(":{port:04X}");
+    let fields = sockets.lines().map(|line| line.split_ascii_whitespace());
+    let mut rows = fields.map(|fields| fields.collect::<Vec<_>>());
+    let row = rows.find(|row| row.get(1).is_some_and(|it| it.ends_with(&local)));
+    let user = row.context("no such socket")?[7].parse()?;
+    Ok(user)
+}
+
 fn deliver_once(lab: &Lab) -> Result<()> {
     wait_until("the first attempt", || {
         let listed = json(lab, &["notify", "list"])?;

@@ -1,13 +1,15 @@
 //! `pm import --undo`: the host is the tool's again, with every byte that was counted since.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::CALLS;
-use super::old::{ASIDE, CRONTAB, DOG, Old, PM_SH, PM_SH_SCRIPT, PORTS, TRAFFIC_DOG, used};
+use super::old::{CRONTAB, Old, PORTS, used};
+use super::setups::{ASIDE, DOG, PM_SH, PM_SH_2, PM_SH_SCRIPT, TRAFFIC_DOG};
+use super::{CALLS, under_fault};
 use crate::lab::{Family, Lab, check_refusal};
 use crate::netns::settling::{House, Kind, PM};
 use crate::netns::tests;
@@ -17,6 +19,9 @@ tests!["takeover back":
     what_is_undone_is_the_tools_again_with_what_was_counted,
     the_dogs_go_back_the_latest_first_with_what_was_counted,
     what_was_never_adopted_goes_back_with_every_byte,
+    channels_and_zone_go_again_where_nobody_changed_them,
+    what_is_written_back_keeps_its_order_and_mode,
+    the_history_goes_back_too_and_comes_once_when_it_comes_again,
     an_undo_killed_before_system_calls_keeps_every_byte,
 ];
 
@@ -93,7 +98,8 @@ fn kept(house: &House<'_>, old: &Old, port: &str) -> Result<(u64, u64)> {
             let data = house.read("/etc/port-traffic-dog/traffic_data.json")?;
             let data: Value = serde_json::from_str(&data)?;
             let of = |name: &str| data[port][name].as_u64().context("no figure");
-            Ok((of("input")? / old.times, of("output")? / old.times))
+            let (times_in, times_out) = old.times[usize::from(port != "20000")];
+            Ok((of("input")? / times_in, of("output")? / times_out))
         }
         _ => {
             let state = house.read("/etc/port-traffic-stat/state")?;
@@ -149,6 +155,64 @@ fn the_dogs_go_back_the_latest_first_with_what_was_counted(lab: &mut Lab) -> Res
     Ok(())
 }
 
+/// With a channel, and dates that are those of Beijing.
+fn install_with_channel(lab: &Lab, house: &House<'_>) -> Result<()> {
+    DOG.install(lab, house)?;
+    let path = "/etc/port-traffic-dog/config.json";
+    let channel = r#""notifications":{"telegram":{"enabled":true,"bot_token":"123456:AA-example","chat_id":"-100123",
+        "server_name":"hk","status_notifications":{"enabled":true,"interval":"1h"}}},"nftables""#;
+    let config = house.read(path)?;
+    if !config.contains("notifications") {
+        house.write(path, &config.replacen("\"nftables\"", channel, 1))?;
+    }
+    Ok(())
+}
+
+fn channels_and_zone_go_again_where_nobody_changed_them(lab: &mut Lab) -> Result<()> {
+    const CONFIG: &str = "/etc/port_monitor/config.json";
+    for changed in [false, true] {
+        let house = House::build(lab, Kind::CronAndSysvinit)?;
+        lab.vps.nft(&["flush", "ruleset"])?;
+        install_with_channel(lab, &house)?;
+        house.ok(&DOG.import())?;
+        let config = house.read(CONFIG)?;
+        for came in ["\"telegram\"", "-100123", "Asia/Shanghai"] {
+            ensure!(config.contains(came), "{came} has not come: {config}");
+        }
+        if changed {
+            house.write(CONFIG, &config.replace("-100123", "-100999"))?;
+            house.ok(&[PM, "monitor"])?;
+        }
+        house.ok(&UNDO)?;
+        let config = house.read(CONFIG)?;
+        ensure!(!config.contains("Asia/Shanghai"), "{config}");
+        ensure!(config.contains("\"telegram\"") == changed, "{config}");
+        ensure!(config.contains("-100999") == changed, "{config}");
+    }
+    Ok(())
+}
+
+fn what_is_written_back_keeps_its_order_and_mode(lab: &mut Lab) -> Result<()> {
+    const CONFIG: &str = "/etc/port_monitor/config.json";
+    let house = House::build(lab, Kind::CronAndSysvinit)?;
+    PM_SH_2.install(lab, &house)?;
+    let mode = fs::Permissions::from_mode(0o640);
+    fs::set_permissions(house.outside(CONFIG), mode)?;
+    let words = |text: &str| text.split_whitespace().collect::<String>();
+    let before = words(&house.read(CONFIG)?);
+    house.ok(&PM_SH_2.import())?;
+    send(lab, 20000, 10, 20)?;
+    house.ok(&UNDO)?;
+    let expected = before
+        .replace("\"acc_in\":4999500", "\"acc_in\":5010000")
+        .replace("\"acc_out\":7000000", "\"acc_out\":7020000");
+    let after = words(&house.read(CONFIG)?);
+    ensure!(after == expected, "{after}\nis not\n{expected}");
+    let mode = fs::metadata(house.outside(CONFIG))?.permissions().mode();
+    ensure!(mode & 0o7777 == 0o640, "{mode:o}");
+    Ok(())
+}
+
 fn what_was_never_adopted_goes_back_with_every_byte(lab: &mut Lab) -> Result<()> {
     let house = House::build(lab, Kind::CronAndSysvinit)?;
     lab.watch_cut(&PORTS)?;
@@ -188,31 +252,56 @@ fn put_aside(house: &House<'_>) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// Who bills by the history would else bill twice.
+fn the_history_goes_back_too_and_comes_once_when_it_comes_again(lab: &mut Lab) -> Result<()> {
+    let house = House::build(lab, Kind::CronAndSysvinit)?;
+    lab.vps.nft(&["flush", "ruleset"])?;
+    // A service of the operator's own had one of the ports before.
+    house.ok(&[PM, "add", "20000"])?;
+    send(lab, 20000, 3, 4)?;
+    house.ok(&[PM, "del", "20000"])?;
+    let history = || -> Result<Value> {
+        Ok(serde_json::from_str(
+            &house.ok(&[PM, "history", "--json"])?,
+        )?)
+    };
+    let before = history()?;
+    DOG.install(lab, &house)?;
+    let log = "/etc/port-traffic-dog/reset_history.log";
+    house.write(log, "1790000000|20000|1073741824\n")?;
+    house.ok(&DOG.import())?;
+    let imported = history()?;
+    ensure!(
+        imported.to_string().matches("1073741824").count() > 0,
+        "{imported}"
+    );
+    send(lab, 20000, 10, 20)?;
+    house.ok(&UNDO)?;
+    let after = history()?;
+    ensure!(after == before, "{before} became {after}");
+    lab.vps.nft_load(&DOG.ruleset())?;
+    house.ok(&DOG.import())?;
+    let periods = |history: &Value| history["periods"].as_array().map(Vec::len);
+    let again = history()?;
+    ensure!(
+        periods(&again).is_some() && periods(&again) == periods(&imported),
+        "{imported} became {again}"
+    );
+    Ok(())
+}
+
 fn an_undo_killed_before_system_calls_keeps_every_byte(lab: &mut Lab) -> Result<()> {
     let mut kills = 0;
     for old in [&PM_SH, &DOG, &TRAFFIC_DOG] {
         for call in CALLS {
             for when in (1..400).step_by(3) {
-                let injected = format!("inject={call}:signal=SIGKILL:when={when}");
-                let traced = format!("trace={call}");
                 let house = House::build(lab, Kind::CronAndSysvinit)?;
                 lab.vps.nft(&["flush", "ruleset"])?;
                 old.install(lab, &house)?;
                 let crontab = fs::read(house.outside(CRONTAB))?;
                 house.ok(&old.import())?;
                 send(lab, 20000, 3, 2)?;
-                let strace = [
-                    "strace",
-                    "-f",
-                    "-qq",
-                    "-o",
-                    "/dev/null",
-                    "-e",
-                    &traced,
-                    "-e",
-                    &injected,
-                ];
-                let is_over = house.run(&[&strace[..], &UNDO].concat())?.success().is_ok();
+                let is_over = under_fault(&house, &UNDO, (call, "signal=SIGKILL", when))?;
                 // What pm does each minute meanwhile must not make it worse.
                 house.run(&[PM, "monitor"])?;
                 if let Err(error) = house.run(&UNDO)?.success() {

@@ -1,10 +1,11 @@
-//! Older tools on a host: what they have there, what they have counted, and traffic for them.
+//! An older tool on a host: what it has there, what it has counted, and traffic for it.
 
 use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
+use super::setups::ASIDE;
 use crate::lab::{Family, Lab};
 use crate::netns::settling::{House, PM};
 use crate::traffic::{Flood, Pace, TcpFlood, Way};
@@ -26,114 +27,58 @@ pub(in crate::netns) struct Old {
     pub(in crate::netns) table: &'static str,
     /// What its crontab line is.
     pub(in crate::netns) cron: &'static str,
-    /// How often each byte is in its counters.
-    pub(in crate::netns) times: u64,
+    /// What that does to its files and counters.
+    pub(in crate::netns) script: &'static str,
+    /// Its files: path and text.
+    pub(in crate::netns) files: &'static [(&'static str, &'static str)],
+    /// How many services it has of [`PORTS`].
+    pub(in crate::netns) services: usize,
+    /// How often each byte that comes in, and each that is sent, is in its counters, by port; 0: there is none.
+    pub(in crate::netns) times: [(u64, u64); 2],
+    /// What its counters show, by port, in and out.
+    pub(in crate::netns) shown: [(u64, u64); 2],
     /// What was used before, by port, in and out.
     pub(in crate::netns) before: [(u64, u64); 2],
+    /// Whether it counts what is forwarded, too.
+    pub(in crate::netns) forwards: bool,
 }
-
-pub(in crate::netns) const ASIDE: &str = "/usr/local/bin/pm.before-pm";
-pub(in crate::netns) const PM_SH_SCRIPT: &str = "#!/bin/bash\n# table inet port_monitor\n";
-
-pub(in crate::netns) const PM_SH: Old = Old {
-    name: "pm.sh",
-    table: "port_monitor",
-    cron: "* * * * * /usr/local/bin/pm --monitor",
-    times: 1,
-    before: [(5_000_000, 7_000_000), (0, 0)],
-};
-pub(in crate::netns) const DOG: Old = Old {
-    name: "port-traffic-dog",
-    table: "port_traffic_monitor",
-    cron: "*/5 * * * * /usr/local/bin/port-traffic-dog.sh --check-scheduled-resets >/dev/null 2>&1  # port-traffic-dog scheduled reset check",
-    times: 2,
-    before: [(5_000_000, 7_000_000), (2_000, 4_000)],
-};
-pub(in crate::netns) const TRAFFIC_DOG: Old = Old {
-    name: "traffic-dog",
-    table: "port_traffic_stat",
-    cron: "",
-    times: 1,
-    before: [(1_288_490_188, 5_153_960_755), (524_288_000, 0)],
-};
 
 impl Old {
     /// Puts the tool on a host, as it is after a while; nothing has passed yet since.
     pub(in crate::netns) fn install(&self, lab: &Lab, house: &House<'_>) -> Result<()> {
         lab.vps.nft_load(FOREIGN_TABLE)?;
         lab.vps.nft_load(&self.ruleset())?;
-        match self.table {
-            "port_monitor" => {
-                house.write(
-                    "/etc/port_monitor/config.json",
-                    r#"{"node_id":"hk","interface":"eth0","config_version":3,"ports":{
-                    "20000":{"quota_gb":100,"quota_mode":"in_out","limit_mbps":0,"reset_day":0,"comment":"老王","group_id":""}}}"#,
-                )?;
-                house.write(
-                    "/etc/port_monitor/state/20000.txt",
-                    "s_acc_in=4999500\ns_acc_out=7000000\ns_last_k_in=0\ns_last_k_out=0\n",
-                )?;
-                // Where `install.sh` has moved it.
-                house.write(ASIDE, PM_SH_SCRIPT)?;
-            }
-            "port_traffic_monitor" => {
-                house.write(
-                    "/etc/port-traffic-dog/config.json",
-                    r#"{"global":{"billing_mode":"double"},"ports":{
-                    "20000":{"name":"a","enabled":true,"billing_mode":"double","bandwidth_limit":{"enabled":false,"rate":"unlimited"},
-                      "quota":{"enabled":true,"monthly_limit":"300GB"},"remark":"alice"},
-                    "30000-30100":{"name":"b","enabled":true,"billing_mode":"double","bandwidth_limit":{"enabled":false,"rate":"unlimited"},
-                      "quota":{"enabled":true,"monthly_limit":"unlimited"},"remark":""}},
-                    "nftables":{"table_name":"port_traffic_monitor","family":"inet"}}"#,
-                )?;
-                let script = "#!/bin/bash\n# port_traffic_monitor\n";
-                house.write("/usr/local/bin/port-traffic-dog.sh", script)?;
-            }
-            _ => {
-                let directory = "/etc/port-traffic-stat";
-                house.write(&format!("{directory}/ports"), "20000\n30000-30100\n")?;
-                house.write(
-                    &format!("{directory}/state"),
-                    "20000 1288490188 5153960755 2026-07-06T20:00:00+0800\n30000-30100 524288000 0 2026-07-06T20:00:00+0800\n",
-                )?;
-                house.write(&format!("{directory}/limits"), "20000 10737418240000\n")?;
-                house.write(&format!("{directory}/used"), "")?;
-            }
-        }
-        let mut crontab = FOREIGN.to_vec();
-        if !self.cron.is_empty() {
-            crontab.extend_from_slice(format!("{}\n", self.cron).as_bytes());
+        for (path, text) in self.files {
+            house.write(path, text)?;
         }
         let place = house.outside(CRONTAB);
         fs::create_dir_all(place.parent().context("a crontab has a directory")?)?;
-        fs::write(place, crontab)?;
+        fs::write(place, [FOREIGN, self.cron.as_bytes(), b"\n"].concat())?;
         Ok(())
     }
 
     /// Returns its table, whose counters are where its files say that they were.
     pub(in crate::netns) fn ruleset(&self) -> String {
         let (mut objects, mut chains) = (String::new(), [String::new(), String::new()]);
-        let ports: &[&str] = match self.table {
-            "port_monitor" => &PORTS[..1],
-            _ => &PORTS,
-        };
-        for (at, port) in ports.iter().enumerate() {
+        for (at, port) in PORTS.iter().enumerate().take(self.services) {
             let safe = port.replace('-', "_");
             let names = match self.table {
                 "port_monitor" => [format!("cnt_in_{safe}"), format!("cnt_out_{safe}")],
                 "port_traffic_monitor" => [format!("port_{safe}_in"), format!("port_{safe}_out")],
                 _ => [format!("p_{safe}_in"), format!("p_{safe}_out")],
             };
-            // pm.sh has looked at 0 of 500; a dog has no figures but its counters.
-            let shown = match self.table {
-                "port_monitor" => [500, 0],
-                "port_traffic_monitor" => [self.before[at].0 * 2, self.before[at].1 * 2],
-                _ => [0, 0],
-            };
-            for (way, key) in ["dport", "sport"].into_iter().enumerate() {
-                let name = &names[way];
-                objects += &format!("counter {name} {{ packets 1 bytes {}\n}}\n", shown[way]);
-                for _ in 0..self.times {
+            let (shown, times) = (self.shown[at], self.times[at]);
+            for (way, (name, key, shown, times)) in [
+                (&names[0], "dport", shown.0, times.0),
+                (&names[1], "sport", shown.1, times.1),
+            ]
+            .into_iter()
+            .enumerate()
+            {
+                if times > 0 {
+                    objects += &format!("counter {name} {{ packets 1 bytes {shown}\n}}\n");
+                }
+                for _ in 0..times {
                     for protocol in ["tcp", "udp"] {
                         chains[way] += &format!("{protocol} {key} {port} counter name {name}\n");
                     }
@@ -145,13 +90,17 @@ impl Old {
             _ => "",
         };
         let priority = if self.table == "port_monitor" { -5 } else { 0 };
-        let [input, output] = chains;
-        format!(
-            "table inet {} {{\n{set}{objects}\
-             chain input {{ type filter hook input priority {priority}\n{input}}}\n\
-             chain output {{ type filter hook output priority {priority}\n{output}}}\n}}\n",
-            self.table
-        )
+        let chain = |hook: &str, rules: &str| {
+            format!("chain {hook} {{ type filter hook {hook} priority {priority}\n{rules}}}\n")
+        };
+        let [input, output] = &chains;
+        let forward = match self.forwards {
+            true => chain("forward", &[&input[..], output].concat()),
+            false => String::new(),
+        };
+        let table = self.table;
+        let (input, output) = (chain("input", input), chain("output", output));
+        format!("table inet {table} {{\n{set}{objects}{input}{output}{forward}}}\n")
     }
 
     /// Takes it over.
@@ -164,8 +113,7 @@ impl Old {
 
     /// Checks that pm says what was used before and what has passed since, to the byte.
     pub(in crate::netns) fn exact(&self, lab: &Lab, house: &House<'_>) -> Result<()> {
-        let services = if self.table == "port_monitor" { 1 } else { 2 };
-        for (at, port) in PORTS.iter().enumerate().take(services) {
+        for (at, port) in PORTS.iter().enumerate().take(self.services) {
             let started = Instant::now();
             loop {
                 let truth = lab.truth(Place::Passed, port)?;
@@ -175,17 +123,34 @@ impl Old {
                     inbound: truth.inbound + incoming,
                     outbound: truth.outbound + outgoing,
                 };
-                if billed == expected {
+                // A dog's reset in the middle says how much it closed, and not which way that went.
+                let closed = if at == 0 { self.closed(house)? } else { 0 };
+                if billed == expected || closed > 0 && billed.sum() + closed == expected.sum() {
                     ensure!(truth.sum() > 0, "nothing has passed port {port}");
                     break;
                 }
                 ensure!(
                     started.elapsed() < Duration::from_secs(2),
-                    "port {port}: pm says {billed:?}, it was {expected:?}, {truth:?} of it since"
+                    "port {port}: pm says {billed:?}, it was {expected:?}, {truth:?} of it since, {closed} closed"
                 );
             }
         }
         Ok(())
+    }
+
+    /// Returns how many bytes of its first port are in the closed periods of its history, which was taken over.
+    pub(in crate::netns) fn closed(&self, house: &House<'_>) -> Result<u64> {
+        let kept = "/var/lib/port_monitor/takeover/port-traffic-dog/backup/files";
+        let history = format!("{kept}/etc/port-traffic-dog/reset_history.log");
+        if !house.outside(&history).exists() {
+            return Ok(0);
+        }
+        let history = house.read(&history)?;
+        let bytes = history
+            .lines()
+            .map(|line| Ok(line.split('|').nth(2).context("no bytes")?.parse::<u64>()?));
+        let shown: u64 = bytes.sum::<Result<u64>>()?;
+        Ok(shown / self.times[0].0)
     }
 
     /// Checks that nothing of the tool's is left, and everything of others is.

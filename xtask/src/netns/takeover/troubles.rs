@@ -5,8 +5,10 @@ use std::fs;
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
-use super::old::{CRONTAB, PM_SH, PORTS, used};
+use super::old::{CRONTAB, PORTS, used};
+use super::setups::PM_SH;
 use crate::lab::{Family, Lab, check_refusal, wait_until};
 use crate::netns::settling::{House, Kind, PM};
 use crate::netns::tests;
@@ -16,6 +18,7 @@ tests!["takeover troubles":
     limits_that_the_host_cannot_have_are_left_out_and_said,
     a_copy_is_not_taken_over_while_the_own_configuration_stands,
     what_fails_after_the_last_reading_cuts_nobody_off_and_is_completed,
+    what_failed_is_tried_again_after_ten_minutes,
     whoever_interrupts_it_finds_everything_as_it_was,
     lines_taken_by_one_that_was_killed_come_back_by_themselves,
 ];
@@ -54,17 +57,19 @@ fn a_copy_is_not_taken_over_while_the_own_configuration_stands(lab: &mut Lab) ->
     house.write("/root/copy/config.json", &config)?;
     let ruleset = lab.vps.nft(&["list", "ruleset"])?;
     let crontab = fs::read(house.outside(CRONTAB))?;
-    let import = ["import", "--from", "pm.sh", "root/copy", "--yes"];
-    let refused = house.run(&[&[PM], &import[..]].concat())?;
+    // Below where the command runs, and nowhere else.
+    let import = ["import", "--from", "pm.sh", "copy", "--yes"];
+    let import = [&["env", "-C", "/root", PM], &import[..]].concat();
+    let refused = house.run(&import)?;
     check_refusal(&refused, &["pm.sh's own", "without a directory"])?;
     ensure!(lab.vps.nft(&["list", "ruleset"])? == ruleset, "other rules");
     ensure!(
         fs::read(house.outside(CRONTAB))? == crontab,
         "another crontab"
     );
-    // Moved away, it is in nobody's way; the directory is the one below where the command runs.
+    // Moved away, it is in nobody's way.
     fs::remove_file(house.outside(CONFIG))?;
-    house.ok(&[&[PM], &import[..]].concat())?;
+    house.ok(&import)?;
     ensure!(house.read("/root/copy/config.json")? == config, "changed");
     let going = house.ok(&[PM, "import", "--undo", "--dry-run"])?;
     ensure!(going.contains("/root/copy was only read"), "{going}");
@@ -103,13 +108,43 @@ fn what_fails_after_the_last_reading_cuts_nobody_off_and_is_completed(lab: &mut 
         .ok(&[PM, "import", "--from", "pm.sh", "--yes"])
         .or_else(|error| {
             // It is completed, and there is nothing more to take over.
-            let is_over = format!("{error:#}").contains("is not there");
+            let is_over = format!("{error:#}").contains("was taken over already");
             if is_over {
                 Ok(String::new())
             } else {
                 Err(error)
             }
         })?;
+    PM_SH.exact(lab, &house)?;
+    PM_SH.is_gone(lab, &house)
+}
+
+fn what_failed_is_tried_again_after_ten_minutes(lab: &mut Lab) -> Result<()> {
+    const JOURNAL: &str = "/var/lib/port_monitor/takeover/pm.sh/journal.json";
+    let house = House::build(lab, Kind::CronAndSysvinit)?;
+    lab.watch_cut(&PORTS)?;
+    PM_SH.install(lab, &house)?;
+    fs::create_dir_all(house.outside(STATE))?;
+    check_refusal(&house.run(&PM_SH.import())?, &["state.db"])?;
+    let udp = Udp::open(lab, Family::V4, 20000)?;
+    udp.send(Way::In, 10, 972)?;
+    fs::remove_dir(house.outside(STATE))?;
+    // As it is so many seconds later.
+    let later = |seconds: i64| -> Result<()> {
+        let mut journal: Value = serde_json::from_str(&house.read(JOURNAL)?)?;
+        let failed = journal["failed"].as_i64().context("it has not failed")?;
+        journal["failed"] = (failed - seconds).into();
+        house.write(JOURNAL, &journal.to_string())
+    };
+    later(500)?;
+    let said = house.run(&[PM, "monitor"])?;
+    ensure!(said.stderr.contains("was interrupted: "), "{said:?}");
+    ensure!(house.read(JOURNAL)?.contains("\"read\""), "tried too soon");
+    udp.send(Way::Out, 10, 972)?;
+    later(101)?;
+    let said = house.run(&[PM, "monitor"])?;
+    ensure!(said.stderr.contains("is completed now"), "{said:?}");
+    udp.send(Way::In, 10, 972)?;
     PM_SH.exact(lab, &house)?;
     PM_SH.is_gone(lab, &house)
 }

@@ -367,7 +367,7 @@ fn groups(lab: &Lab, wizard: &mut Terminal, words: &Words) -> Result<()> {
     wizard.answer(words.join_now, ENTER)?;
     // The second of the list.
     wizard.answer(words.join, "\x1b[B \r")?;
-    wizard.see("pm set 30000-30100 --group='租户 甲'")?;
+    wizard.see("pm set 30000-30100 --group '租户 甲'")?;
     wizard.answer(words.confirm, "y\r")?;
     wizard.see(words.done)?;
     back(wizard, words)?;

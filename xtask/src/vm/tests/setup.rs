@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use super::super::image::System;
-use super::Test;
 use super::tc::class;
+use super::{Test, delivery};
 use crate::lab::{self, Family, Lab};
 use crate::namespace::run;
 use crate::portrait::Portrait;
@@ -35,6 +35,11 @@ const MAIN: &str = "port-monitor.service";
 const ONLINE: &str = "port-monitor-online.service";
 const TICK: &str = "port-monitor-tick.service";
 const TIMER: &str = "port-monitor-tick.timer";
+const DELIVER: &str = "port-monitor-deliver.service";
+const WAKE: &str = "port-monitor-deliver.path";
+
+/// The services, and how exposed `systemd-analyze security` may find them, of 10.
+const EXPOSED: [(&str, f64); 4] = [(MAIN, 2.0), (ONLINE, 2.0), (TICK, 2.0), (DELIVER, 1.5)];
 
 /// How long the minute may take to come round.
 const MINUTE: Duration = Duration::from_secs(150);
@@ -47,7 +52,7 @@ fn settle(lab: &mut Lab) -> Result<String> {
     lab.install_pm()?;
 
     lab.ok(&["setup"])?;
-    for unit in [MAIN, TIMER] {
+    for unit in [MAIN, TIMER, WAKE] {
         systemctl(&["is-active", unit]).with_context(|| format!("{unit} does not run"))?;
     }
     lab.ok(&["add", "20000", "--quota", "1GB"])?;
@@ -66,6 +71,14 @@ fn settle(lab: &mut Lab) -> Result<String> {
         journal()?
     );
     sent.are_counted(lab)?;
+    let delivered = delivery::is_the_users(lab, || systemctl(&["start", TICK]).map(drop))?;
+    ensure!(
+        property(DELIVER, "Result")? == "success"
+            && property(DELIVER, "ExecMainStartTimestampMonotonic")? != "0",
+        "it was not the unit that delivered: {}",
+        journal()?
+    );
+    nobody_is_exposed()?;
 
     // What was not accounted for yet is, before all rules go.
     let mut slowest = Duration::ZERO;
@@ -86,7 +99,21 @@ fn settle(lab: &mut Lab) -> Result<String> {
     sent.some(30)?;
     fs::write(SENT, sent.datagrams.to_string())?;
     lab.leave_machine();
-    Ok(format!("healed {} ms after nftables", slowest.as_millis()))
+    let healed = slowest.as_millis();
+    Ok(format!("healed {healed} ms after nftables, {delivered}"))
+}
+
+/// Asks the running systemd how exposed each service is.
+fn nobody_is_exposed() -> Result<()> {
+    for (unit, most) in EXPOSED {
+        let security = ["security", "--no-pager", unit];
+        let text = run(Command::new("systemd-analyze").args(security), None)?.stdout;
+        let line = text.lines().find(|line| line.contains("Overall exposure"));
+        let level = line.and_then(|line| line.rsplit_once(": ")?.1.split(' ').next()?.parse().ok());
+        let level: f64 = level.with_context(|| format!("no level: {text}"))?;
+        ensure!(level <= most, "{unit} is exposed by {level}: {text}");
+    }
+    Ok(())
 }
 
 /// Waits for the rules, which follow those of `nftables.service`, and returns how long that took. It is sooner than the

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use super::super::image::System;
-use super::Test;
+use super::{Test, delivery};
 use crate::lab::{Family, Lab};
 use crate::namespace::run;
 use crate::portrait::Portrait;
@@ -49,6 +49,10 @@ fn settle(lab: &mut Lab) -> Result<String> {
     let udp = Udp::open(lab, Family::V4, 20000)?;
     udp.send(Way::In, 100, PAYLOAD)?;
     lab.ok(&["monitor"])?;
+    // Nothing in this image brings it up.
+    loopback("up")?;
+    let delivered = delivery::is_the_users(lab, || lab.ok(&["monitor"]).map(drop))?;
+    loopback("down")?;
 
     // Nobody but cron puts these rules back, and it tells.
     lab.vps.nft(&["delete", "table", "inet", "port_monitor"])?;
@@ -65,7 +69,13 @@ fn settle(lab: &mut Lab) -> Result<String> {
     udp.send(Way::In, 30, PAYLOAD)?;
     lab.leave_machine();
     let line = log.lines().last().unwrap_or_default();
-    Ok(format!("cron's tick said {line:?}"))
+    Ok(format!("cron's tick said {line:?}, {delivered}"))
+}
+
+fn loopback(state: &str) -> Result<()> {
+    let mut command = Command::new("ip");
+    command.args(["link", "set", "lo", state]);
+    run(&mut command, None)?.success().map(drop)
 }
 
 fn come_back_and_leave(lab: &mut Lab) -> Result<String> {

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use pm_core::port::PortRange;
 use pm_core::units::{SizeFamily, approximate};
 use pm_engine::doctor::{Finding, ShapingProblem, StorageProblem, TableState};
+use pm_store::StoreError;
 use pm_store::locks::command_and_process;
 
 use crate::language::tr;
@@ -54,11 +55,18 @@ pub(super) fn of(finding: &Finding) -> (String, Trouble) {
             problem
                 .as_deref()
                 .map_or_else(|| services_counted(*services), |error| sentence(error)),
-            problem.is_some().then(|| {
-                self_explaining(tr!(
+            problem.as_deref().map(|problem| match problem {
+                StoreError::ConfigOfPmSh { .. } => trouble(
+                    tr!("pm does nothing here yet", "pm 在这里还不会做任何事"),
+                    tr!(
+                        "`pm import --from pm.sh` takes over its services with all they have used",
+                        "用 `pm import --from pm.sh` 接管它的服务和全部已用流量"
+                    ),
+                ),
+                _ => self_explaining(tr!(
                     "ticks go on with the last good configuration, and no change is accepted",
                     "tick 沿用上一份可用的配置，任何改动都不被接受"
-                ))
+                )),
             }),
         ),
         Finding::Database { problem } => (
@@ -222,9 +230,9 @@ fn table(state: TableState) -> (String, Trouble) {
             Some(trouble(
                 tr!("two programs cannot share it", "两个程序不能共用一张表"),
                 tr!(
-                    "uninstall pm.sh (its menu, entry 7), or delete the table once its figures are \
-                     noted",
-                    "卸载 pm.sh（它的菜单第 7 项），或者记下数字后删除这张表"
+                    "`pm import --from pm.sh` takes over what it has counted; without pm.sh's \
+                     config.json, delete the table once its figures are noted",
+                    "用 `pm import --from pm.sh` 接管它计的流量；没有 pm.sh 的 config.json 时，记下数字后删除这张表"
                 ),
             )),
         ),

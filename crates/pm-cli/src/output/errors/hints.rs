@@ -57,6 +57,10 @@ fn takeover(error: &TakeoverError) -> Option<String> {
             "say where its configuration is: `pm import --from TOOL DIR`",
             "请指明它的配置在哪里：`pm import --from 工具 目录`"
         ),
+        TakeoverError::TakenOver { .. } => tr!(
+            "`pm list` shows its services, and `pm import --undo` gives them back",
+            "用 `pm list` 查看它的服务，用 `pm import --undo` 还回去"
+        ),
         TakeoverError::AtWork { .. } | TakeoverError::Changed { .. } => tr!(
             "leave its menu, and run the same command again",
             "退出它的菜单，再运行同一条命令"
@@ -78,6 +82,15 @@ fn takeover(error: &TakeoverError) -> Option<String> {
                 "take over from there (`pm import --from pm.sh`, without a directory), or move it away \
                  (`mv {path} {path}.old`)",
                 "直接接管它（`pm import --from pm.sh`，不带目录），或把它移走（`mv {path} {path}.old`）"
+            )
+        }
+        TakeoverError::Overlap { tool, ports } => {
+            let pms = pm_takeover::ports(ports.iter().map(|(pms, _)| pms)).replace(' ', "");
+            tr!(
+                "nothing was changed; delete these in {tool}'s menu, or in pm (`pm del {pms}`, which forgets what they \
+                 used), and run the same command again",
+                "没有做任何改动；请在 {tool} 的菜单里删除它们，或在 pm 里删除（`pm del {pms}`，已用流量随之清除），\
+                 再运行同一条命令"
             )
         }
         TakeoverError::Unreadable { .. }
@@ -170,8 +183,9 @@ fn store(error: &StoreError) -> Option<String> {
         StoreError::ConfigNotUtf8 { .. } | StoreError::ConfigGone { .. } => Some(last_good()),
         StoreError::ConfigRefused { why, .. } => config(why),
         StoreError::ConfigOfPmSh { .. } => Some(tr!(
-            "move the file away to begin without it, or name another directory with --config-dir",
-            "把这个文件移走再开始，或用 --config-dir 指定别的目录"
+            "`pm import --from pm.sh` takes over what is in it, with all that was used; to begin \
+             without it, uninstall pm.sh first (its menu, entry 7)",
+            "用 `pm import --from pm.sh` 连同已用流量一起接管；不想要它，就先卸载 pm.sh（它的菜单第 7 项）"
         )),
         StoreError::NoSuchVersion { .. } | StoreError::VersionUnusable { .. } => Some(tr!(
             "`pm config history` lists the versions that there are",
@@ -341,9 +355,10 @@ fn backend(error: &BackendError) -> Option<String> {
             "用 `modprobe nf_tables` 载入；容器里请找宿主机的管理者"
         ),
         BackendError::ForeignTable => tr!(
-            "pm leaves it alone; uninstall pm.sh (its menu, entry 7), or delete the table with \
-             `nft delete table inet port_monitor` once its figures are noted",
-            "pm 不碰它；卸载 pm.sh（它的菜单第 7 项），或者记下数字后用 \
+            "`pm import --from pm.sh` takes over what it has counted, where pm.sh's config.json is \
+             still in its place; else delete the table with `nft delete table inet port_monitor` \
+             once its figures are noted",
+            "pm.sh 的 config.json 还在原处的话，用 `pm import --from pm.sh` 接管它计的流量；否则记下数字后用 \
              `nft delete table inet port_monitor` 删除这张表"
         ),
         BackendError::Raced => tr!("try again", "再试一次"),

@@ -27,6 +27,7 @@ fn standing() -> Standing {
     };
     let failing = ChannelStanding {
         waiting: 12,
+        oldest: Some(time(-100)),
         next_try: Some(time(15)),
         failing_since: Some(time(-90)),
         error: Some("550 5.1.1 no such\u{1b}[2J mailbox".to_owned()),

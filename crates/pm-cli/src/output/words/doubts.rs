@@ -197,6 +197,19 @@ pub(crate) fn trouble(trouble: &Trouble) -> String {
              unless it has services already",
             "旧工具按 {zone} 算日期，本机时区是 {host}：pm 也改按 {zone}，除非它已有别的服务"
         ),
+        Trouble::HistoryLines { first, count: 1 } => tr!(
+            "line {first} of the reset history says nothing that is understood: it is left out",
+            "重置历史的第 {first} 行看不懂，未导入"
+        ),
+        Trouble::HistoryOfOthers(1) => tr!(
+            "one line of the reset history is of a port that the tool does not have any more: it is \
+             left out",
+            "重置历史中有 1 行属于已删除的端口，未导入"
+        ),
+        Trouble::DaysUnreadable(1) => tr!(
+            "one of its daily totals is none, and left out",
+            "有 1 天的统计不可用，未导入"
+        ),
         Trouble::HistoryLines { first, count } => tr!(
             "{count} lines of the reset history say nothing that is understood, the first of them \
              line {first}: they are left out",
@@ -328,7 +341,10 @@ mod tests {
                 zone: "Asia/Shanghai",
                 host: "UTC".to_owned(),
             },
+            Trouble::HistoryLines { first: 3, count: 1 },
             Trouble::HistoryLines { first: 3, count: 2 },
+            Trouble::HistoryOfOthers(1),
+            Trouble::DaysUnreadable(1),
             Trouble::HistoryOfOthers(2),
             Trouble::DaysUnreadable(2),
             Trouble::DaysOfList,

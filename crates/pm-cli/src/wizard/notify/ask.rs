@@ -4,13 +4,17 @@ use std::collections::BTreeSet;
 use std::error::Error;
 use std::str::FromStr;
 
-use pm_core::config::{Config, EventKind, QuietHours, Schedule, Thresholds};
+use pm_core::config::{
+    Config, DigestMinutes, EventKind, QuietHours, Schedule, ServerName, Template, Thresholds,
+};
 use pm_core::holder::Holder;
+use pm_core::language::Language;
 
 use crate::language::tr;
 use crate::output::words::holder as name;
+use crate::wizard::language::{languages, name as language_name};
 use crate::wizard::text;
-use crate::wizard::ui::{Answer, Question, Ui};
+use crate::wizard::ui::{Answer, Entry, Question, Ui};
 
 /// Asks for something that is not shown while it is typed.
 pub(in crate::wizard) fn secret<T: FromStr<Err: Error + 'static>>(
@@ -123,6 +127,86 @@ fn show_schedule(schedule: &Schedule) -> String {
             tr!("each day at {times}", "每天 {times}")
         }
     }
+}
+
+/// Asks for the language of a channel's messages; nothing: the user goes back.
+pub(super) fn language(ui: &mut Ui, present: Option<Language>) -> Answer<Option<Option<Language>>> {
+    let mut entries = languages();
+    let as_all = tr!("that of pm itself", "与 pm 的语言一致");
+    let enter = present.map_or(as_all.clone(), |it| language_name(it).to_owned());
+    entries.push(Entry::new(entries.len() + 1, as_all));
+    let title = tr!("Language of its messages", "消息使用哪种语言？");
+    let chosen = ui.choose(&title, &enter, &entries)?;
+    Ok(chosen.map(|index| Language::ALL.get(index).copied()))
+}
+
+/// Asks what a channel's messages call this host; `None`: what all the others do.
+pub(super) fn server_name(ui: &mut Ui, present: Option<&ServerName>) -> Answer<Option<ServerName>> {
+    let as_all = || tr!("as in all channels", "与其他渠道相同");
+    let show = |name: &Option<ServerName>| name.as_ref().map_or_else(as_all, ToString::to_string);
+    let enter = show(&present.cloned());
+    let question = Question::new(
+        tr!(
+            "What its messages call this host",
+            "这个渠道的消息里的主机名称"
+        ),
+        tr!(
+            "any text, such as hk-01; - is as in all channels; Enter: {enter}",
+            "任意文字，如 hk-01；输入 - 表示与其他渠道相同；直接回车：{enter}"
+        ),
+    );
+    let read = |typed: &str| match typed.trim() {
+        "" => Ok(present.cloned()),
+        "-" => Ok(None),
+        typed => read(typed).map(Some),
+    };
+    ui.ask(&question, read, show)
+}
+
+/// Asks for how long mails are collected into one.
+pub(super) fn digest(ui: &mut Ui, present: Option<DigestMinutes>) -> Answer<Option<DigestMinutes>> {
+    let show = |digest: &Option<DigestMinutes>| match digest {
+        Some(minutes) => tr!("{minutes} minutes", "{minutes} 分钟"),
+        None => tr!("one mail a message", "每条消息一封"),
+    };
+    let enter = show(&present);
+    let question = Question::new(
+        tr!(
+            "For how long are messages collected into one mail?",
+            "多少分钟内的消息合并成一封邮件？"
+        ),
+        tr!(
+            "minutes, 1 to 1440; 0 is one mail a message; Enter: {enter}",
+            "分钟数，1 到 1440；0 表示每条消息一封；直接回车：{enter}"
+        ),
+    );
+    let read = |typed: &str| match &*text::tidy(typed) {
+        "" => Ok(present),
+        typed if text::is_none(typed) => Ok(None),
+        typed => read(typed.trim_end_matches("分钟").trim()).map(Some),
+    };
+    ui.ask(&question, read, show)
+}
+
+/// Asks for what is posted to a web hook; `None`: what its server usually takes.
+pub(super) fn body(ui: &mut Ui, present: Option<&Template>) -> Answer<Option<Template>> {
+    let usual = || tr!("what its server usually takes", "对方服务的标准格式");
+    let show = |body: &Option<Template>| body.as_ref().map_or_else(usual, ToString::to_string);
+    let enter = show(&present.cloned());
+    let places = "{{title}} {{text}} {{event}} {{server}} {{time}}";
+    let question = Question::new(
+        tr!("What is posted: JSON, in one line", "发送的内容：一行 JSON"),
+        tr!(
+            "with {places} in its texts; - is what its server usually takes; Enter: {enter}",
+            "文字中可用 {places}；输入 - 表示用对方服务的标准格式；直接回车：{enter}"
+        ),
+    );
+    let read = |typed: &str| match typed.trim() {
+        "" => Ok(present.cloned()),
+        "-" => Ok(None),
+        typed => read(typed).map(Some),
+    };
+    ui.ask(&question, read, show)
 }
 
 /// Asks at which parts of a quota its holder is warned of.

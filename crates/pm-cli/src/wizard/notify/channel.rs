@@ -193,6 +193,7 @@ pub(in crate::wizard) fn change(
     ui: &mut Ui,
     config: &Config,
     present: &Channel,
+    find: &telegram::Find<'_>,
 ) -> Answer<ChannelSettings> {
     let on = if present.enabled {
         tr!("switch it off", "关闭")
@@ -223,6 +224,16 @@ pub(in crate::wizard) fn change(
         7,
         tr!("of which services", "通知哪些端口和分组"),
     ));
+    entries.push(Entry::new(8, tr!("language", "消息语言")));
+    entries.push(Entry::new(
+        9,
+        tr!("what it calls this host", "消息里的主机名称"),
+    ));
+    match &present.via {
+        Via::Email(_) => entries.push(Entry::new(10, tr!("mails in one", "合并邮件"))),
+        Via::Webhook(_) => entries.push(Entry::new(10, tr!("what is posted", "发送的内容"))),
+        Via::Telegram(_) | Via::WeCom(_) => {}
+    }
     entries.push(Entry::new(0, tr!("back", "返回")));
     let title = tr!("Change what?", "修改哪一项？");
     let chosen = ui.choose(&title, &tr!("back", "返回"), &entries)?;
@@ -234,8 +245,11 @@ pub(in crate::wizard) fn change(
         3 => settings.quiet = Some(ask::quiet(ui, present.quiet)?),
         4 => settings.report = Some(ask::report(ui, present.report.as_ref())?),
         5 => new_secret(ui, &present.via, &mut settings)?,
-        6 => new_place(ui, &present.via, &mut settings)?,
+        6 => new_place(ui, &present.via, find, &mut settings)?,
         7 => settings.services = Some(ask::services(ui, config)?),
+        8 => settings.language = ask::language(ui, present.language)?,
+        9 => settings.server_name = Some(ask::server_name(ui, present.server_name.as_ref())?),
+        10 => new_form(ui, &present.via, &mut settings)?,
         _ => {}
     }
     Ok(settings)
@@ -255,11 +269,26 @@ fn new_secret(ui: &mut Ui, via: &Via, settings: &mut ChannelSettings) -> Answer<
     Ok(())
 }
 
-fn new_place(ui: &mut Ui, via: &Via, settings: &mut ChannelSettings) -> Answer<()> {
+/// Asks in what form messages are sent.
+fn new_form(ui: &mut Ui, via: &Via, settings: &mut ChannelSettings) -> Answer<()> {
+    match via {
+        Via::Email(present) => settings.digest = Some(ask::digest(ui, present.digest)?),
+        Via::Webhook(present) => settings.body = Some(ask::body(ui, present.body.as_ref())?),
+        Via::Telegram(_) | Via::WeCom(_) => {}
+    }
+    Ok(())
+}
+
+fn new_place(
+    ui: &mut Ui,
+    via: &Via,
+    find: &telegram::Find<'_>,
+    settings: &mut ChannelSettings,
+) -> Answer<()> {
     match via {
         Via::Telegram(present) => {
             let base = present.api_base.as_ref();
-            let (chat, thread) = telegram::chat(ui, &present.token, base, &telegram::find)?;
+            let (chat, thread) = telegram::chat(ui, &present.token, base, find)?;
             settings.chat = Some(chat);
             settings.thread = Some(thread);
         }

@@ -1,10 +1,12 @@
 //! A Telegram bot, step by step: nobody opens an address with a token in it.
 
 use pm_core::config::{BotToken, ChatId, Telegram, WebUrl};
-use pm_notify::telegram::{Chat, find_chats};
+use pm_notify::telegram::Chat;
+use pm_store::Paths;
 
 use super::ask;
 use crate::language::{self, tr};
+use crate::output::errors;
 use crate::output::notify::no_chats;
 use crate::wizard::ui::look::Paint;
 use crate::wizard::ui::{Answer, Entry, Question, Ui};
@@ -12,8 +14,14 @@ use crate::wizard::ui::{Answer, Entry, Question, Ui};
 /// Asks a bot for its chats; why not, as a sentence.
 pub(super) type Find<'a> = dyn Fn(&BotToken, Option<&WebUrl>) -> Result<Vec<Chat>, String> + 'a;
 
-pub(super) fn find(token: &BotToken, base: Option<&WebUrl>) -> Result<Vec<Chat>, String> {
-    find_chats(token, base).map_err(|failure| failure.text(language::current()))
+/// Returns what asks a bot over the network.
+pub(super) fn finder(
+    paths: Paths,
+) -> impl Fn(&BotToken, Option<&WebUrl>) -> Result<Vec<Chat>, String> {
+    move |token, base| match pm_engine::find_chats(&paths, token, base) {
+        Ok(found) => found.map_err(|failure| failure.text(language::current())),
+        Err(error) => Err(errors::text(&error.into())),
+    }
 }
 
 /// Asks for all that a bot takes.

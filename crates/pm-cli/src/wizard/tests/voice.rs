@@ -109,7 +109,7 @@ fn changed(name: &str, input: &str) -> (Answer<String>, String) {
     let config = Config::parse(config).unwrap();
     let name = name.parse().unwrap();
     let present = &config.notify.channels[&name];
-    let settings = notify::change_channel(&mut ui, &config, present);
+    let settings = notify::change_channel(&mut ui, &config, present, &|_, _| Ok(Vec::new()));
     drop(ui);
     let line = settings.map(|settings| NotifyChange::Set { name, settings }.to_string());
     (line, said(talk))
@@ -150,6 +150,23 @@ fn every_setting_of_a_channel_is_asked_for_in_both_languages() {
             "pm notify set mail --services '80,group vip'",
         ),
         ("mail", "7\nall\n", "pm notify set mail --services all"),
+        ("mail", "8\n2\n", "pm notify set mail --language zh"),
+        ("hook", "8\n3\n", "pm notify set hook --language system"),
+        ("hook", "8\n\n", "pm notify set hook"),
+        (
+            "mail",
+            "9\nhk 01\n",
+            "pm notify set mail --server-name='hk 01'",
+        ),
+        ("hook", "9\n-\n", "pm notify set hook --server-name="),
+        ("mail", "10\n1441\n60\n", "pm notify set mail --digest 60"),
+        ("mail", "10\n0\n", "pm notify set mail --digest none"),
+        (
+            "hook",
+            "10\n{{text}}\n{\"msg\": \"{{text}}\"}\n",
+            r#"pm notify set hook --body '{"msg": "{{text}}"}'"#,
+        ),
+        ("hook", "10\n-\n", "pm notify set hook --body none"),
         ("mail", "0\n", "pm notify set mail"),
     ] {
         for language in Language::ALL {

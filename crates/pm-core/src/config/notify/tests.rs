@@ -359,6 +359,79 @@ fn a_report_is_due_at_its_times() {
     assert_eq!(due("at 0:00", 5), 0);
 }
 
+/// Clocks that are put back, put forward, by half an hour, at midnight, and over a whole day.
+const CHANGES: [(&str, i64); 6] = [
+    ("Europe/Berlin", 1_824_944_400),       // 2027-10-31, back at 03:00
+    ("Europe/Berlin", 1_806_195_600),       // 2027-03-28, on at 02:00
+    ("Australia/Lord_Howe", 1_806_764_400), // 2027-04-04, back by half an hour
+    ("America/Sao_Paulo", 1_541_300_400),   // 2018-11-04, on at 00:00
+    ("America/Sao_Paulo", 1_550_368_800),   // 2019-02-17, back at 00:00
+    ("Pacific/Apia", 1_325_239_200),        // 2011-12-30 was no day
+];
+
+/// Returns when reports are due by a tick a minute, from two days before an instant to two days after.
+fn all_due(schedule: &str, zone: &Zone, around: i64) -> Vec<i64> {
+    let schedule: Schedule = schedule.parse().unwrap();
+    let minutes = (around - 2 * 86_400..around + 2 * 86_400).step_by(60);
+    let mut due = Vec::new();
+    for now in minutes {
+        let last = schedule.last_due(Timestamp::from_unix(now), zone).unix();
+        assert!(last <= now, "{schedule} in {}", zone.name());
+        assert!(due.last().is_none_or(|before| *before <= last), "{due:?}");
+        due.push(last);
+    }
+    due.dedup();
+    due
+}
+
+#[test]
+fn a_time_of_day_is_due_once_a_day_also_where_clocks_are_changed() {
+    for (name, around) in CHANGES {
+        let zone = Zone::named(name).unwrap();
+        for time in [
+            "00:00", "01:30", "02:15", "02:30", "08:00", "20:00", "23:59",
+        ] {
+            let due = all_due(&format!("at {time}"), &zone, around);
+            let dates: BTreeSet<_> = due
+                .iter()
+                .map(|it| zone.date_at(Timestamp::from_unix(*it)))
+                .collect();
+            // What a skipped day had is due when the next one begins.
+            let has_no_day = name == "Pacific/Apia" && time != "00:00";
+            let days = dates.len() + usize::from(has_no_day);
+            assert_eq!(due.len(), days, "{time} in {name}: {due:?}");
+            let shown = due.iter().filter(|it| {
+                let local = zone.local(Timestamp::from_unix(**it)).time();
+                let (hour, minute, _) = local.as_hms();
+                format!("{hour:02}:{minute:02}") == time
+            });
+            assert!(shown.count() + 1 >= due.len(), "{time} in {name}: {due:?}");
+        }
+    }
+}
+
+#[test]
+fn intervals_are_no_shorter_where_clocks_are_put_back() {
+    for (name, around) in CHANGES {
+        let zone = Zone::named(name).unwrap();
+        for minutes in [1, 5, 15, 30, 60, 120, 360, 1_440] {
+            let due = all_due(&format!("every {minutes}m"), &zone, around);
+            let is_put_back = matches!(around, 1_824_944_400 | 1_550_368_800);
+            let shortest = due.windows(2).map(|it| it[1] - it[0]).min().unwrap();
+            assert!(
+                !is_put_back || shortest >= minutes * 60,
+                "{minutes} in {name}: {shortest}"
+            );
+            let longest = due.windows(2).map(|it| it[1] - it[0]).max().unwrap();
+            let most = match name {
+                "Pacific/Apia" => 2 * minutes * 60,
+                _ => minutes * 60 + 3_600,
+            };
+            assert!(longest <= most, "{minutes} in {name}: {longest}");
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn what_is_emitted_is_read_back(notify in notify(), push in proptest::option::of(push())) {

@@ -2,15 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::iter::successors;
 use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use time::Duration as Span;
 
 use super::{NotifyError, as_text};
 use crate::calendar::{Timestamp, Zone};
 
 const MINUTES_A_DAY: u16 = 24 * 60;
+
+const SECONDS_A_DAY: i64 = 24 * 60 * 60;
 
 /// A time of day, to the minute: `08:00`.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -51,7 +55,8 @@ pub struct QuietHours {
 /// let at_6 = Timestamp::from_unix(1_700_028_000); // 06:00 in UTC
 /// let yesterday_at_20 = Timestamp::from_unix(1_700_028_000 - 10 * 3_600);
 /// assert_eq!(schedule.last_due(at_6, &Zone::utc()), yesterday_at_20);
-/// assert_eq!("every 1h".parse::<Schedule>()?.to_string(), "every 60m");
+/// assert_eq!("every 60m".parse::<Schedule>()?.to_string(), "every 1h");
+/// assert_eq!("every 90m".parse::<Schedule>()?.to_string(), "every 90m");
 /// # Ok::<(), pm_core::config::NotifyError>(())
 /// ```
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -87,6 +92,10 @@ impl TimeOfDay {
     /// Returns the minutes since midnight, below 1440.
     pub fn minutes(self) -> u16 {
         self.0
+    }
+
+    fn since_midnight(self) -> Span {
+        Span::minutes(self.0.into())
     }
 }
 
@@ -155,17 +164,27 @@ as_text!(QuietHours);
 impl Schedule {
     /// Returns the last instant at which a report was due, `now` or before: one is to be sent where
     /// the last one is older.
+    ///
+    /// What clocks show twice is due the first time; at intervals no longer than what is there
+    /// twice, both times. What they skip is due when they skip it.
     pub fn last_due(&self, now: Timestamp, zone: &Zone) -> Timestamp {
-        let second = second_of_day(now, zone);
-        let day = u32::from(MINUTES_A_DAY) * 60;
-        let since = match self {
-            Self::Every(ReportMinutes(minutes)) => second % (u32::from(*minutes) * 60),
+        match self {
+            Self::Every(minutes) => minutes.last_due(now, zone),
             Self::At(times) => {
-                let ago = |time: &TimeOfDay| (second + day - u32::from(time.0) * 60) % day;
-                times.iter().map(ago).min().unwrap_or(0)
+                let today = zone.local(now).date();
+                // Where a zone skipped a day, the last time may be of the day before that.
+                let dates = successors(Some(today), |date| date.previous_day()).take(3);
+                let due = dates.flat_map(|date| {
+                    let local = move |time: &TimeOfDay| {
+                        date.midnight().saturating_add(time.since_midnight())
+                    };
+                    times.iter().map(move |time| zone.first_at(local(time)))
+                });
+                let yesterday = now.unix().saturating_sub(SECONDS_A_DAY);
+                let last = due.filter(|due| *due <= now).max();
+                last.unwrap_or(Timestamp::from_unix(yesterday))
             }
-        };
-        Timestamp::from_unix(now.unix().saturating_sub(since.into()))
+        }
     }
 }
 
@@ -209,7 +228,10 @@ impl FromStr for Schedule {
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Every(minutes) => write!(f, "every {}m", minutes.get()),
+            Self::Every(minutes) => match (minutes.get() / 60, minutes.get() % 60) {
+                (hours, 0) => write!(f, "every {hours}h"),
+                _ => write!(f, "every {}m", minutes.get()),
+            },
             Self::At(times) => {
                 let times: Vec<_> = times.iter().map(TimeOfDay::to_string).collect();
                 write!(f, "at {}", times.join(","))
@@ -231,6 +253,17 @@ impl ReportMinutes {
     /// Returns how many they are.
     pub fn get(self) -> u16 {
         self.0
+    }
+
+    fn last_due(self, now: Timestamp, zone: &Zone) -> Timestamp {
+        let span = i64::from(self.0) * 60;
+        let ago = i64::from(second_of_day(now, zone)) % span;
+        let local = zone.local(now).saturating_sub(Span::seconds(ago));
+        let first = zone.first_at(local);
+        let again = Timestamp::from_unix(now.unix().saturating_sub(ago));
+        let is_due_again =
+            again.unix().saturating_sub(first.unix()) >= span && zone.local(again) == local;
+        if is_due_again { again } else { first }
     }
 }
 

@@ -350,7 +350,7 @@ fn requests_about_groups_read_like_the_command_line() {
         ),
         (
             set(these("80"), limits),
-            r"pm set 80 --group='it'\''s 5' --limit 5Mbps --limit-in none --dynqos 100Mbps/5/5Mbps/60 --expires 2027-01-31 --routed yes",
+            r"pm set 80 --group 'it'\''s 5' --limit 5Mbps --limit-in none --dynqos 100Mbps/5/5Mbps/60 --expires 2027-01-31 --routed yes",
         ),
         (
             set(Selection::All, free),

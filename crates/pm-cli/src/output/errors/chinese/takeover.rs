@@ -9,6 +9,7 @@ pub(super) fn takeover(error: &TakeoverError) -> String {
         TakeoverError::NotThere { tool, directory } => {
             format!("没有找到 {tool}：{} 里没有它的配置", directory.display())
         }
+        TakeoverError::TakenOver { tool } => format!("{tool} 已经接管过了"),
         TakeoverError::Unreadable { tool, .. } => format!("无法读取 {tool} 写的文件"),
         TakeoverError::AtWork { tool, path } => {
             format!("{tool} 正在运行：它占用着 {}", path.display())
@@ -33,6 +34,11 @@ pub(super) fn takeover(error: &TakeoverError) -> String {
                 "{} 是 pm.sh 自己的配置，而 pm 的配置也要放在那里",
                 path.display()
             )
+        }
+        TakeoverError::Overlap { tool, ports } => {
+            let pms = pm_takeover::ports(ports.iter().map(|(pms, _)| pms));
+            let its = pm_takeover::ports(ports.iter().map(|(_, its)| its));
+            format!("pm 已有 {pms}，而 {tool} 也有 {its}")
         }
         TakeoverError::Interrupted => "已中断，一切保持原样".to_owned(),
         TakeoverError::Signals(source) => format!("无法暂缓信号：{source}"),
