@@ -248,6 +248,27 @@ fn what_became_of_a_message_says_nothing_of_other_settings() {
     assert_eq!(outbox.standing().unwrap().channels[&a].delivered, None);
 }
 
+/// A channel that goes takes its messages along, and others get their numbers.
+#[test]
+fn what_became_of_a_message_says_nothing_of_another_with_its_number() {
+    let dir = TempDir::new().unwrap();
+    let mut outbox = OutboxDb::open(dir.path()).unwrap();
+    outbox
+        .exchange(&batch(&["a"], vec![message(1, "a")]))
+        .unwrap();
+    let (a, id) = (name("a"), outbox.waiting(&name("a"), 1).unwrap()[0].id);
+    let ids = [id];
+    let first = attempt(&a, "to a", &ids);
+    assert!(outbox.begin(first, at(10)).unwrap());
+    outbox.exchange(&Batch::default()).unwrap();
+    outbox
+        .exchange(&batch(&["a"], vec![message(2, "a")]))
+        .unwrap();
+    assert_eq!(outbox.waiting(&a, 1).unwrap()[0].id, id);
+    outbox.note_delivered(first, "ok", at(1)).unwrap();
+    assert_eq!(bodies(&outbox, "a"), ["2 for a"]);
+}
+
 /// Who sends what he cannot note sends it again at each tick, as long as the disk is full.
 #[test]
 fn what_cannot_be_noted_is_not_begun() {

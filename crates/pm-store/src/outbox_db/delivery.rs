@@ -383,7 +383,8 @@ const DELIVERED: i64 = 1;
 /// `message.state` of what is not sent any more.
 const GIVEN_UP: i64 = 2;
 
-/// Notes that messages wait no longer; returns how many did.
+/// Notes that messages wait no longer; returns how many did. One that was never begun is another,
+/// with the number of one that is gone.
 fn done(
     transaction: &Transaction<'_>,
     ids: &[i64],
@@ -392,7 +393,8 @@ fn done(
     now: Timestamp,
 ) -> rusqlite::Result<usize> {
     let mut update = transaction.prepare_cached(
-        "UPDATE message SET state = ?2, done = ?3, answer = ?4 WHERE id = ?1 AND state = 0",
+        "UPDATE message SET state = ?2, done = ?3, answer = ?4
+         WHERE id = ?1 AND state = 0 AND attempts > 0",
     )?;
     let mut count = 0;
     for id in ids {
