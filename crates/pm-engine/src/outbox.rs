@@ -158,19 +158,30 @@ fn noted(
     let mut troubles = told.clone();
     let mut news = Vec::new();
     let mut tell = |what| news.push(News::Notice(Notice { time: now, what }));
-    troubles.retain(|name, since| {
+    troubles.retain(|name, told| {
         let channel = standing.channels.get(name);
-        channel.is_some_and(|it| it.failing_since == Some(*since))
+        let since = channel.and_then(|it| it.failing_since);
+        since.is_some_and(|since| [since, with_loss(since)].contains(told))
     });
     for (name, channel) in &standing.channels {
         let Some(since) = channel.failing_since else {
             continue;
         };
-        let is_known = troubles.contains_key(name) || !config.notify.channels.contains_key(name);
-        if is_known || now.unix().saturating_sub(since.unix()) < TROUBLE_AFTER {
+        // Trouble is told of once, and once more when it has cost the first messages.
+        let told = troubles.get(name);
+        let is_known = match channel.lost {
+            0 => told.is_some(),
+            _ => told == Some(&with_loss(since)),
+        };
+        let is_there = config.notify.channels.contains_key(name);
+        if is_known || !is_there || now.unix().saturating_sub(since.unix()) < TROUBLE_AFTER {
             continue;
         }
-        troubles.insert(name.clone(), since);
+        let mark = match channel.lost {
+            0 => since,
+            _ => with_loss(since),
+        };
+        troubles.insert(name.clone(), mark);
         tell(What::Delivery {
             channel: name.clone(),
             why: channel.error.clone().unwrap_or_default(),
@@ -189,6 +200,12 @@ fn noted(
         troubles: (troubles != told).then_some(troubles),
         news,
     })
+}
+
+/// Returns how a trouble is noted that was told of with the messages it has cost: by the negative of
+/// when it began, which is no instant of any trouble.
+fn with_loss(since: Timestamp) -> Timestamp {
+    Timestamp::from_unix(since.unix().saturating_neg())
 }
 
 /// What is said, and how.
