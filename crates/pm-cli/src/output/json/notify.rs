@@ -120,7 +120,7 @@ pub(crate) fn sent(sent: &[Sent]) -> serde_json::Result<String> {
         done: time(sent.done),
         answer: match sent.fate {
             Fate::Delivered => sent.answer.as_deref().map(one_line),
-            Fate::Waiting | Fate::GivenUp => why(sent.answer.clone()),
+            Fate::Waiting | Fate::GivenUp => why(sent.answer.clone()).map(|it| one_line(&it)),
         },
         title: title(sent),
     };

@@ -119,6 +119,52 @@ fn what_became_of_a_message_is_shown_and_cannot_steer_the_terminal() {
     insta::assert_snapshot!(both);
 }
 
+/// Who delivers keeps the kind of a failure; programs get it in English.
+#[test]
+fn why_something_fails_is_said_in_the_language_of_whoever_looks() {
+    let kept = pm_notify::Failure {
+        why: pm_notify::Why::Credentials,
+        answer: "401".to_owned(),
+    };
+    let kept = Some(kept.stored());
+    let mut standing = standing();
+    for channel in standing.channels.values_mut() {
+        channel.error = kept.clone();
+    }
+    let push_standing = pm_store::outbox_db::PushStanding {
+        error: kept.clone(),
+        ..Default::default()
+    };
+    let messages = [Sent {
+        answer: kept,
+        ..message(0, Fate::Waiting, 1, "[hk-01] 20000: blocked")
+    }];
+    let shown = || {
+        vec![
+            channels(&config(), &standing, &zone(), None),
+            sent(&messages, &zone(), None),
+            push::status(config().push.as_ref(), Some(&push_standing), &zone()),
+        ]
+    };
+    let documents = || {
+        vec![
+            json::channels(&config(), &standing).unwrap(),
+            json::sent(&messages).unwrap(),
+            json::push(&config(), Some(&push_standing)).unwrap(),
+        ]
+    };
+    let english = "the token, key or password is wrong: set it anew (401)";
+    for text in [shown(), documents(), in_chinese(documents)].concat() {
+        assert!(text.contains(english), "{text}");
+    }
+    for text in in_chinese(shown) {
+        assert!(
+            text.contains("令牌、密钥或密码不对：请重新设置（401）"),
+            "{text}"
+        );
+    }
+}
+
 #[test]
 fn chats_outcomes_and_the_push_are_said_in_both_languages() {
     let chat = |id: &str, thread, kind: &str, title: &str| Chat {
