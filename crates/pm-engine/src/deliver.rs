@@ -34,8 +34,9 @@ use crate::{EngineError, clock};
 /// For how long it stays for what is due a little later.
 const PATIENCE: Duration = Duration::from_secs(50);
 
-/// How long whoever has the lock may take to see that he was woken: an outbox may be busy.
-const HANDOVER: Duration = Duration::from_secs(15);
+/// How long whoever has the lock may take to see that he was woken. He is slower only while he waits
+/// for a busy outbox, and looks into it afterwards, called or not.
+const HANDOVER: Duration = Duration::from_secs(1);
 
 /// How often it looks whether there is more to do, or nothing any more.
 const LOOK: Duration = Duration::from_millis(100);
