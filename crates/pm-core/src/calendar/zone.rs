@@ -125,6 +125,31 @@ impl Zone {
         EPOCH.saturating_add(utc.saturating_add(ahead))
     }
 
+    /// Whether clocks are as they were so many seconds ago.
+    pub(crate) fn is_steady(&self, now: Timestamp, seconds: i64) -> bool {
+        let then = Timestamp::from_unix(now.unix().saturating_sub(seconds));
+        self.offset(then) == self.offset(now)
+    }
+
+    /// Returns the first and the last instant at which clocks show `time`. One that they leave out
+    /// is as much later as they are put forward.
+    pub(crate) fn instants(&self, time: PrimitiveDateTime) -> (Timestamp, Timestamp) {
+        let as_utc = (time - EPOCH).whole_seconds();
+        let by = |ahead: i32| Timestamp::from_unix(as_utc.saturating_sub(ahead.into()));
+        // No zone turns its clocks twice within two days.
+        let day = Duration::DAY.whole_seconds();
+        let [before, after] = [-day, day].map(|seconds| {
+            let near = Timestamp::from_unix(as_utc.saturating_add(seconds));
+            by(self.offset(near))
+        });
+        let is_shown = |at: Timestamp| self.local(at) == time;
+        match (is_shown(before), is_shown(after)) {
+            (true, true) => (before, after),
+            (false, true) => (after, after),
+            (true, false) | (false, false) => (before, before),
+        }
+    }
+
     /// Returns how many seconds this zone is ahead of UTC at `instant`.
     fn offset(&self, instant: Timestamp) -> i32 {
         let rules = match &self.rules {

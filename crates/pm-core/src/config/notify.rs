@@ -2,6 +2,7 @@
 
 mod address;
 mod channels;
+mod due;
 mod error;
 mod filter;
 mod names;

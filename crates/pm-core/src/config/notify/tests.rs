@@ -359,6 +359,52 @@ fn a_report_is_due_at_its_times() {
     assert_eq!(due("at 0:00", 5), 0);
 }
 
+/// Returns the instants at which a report becomes due in a span, by a look each minute.
+fn due_within(schedule: &str, zone: &Zone, from: i64, to: i64) -> Vec<i64> {
+    let schedule: Schedule = schedule.parse().unwrap();
+    let last_due = |now| schedule.last_due(Timestamp::from_unix(now), zone).unix();
+    let mut known = last_due(from);
+    let mut due = Vec::new();
+    for now in (from..to).step_by(60) {
+        let last = last_due(now);
+        assert!(last <= now, "{schedule}: due at {last}, at {now}");
+        if last > known {
+            due.push(last);
+            known = last;
+        }
+    }
+    due
+}
+
+#[test]
+fn a_report_is_due_at_its_time_on_days_that_are_longer_or_shorter() {
+    let berlin = Zone::named("Europe/Berlin").unwrap();
+    // Midnight there on the days on which clocks go back, and forth.
+    let longer = time::macros::datetime!(2027-10-30 22:00 UTC).unix_timestamp();
+    let shorter = time::macros::datetime!(2027-03-27 23:00 UTC).unix_timestamp();
+    let hours = |schedule: &str, from: i64, length: i64| {
+        let due = due_within(schedule, &berlin, from, from + length * 3_600);
+        let hours: Vec<_> = due
+            .into_iter()
+            .map(|at| (at - from) as f64 / 3_600.0)
+            .collect();
+        hours
+    };
+    // 08:00 is nine hours after midnight where an hour comes twice, and seven where one is left out.
+    assert_eq!(hours("at 08:00", longer, 25), [9.0]);
+    assert_eq!(hours("at 08:00", shorter, 23), [7.0]);
+    // A time that comes twice is due once, one that does not come at all as much later.
+    assert_eq!(hours("at 02:30", longer, 25), [2.5]);
+    assert_eq!(hours("at 02:30", shorter, 23), [2.5]);
+    assert_eq!(hours("every 24h", longer, 25), [0.0f64; 0]);
+    assert_eq!(hours("every 6h", longer, 25), [7.0, 13.0, 19.0]);
+    assert_eq!(hours("every 6h", shorter, 23), [5.0, 11.0, 17.0]);
+    let each_hour: Vec<_> = (1..25).map(f64::from).collect();
+    assert_eq!(hours("every 60m", longer, 25), each_hour);
+    assert_eq!(hours("every 60m", shorter, 23), each_hour[..22]);
+    assert_eq!(hours("every 1m", longer, 5).len(), 5 * 60 - 1);
+}
+
 proptest! {
     #[test]
     fn what_is_emitted_is_read_back(notify in notify(), push in proptest::option::of(push())) {
@@ -403,6 +449,32 @@ proptest! {
         let due = schedule.last_due(Timestamp::from_unix(now), &zone);
         prop_assert!(due.unix() <= now && due.unix() > now - 86_400);
         prop_assert_eq!(schedule.last_due(due, &zone), due);
+    }
+
+    #[test]
+    fn a_report_is_due_once_wherever_clocks_are_turned(
+        schedule in schedule(),
+        zone in prop::sample::select(vec![
+            "Europe/Berlin", "America/Havana", "Australia/Lord_Howe", "Asia/Shanghai", "UTC",
+        ]),
+        // When clocks were turned in Berlin; elsewhere they are within ten days of it.
+        turned in prop::sample::select(vec![1_603_587_600i64, 1_616_893_200]),
+        after in -900_000i64..900_000,
+    ) {
+        let now = turned + after;
+        let zone = Zone::named(zone).unwrap();
+        let due = schedule.last_due(Timestamp::from_unix(now), &zone);
+        prop_assert!(due.unix() <= now && due.unix() > now - 2 * 86_400);
+        prop_assert_eq!(schedule.last_due(due, &zone), due);
+        let later = schedule.last_due(Timestamp::from_unix(now + 60), &zone);
+        prop_assert!(later >= due);
+        if let (Schedule::At(times), true) = (&schedule, later > due) {
+            let local = zone.local(later);
+            let minutes = u16::from(local.hour()) * 60 + u16::from(local.minute());
+            let is_named = times.iter().any(|time| time.minutes() == minutes);
+            let is_turned = zone.local(Timestamp::from_unix(later.unix() - 86_400)).time() != local.time();
+            prop_assert!(is_named || is_turned, "{} at {}", schedule, local);
+        }
     }
 
     #[test]

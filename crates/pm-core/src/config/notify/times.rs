@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{NotifyError, as_text};
 use crate::calendar::{Timestamp, Zone};
 
-const MINUTES_A_DAY: u16 = 24 * 60;
+pub(super) const MINUTES_A_DAY: u16 = 24 * 60;
 
 /// A time of day, to the minute: `08:00`.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -57,7 +57,7 @@ pub struct QuietHours {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Schedule {
-    /// Each time so many minutes have passed, counted from midnight: 1 to 1440.
+    /// Each time so many minutes have passed, counted from midnight by the zone's clocks: 1 to 1440.
     Every(ReportMinutes),
     /// At these times of each day; at least one, at most 24.
     At(BTreeSet<TimeOfDay>),
@@ -152,24 +152,8 @@ impl fmt::Display for QuietHours {
 
 as_text!(QuietHours);
 
-impl Schedule {
-    /// Returns the last instant at which a report was due, `now` or before: one is to be sent where
-    /// the last one is older.
-    pub fn last_due(&self, now: Timestamp, zone: &Zone) -> Timestamp {
-        let second = second_of_day(now, zone);
-        let day = u32::from(MINUTES_A_DAY) * 60;
-        let since = match self {
-            Self::Every(ReportMinutes(minutes)) => second % (u32::from(*minutes) * 60),
-            Self::At(times) => {
-                let ago = |time: &TimeOfDay| (second + day - u32::from(time.0) * 60) % day;
-                times.iter().map(ago).min().unwrap_or(0)
-            }
-        };
-        Timestamp::from_unix(now.unix().saturating_sub(since.into()))
-    }
-}
-
-fn second_of_day(now: Timestamp, zone: &Zone) -> u32 {
+/// Returns the seconds since midnight, by the clocks of a zone.
+pub(super) fn second_of_day(now: Timestamp, zone: &Zone) -> u32 {
     let (hour, minute, second) = zone.local(now).time().as_hms();
     (u32::from(hour) * 60 + u32::from(minute)) * 60 + u32::from(second)
 }
