@@ -91,6 +91,32 @@ proptest! {
 }
 
 #[test]
+fn other_thresholds_tell_nothing_again() {
+    let (mut kernel, mut pm) = running(r#""services":{"80":{"quota":"1KB"}}"#);
+    kernel.packet(ports("80"), Direction::In, 600);
+    let mut minute = 0;
+    let mut told_by = |thresholds: &str, used: u64| {
+        minute += 1;
+        configure(
+            &mut pm,
+            &format!(
+                r#""services":{{"80":{{"quota":"1KB"}}}},"notify":{{"thresholds":[{thresholds}]}}"#
+            ),
+        );
+        kernel.packet(ports("80"), Direction::In, used);
+        let now = datetime!(2027-01-15 12:00 UTC) + time::Duration::minutes(minute);
+        reached(&tick_at(&mut pm, &mut kernel, now))
+    };
+    assert_eq!(told_by("50,80", 0), [50]);
+    assert_eq!(told_by("", 0), [0u16; 0]);
+    assert_eq!(told_by("50,80", 0), [0u16; 0]);
+    assert_eq!(told_by("40", 0), [0u16; 0]);
+    assert_eq!(told_by("50,80", 200), [80]);
+    assert_eq!(told_by("", 0), [0u16; 0]);
+    assert_eq!(told_by("50,80", 0), [0u16; 0]);
+}
+
+#[test]
 fn a_quota_that_is_used_up_is_told_once_to_who_wants_either() {
     let (mut kernel, mut pm) = running(&format!(
         r#""services":{{"80":{{"quota":"1KB"}}}},
