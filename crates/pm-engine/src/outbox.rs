@@ -15,7 +15,7 @@ use pm_core::config::{Channel, ChannelName, Config, Via};
 use pm_core::config::{QuietHours, ZoneName};
 use pm_core::language::Language;
 use pm_core::ledger::State;
-use pm_core::news::News;
+use pm_core::news::{News, messages as messages_of};
 use pm_core::notice::{Gone, Notice, What};
 use pm_core::report::{group_reports, reports};
 use pm_notify::compose::{Voice, summary};
@@ -208,11 +208,11 @@ impl Told<'_> {
         };
         let channels = enabled().map(|(name, channel)| (name.clone(), json(&self.sender(channel))));
         let mut messages = Vec::new();
-        for (event, news) in waiting {
-            for name in news.channels(self.config) {
-                if let Some(channel) = self.config.notify.channels.get(name) {
-                    messages.extend(self.messages(*event, news, name, channel));
-                }
+        for (event, news) in messages_of(waiting) {
+            for (name, channel) in enabled() {
+                let hears = |it: &&&News| it.is_for(name, self.config);
+                let heard: Vec<_> = news.iter().filter(hears).copied().collect();
+                messages.extend(self.messages(event, &heard, name, channel));
             }
         }
         Batch {
@@ -243,18 +243,26 @@ impl Told<'_> {
     fn messages(
         &self,
         event: i64,
-        news: &News,
+        news: &[&News],
         name: &ChannelName,
         channel: &Channel,
     ) -> Vec<NewMessage> {
+        let Some(first) = news.first() else {
+            return Vec::new();
+        };
         let voice = Voice {
             language: self.language(channel),
             server: self.server(channel),
             zone: self.zone,
         };
-        let message = match news {
-            News::Notice(notice) => voice.notice(notice),
-            News::Report { .. } => {
+        let notices = news.iter().filter_map(|it| match it {
+            News::Notice(notice) => Some(notice.seen_by(channel, self.config)),
+            News::Report { .. } => None,
+        });
+        let notices: Vec<_> = notices.collect();
+        let message = match &notices[..] {
+            [first, others @ ..] => voice.notices(first, &others.iter().collect::<Vec<_>>()),
+            [] => {
                 let concerns = |holder| channel.concerns(&holder, self.config);
                 let mut services = reports(self.config, self.state);
                 services.retain(|it| concerns(it.ports.into()));
@@ -267,7 +275,7 @@ impl Told<'_> {
         let numbered = (0u32..).zip(parts);
         let message = |(part, body): (u32, pm_notify::Part)| NewMessage {
             event,
-            time: news.time(),
+            time: first.time(),
             channel: name.clone(),
             part,
             body: json(&body),

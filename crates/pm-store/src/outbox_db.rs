@@ -304,9 +304,9 @@ fn shown(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
     Ok(text.map(one_line))
 }
 
-pub(crate) fn one_line(text: &str) -> String {
-    let visible = text
+fn one_line(text: &str) -> String {
+    pm_core::text::one_line(text)
         .chars()
-        .map(|char| if char.is_control() { ' ' } else { char });
-    visible.take(MOST_SHOWN).collect()
+        .take(MOST_SHOWN)
+        .collect()
 }

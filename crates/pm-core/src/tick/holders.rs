@@ -63,7 +63,17 @@ pub(super) fn advance(
         ..
     } = &mut *next;
     for (ports, service, ledger) in paired(&config.services, ledgers) {
+        let account = match &service.group {
+            Some(name) => groups.get(name),
+            None => Some(&ledger.account),
+        };
+        let is_shut = service.blocked || account.is_some_and(|it| it.spent.is_some());
+        let was_expired = ledger.expired;
         judge_expiry(ports, ledger, service, now, events);
+        if was_expired && !ledger.expired && !is_shut {
+            let holder = ports.into();
+            events.push(Event::Renewed { holder });
+        }
     }
     let mut found = InOrder::new(quotas);
     for (name, group) in &config.groups {
