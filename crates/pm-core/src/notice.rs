@@ -157,6 +157,11 @@ pub enum Gone {
     Counters,
     /// What waited to be sent.
     Outbox,
+    /// Messages that this version of pm cannot read.
+    Messages {
+        /// How many.
+        count: u64,
+    },
 }
 
 /// What an operator does that others may want to know.

@@ -7,7 +7,6 @@
 mod owner;
 mod wake;
 
-use std::fs;
 use std::path::Path;
 
 use pm_core::calendar::{Timestamp, Zone};
@@ -20,7 +19,7 @@ use pm_core::notice::{Gone, Notice, What};
 use pm_core::report::{group_reports, reports};
 use pm_notify::compose::{Voice, summary};
 use pm_store::Paths;
-use pm_store::news::Copied;
+use pm_store::news::{Copied, WaitingNews};
 use pm_store::outbox_db::{self, Batch, NewMessage, NewPush, OutboxDb, OutboxError, Standing};
 use pm_store::state_db::StateDb;
 use serde::{Deserialize, Serialize};
@@ -83,7 +82,7 @@ pub(crate) fn post(
         host: host_name(),
         now,
     };
-    let mut batch = told.batch(&waiting);
+    let mut batch = told.batch(&waiting.news);
     if let Some(push) = push {
         let (services, groups) = (reports(config, state), group_reports(config, state));
         batch.push = Some(NewPush {
@@ -93,7 +92,10 @@ pub(crate) fn post(
         });
     }
     let owner = Owner::of(&directory)?;
-    let exchanged = owner.act(|| exchange(&directory, &batch))?;
+    let exchanged = owner.act(|| {
+        outbox_db::forget_aside(&directory, now);
+        exchange(&directory, &batch)
+    })?;
     let (standing, damage) = exchanged?;
     let copied = noted(db, config, &standing, damage.is_some(), &waiting, now)?;
     db.note_copied(&copied)?;
@@ -101,7 +103,7 @@ pub(crate) fn post(
         start(&directory, owner)?;
     }
     match damage {
-        Some(error) => Err(error.into()),
+        Some(damage) => Err(EngineError::OutboxLost(damage)),
         None => Ok(()),
     }
 }
@@ -125,7 +127,7 @@ fn exchange(
 /// Removes the outbox, with the secrets in it, where nothing is sent any more.
 fn forget(directory: &Path, db: &mut StateDb) -> Result<(), EngineError> {
     // Looked at by name only: most ticks of most hosts have nothing to do here.
-    if fs::symlink_metadata(directory.join(outbox_db::FILE)).is_err() {
+    if !outbox_db::is_there(directory) {
         return Ok(());
     }
     // It is no news any more when there is somebody to be told again.
@@ -134,12 +136,8 @@ fn forget(directory: &Path, db: &mut StateDb) -> Result<(), EngineError> {
         ..Copied::default()
     })?;
     let owner = Owner::of(directory)?;
-    owner.act(|| {
-        for file in [outbox_db::FILE, outbox_db::ASIDE] {
-            // What cannot be removed is tried again at the next tick.
-            let _ = fs::remove_file(directory.join(file));
-        }
-    })
+    // What cannot be removed is tried again at the next tick.
+    owner.act(|| outbox_db::remove_all(directory))
 }
 
 /// Returns what is noted of a copy: what is done with, and whose trouble the others are told of.
@@ -148,7 +146,7 @@ fn noted(
     config: &Config,
     standing: &Standing,
     is_damaged: bool,
-    waiting: &[(i64, News)],
+    waiting: &WaitingNews,
     now: Timestamp,
 ) -> Result<Copied, EngineError> {
     let told = db.told_troubles()?;
@@ -174,15 +172,23 @@ fn noted(
             lost: channel.lost,
         });
     }
-    if is_damaged {
-        tell(What::Healed {
-            gone: Gone::Outbox,
-            services: Vec::new(),
-            since: None,
-        });
+    let unreadable = Gone::Messages {
+        count: waiting.unreadable,
+    };
+    for (gone, is_gone) in [
+        (Gone::Outbox, is_damaged),
+        (unreadable, waiting.unreadable > 0),
+    ] {
+        if is_gone {
+            tell(What::Healed {
+                gone,
+                services: Vec::new(),
+                since: None,
+            });
+        }
     }
     Ok(Copied {
-        up_to: waiting.last().map(|(id, _)| *id),
+        up_to: waiting.up_to,
         troubles: (troubles != told).then_some(troubles),
         news,
     })
@@ -260,6 +266,7 @@ impl Told<'_> {
             News::Report { .. } => None,
         });
         let notices: Vec<_> = notices.collect();
+        let is_report = notices.is_empty();
         let message = match &notices[..] {
             [first, others @ ..] => voice.notices(first, &others.iter().collect::<Vec<_>>()),
             [] => {
@@ -278,6 +285,7 @@ impl Told<'_> {
             time: first.time(),
             channel: name.clone(),
             part,
+            is_report,
             body: json(&body),
         };
         numbered.map(message).collect()

@@ -38,6 +38,16 @@ impl Voice<'_> {
                 "the outbox was damaged and is made anew; messages that waited in it are lost",
                 "发件箱损坏，已重建；其中等待发送的消息已丢失"
             ),
+            Gone::Messages { count: 1 } => say!(
+                language;
+                "1 message of another version of pm was left out: this one cannot read it",
+                "略过了 1 条由其他版本的 pm 写下的消息：此版本无法读取"
+            ),
+            Gone::Messages { count } => say!(
+                language;
+                "{count} messages of another version of pm were left out: this one cannot read them",
+                "略过了 {count} 条由其他版本的 pm 写下的消息：此版本无法读取"
+            ),
         };
         let mut lines = Vec::new();
         if !services.is_empty() {
@@ -53,7 +63,7 @@ impl Voice<'_> {
                     "Not limited as it should be: for a while since {since}",
                     "未按设定限速：{since} 之后的一段时间"
                 ),
-                Gone::Rules | Gone::Counters | Gone::Outbox => say!(
+                Gone::Rules | Gone::Counters | Gone::Outbox | Gone::Messages { .. } => say!(
                     language;
                     "Perhaps not counted: what passed for a while since {since}",
                     "可能未计入：{since} 之后一段时间的流量"

@@ -31,7 +31,7 @@ pub(super) fn engine(error: &EngineError) -> String {
             "无法使用 {}：{why}；请运行 `pm setup` 建立它",
             path.display()
         ),
-        EngineError::Outbox(error) => store::outbox(error),
+        EngineError::Outbox(error) | EngineError::OutboxLost(error) => store::outbox(error),
         EngineError::NotStarted(why) => format!("无法启动 `pm deliver`：{why}"),
     }
 }
