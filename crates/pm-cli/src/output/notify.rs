@@ -318,7 +318,7 @@ pub(crate) fn no_chats() -> String {
 }
 
 /// Returns a text of somebody else's as one line that does nothing to a terminal.
-pub(super) fn one_line(text: &str) -> String {
+pub(in crate::output) fn one_line(text: &str) -> String {
     let is_steering =
         |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
     text.chars()
