@@ -309,6 +309,8 @@ fn restrict(
     connection.progress_handler(STEP, Some(is_too_long))?;
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "mmap_size", 0)?;
+    // What is deleted may hold a token or an address.
+    connection.pragma_update(None, "secure_delete", true)?;
     // A file in another mode becomes one of this mode, or is left as busy.
     connection.pragma_update(None, "journal_mode", "DELETE")?;
     connection.pragma_update(None, "synchronous", "FULL")

@@ -289,6 +289,19 @@ fn of_the_push_the_newest_state_wins() {
     assert_eq!(waiting.body, "as of 120");
     outbox.note_pushed(at(120), Ok(()), at(122)).unwrap();
     assert_eq!(outbox.waiting_push().unwrap(), None);
+    // Another receiver has none of it, and nothing went wrong there yet.
+    let error = ("no such host", at(900));
+    outbox.note_pushed(at(120), Err(error), at(123)).unwrap();
+    let mut other = push(120);
+    if let Some(push) = &mut other.push {
+        push.settings = "to another".into();
+    }
+    let standing = outbox.exchange(&other).unwrap().push.unwrap();
+    assert_eq!(
+        (standing.sent, standing.failing_since, standing.error),
+        (None, None, None)
+    );
+    assert!(outbox.waiting_push().unwrap().is_some());
     let standing = outbox.exchange(&Batch::default()).unwrap();
     assert_eq!(standing.push, None);
 }

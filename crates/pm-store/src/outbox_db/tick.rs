@@ -228,6 +228,9 @@ fn put_push(transaction: &Transaction<'_>, push: Option<&NewPush>) -> rusqlite::
          ON CONFLICT (id) DO UPDATE SET body = excluded.body, made = excluded.made,
              attempts = iif(settings = excluded.settings, attempts, 0),
              next_try = iif(settings = excluded.settings, next_try, 0),
+             sent = iif(settings = excluded.settings, sent, NULL),
+             failing_since = iif(settings = excluded.settings, failing_since, NULL),
+             error = iif(settings = excluded.settings, error, NULL),
              settings = excluded.settings",
     )?;
     put.execute(params![push.settings, push.body, push.made.unix()])
