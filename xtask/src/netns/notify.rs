@@ -1,6 +1,7 @@
 //! Everything that happens is told, once, whatever happens to who tells it.
 
 mod channels;
+mod told;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -26,6 +27,10 @@ use channels::{
     trouble_of_one_channel_is_told_to_the_others_once, what_happens_in_quiet_hours_waits,
     what_nobody_takes_for_a_day_is_given_up_and_said,
 };
+use told::{
+    a_channel_that_fails_is_found_and_says_what_it_drops,
+    what_happens_to_several_at_once_is_one_message,
+};
 
 tests!["notify":
     after_an_outage_every_event_arrives_once_and_in_order,
@@ -39,6 +44,8 @@ tests!["notify":
     trouble_of_one_channel_is_told_to_the_others_once,
     mails_are_collected_into_one,
     commands_take_secrets_from_files_and_show_none,
+    what_happens_to_several_at_once_is_one_message,
+    a_channel_that_fails_is_found_and_says_what_it_drops,
 ];
 
 const PORT: u16 = 8_099;

@@ -17,7 +17,7 @@ use crate::namespace::run;
 use crate::outbox::{hold, make, sql};
 
 /// Where nobody listens.
-const DEAD: u16 = 8_098;
+pub(super) const DEAD: u16 = 8_098;
 
 const MAIL: u16 = 8_097;
 
@@ -41,7 +41,7 @@ fn deliver(lab: &Lab) -> Result<()> {
     lab.ok(&["deliver"]).map(drop)
 }
 
-fn add_hook(lab: &Lab, name: &str, port: u16, more: &[&str]) -> Result<()> {
+pub(super) fn add_hook(lab: &Lab, name: &str, port: u16, more: &[&str]) -> Result<()> {
     let args = [
         "notify",
         "add",
@@ -353,7 +353,7 @@ pub(super) fn commands_take_secrets_from_files_and_show_none(lab: &mut Lab) -> R
 }
 
 /// Lets what is due fail once.
-fn deliver_once(lab: &Lab) -> Result<()> {
+pub(super) fn deliver_once(lab: &Lab) -> Result<()> {
     wait_until("the first attempt", || {
         let listed = json(lab, &["notify", "list"])?;
         let channels = listed["channels"]

@@ -229,7 +229,7 @@ fn failing(channels: &[Option<&str>]) -> Finding {
     let failing = channels.iter().map(|channel| Failing {
         channel: channel.map(|name| name.parse().unwrap()),
         age: 7_300,
-        why: "the token, key or password is wrong (401)".into(),
+        why: "401 Unauthorized".into(),
     });
     Finding::Telling {
         channels: 1,

@@ -8,6 +8,7 @@ use pm_core::config::{Config, EventKind, QuietHours, Schedule, Thresholds};
 use pm_core::holder::Holder;
 
 use crate::language::tr;
+use crate::output::notify as shown;
 use crate::output::words::holder as name;
 use crate::wizard::text;
 use crate::wizard::ui::{Answer, Question, Ui};
@@ -74,7 +75,7 @@ pub(super) fn report(ui: &mut Ui, present: Option<&Schedule>) -> Answer<Option<S
     let show = |report: &Option<Schedule>| {
         report
             .as_ref()
-            .map_or(tr!("never", "不发送"), show_schedule)
+            .map_or(tr!("never", "不发送"), shown::schedule)
     };
     let enter = show(&present.cloned());
     let question = Question::new(
@@ -109,20 +110,6 @@ fn schedule(text: &str) -> Result<Schedule, String> {
         text.to_owned()
     };
     read(&as_command)
-}
-
-fn show_schedule(schedule: &Schedule) -> String {
-    match schedule {
-        Schedule::Every(minutes) => {
-            let minutes = minutes.get();
-            tr!("every {minutes} minutes", "每 {minutes} 分钟")
-        }
-        Schedule::At(times) => {
-            let times: Vec<_> = times.iter().map(ToString::to_string).collect();
-            let times = times.join(",");
-            tr!("each day at {times}", "每天 {times}")
-        }
-    }
 }
 
 /// Asks at which parts of a quota its holder is warned of.

@@ -259,7 +259,9 @@ fn new_place(ui: &mut Ui, via: &Via, settings: &mut ChannelSettings) -> Answer<(
     match via {
         Via::Telegram(present) => {
             let base = present.api_base.as_ref();
-            let (chat, thread) = telegram::chat(ui, &present.token, base, &telegram::find)?;
+            let mut token = present.token.clone();
+            let (chat, thread) = telegram::chat(ui, &mut token, base, &telegram::find)?;
+            settings.token = Some(token).filter(|token| *token != present.token);
             settings.chat = Some(chat);
             settings.thread = Some(thread);
         }

@@ -119,7 +119,7 @@ fn what_is_no_setting_of_a_channel_is_refused_with_its_place() {
             via(
                 r#"{"telegram": {"token": "1:AA-example", "chat": "1", "api_base": "https://tg/?a="}}"#,
             ),
-            "`https://tg/?a=` is not an address",
+            "`https://tg/?a=` has a query",
         ),
         (
             via(
