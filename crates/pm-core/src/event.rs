@@ -30,7 +30,7 @@ pub enum Event {
         /// The quota.
         quota: QuotaSize,
     },
-    /// A holder who was cut off by his quota is open again.
+    /// A holder who was cut off by his quota, or a service by its last day, is open again.
     Renewed {
         /// Who.
         holder: Holder,

@@ -28,5 +28,6 @@ pub mod secret;
 pub mod shaping;
 #[cfg(any(test, feature = "strategies"))]
 pub mod strategies;
+pub mod text;
 pub mod tick;
 pub mod units;

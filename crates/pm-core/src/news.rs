@@ -1,7 +1,8 @@
 //! What is to be told, from the event to those who hear of it.
 //!
 //! - What has one cause is told once: who is open again because his period ended is told of in one
-//!   message, and a channel gets it that wants either.
+//!   message, and a channel gets it that wants either. What the calendar does to many at once is
+//!   one message, too; each channel's names only those of whom it hears.
 //! - A report is due at instants of the configured zone. After a time in which no tick ran, one is
 //!   due, however many were missed.
 //! - A clock that was far ahead, and is put right, holds up no report.
@@ -11,10 +12,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::Timestamp;
-use crate::config::{ChannelName, Config, EventKind};
+use crate::config::{Channel, ChannelName, Config, EventKind};
 use crate::event::Event;
 use crate::ledger::State;
-use crate::notice::{Notice, What};
+use crate::notice::{Ended, Notice, What};
 use crate::tick::Now;
 
 /// The longest that lies between two reports, and a little more.
@@ -58,14 +59,59 @@ impl News {
 
     /// Returns the channels that hear of it, by name.
     pub fn channels<'a>(&'a self, config: &'a Config) -> impl Iterator<Item = &'a ChannelName> {
-        let hears = move |name: &ChannelName| match self {
-            Self::Report { channel, .. } => channel == name,
-            Self::Notice(notice) => notice.what.is_for(name, config),
-        };
         let enabled = config.notify.channels.iter().filter(|(_, it)| it.enabled);
         enabled
             .map(|(name, _)| name)
-            .filter(move |name| hears(name))
+            .filter(move |name| self.is_for(name, config))
+    }
+
+    /// Whether a channel that is enabled hears of it.
+    pub fn is_for(&self, name: &ChannelName, config: &Config) -> bool {
+        match self {
+            Self::Report { channel, .. } => channel == name,
+            Self::Notice(notice) => notice.what.is_for(name, config),
+        }
+    }
+
+    /// Whether both are told in one message.
+    fn is_told_with(&self, other: &Self) -> bool {
+        let (Self::Notice(one), Self::Notice(other)) = (self, other) else {
+            return false;
+        };
+        one.time == other.time && one.what.is_alike(&other.what)
+    }
+}
+
+/// Returns what is said in one message each, in order, with the number of the first of it.
+///
+/// The same numbers make the same messages, as long as all of one instant is among them.
+pub fn messages(news: &[(i64, News)]) -> Vec<(i64, Vec<&News>)> {
+    let mut messages: Vec<(i64, Vec<&News>)> = Vec::new();
+    for (number, one) in news {
+        let with = |said: &&mut (i64, Vec<&News>)| {
+            said.1.first().is_some_and(|first| one.is_told_with(first))
+        };
+        match messages.iter_mut().rev().find(with) {
+            Some((_, said)) => said.push(one),
+            None => messages.push((*number, vec![one])),
+        }
+    }
+    messages
+}
+
+impl Notice {
+    /// Returns it without those whom a channel does not hear of.
+    #[must_use]
+    pub fn seen_by(&self, channel: &Channel, config: &Config) -> Self {
+        let mut seen = self.clone();
+        match &mut seen.what {
+            What::Done { whom, .. } => whom.retain(|it| channel.concerns(&it.holder, config)),
+            What::Healed { services, .. } => {
+                services.retain(|&ports| channel.concerns(&ports.into(), config));
+            }
+            _ => {}
+        }
+        seen
     }
 }
 
@@ -90,7 +136,7 @@ impl What {
         let beside = match self {
             // All of a quota is a part of it, too.
             Self::Blocked { .. } => Some(EventKind::Quota),
-            Self::Reset { reopened: true, .. } => Some(EventKind::Unblocked),
+            Self::Reset(Ended { reopened: true, .. }) => Some(EventKind::Unblocked),
             _ => None,
         };
         [self.kind()].into_iter().chain(beside).collect()
@@ -113,11 +159,7 @@ pub fn of_events(events: &[Event], config: &Config, state: &State, time: Timesta
     {
         if let What::Unblocked { whom } = &what {
             let ended = told.iter_mut().find_map(|it| match it {
-                What::Reset {
-                    whom: other,
-                    reopened,
-                    ..
-                } if other == whom => Some(reopened),
+                What::Reset(ended) if ended.whom == *whom => Some(&mut ended.reopened),
                 _ => None,
             });
             if let Some(reopened) = ended {

@@ -9,7 +9,7 @@ use crate::config::{ChannelName, Config, EventKind, Note, QuotaSize};
 use crate::dynqos::DynQos;
 use crate::event::Event;
 use crate::holder::Holder;
-use crate::ledger::State;
+use crate::ledger::{State, Usage};
 use crate::port::PortRange;
 
 /// One thing that is told.
@@ -51,28 +51,13 @@ pub enum What {
         #[serde(default, with = "iso_date")]
         next_reset: Option<Date>,
     },
-    /// A holder who was cut off is open again.
+    /// Somebody who was cut off, and not by the operator, is open again.
     Unblocked {
         /// Who.
         whom: Whom,
     },
     /// A period ended.
-    Reset {
-        /// Whose.
-        whom: Whom,
-        /// What came in, in bytes.
-        incoming: u64,
-        /// What went out, in bytes.
-        outgoing: u64,
-        /// Whether he was cut off until then.
-        #[serde(default)]
-        reopened: bool,
-        /// The quota, in whose units it is said.
-        quota: Option<QuotaSize>,
-        /// When the next period begins; `None`: never.
-        #[serde(default, with = "iso_date")]
-        next_reset: Option<Date>,
-    },
+    Reset(Ended),
     /// A service hogged the line and is slowed down.
     Punished {
         /// The service.
@@ -122,7 +107,7 @@ pub enum What {
         /// What.
         deed: Deed,
         /// To whom, in order.
-        holders: Vec<Holder>,
+        whom: Vec<Whom>,
     },
     /// Messages could not be delivered.
     Delivery {
@@ -133,6 +118,28 @@ pub enum What {
         /// How many were given up after a day.
         lost: u64,
     },
+}
+
+/// A period that ended.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Ended {
+    /// Whose.
+    pub whom: Whom,
+    /// Whether the operator ended it.
+    #[serde(default)]
+    pub by_operator: bool,
+    /// What came in, in bytes.
+    pub incoming: u64,
+    /// What went out, in bytes.
+    pub outgoing: u64,
+    /// Whether he was cut off until then.
+    #[serde(default)]
+    pub reopened: bool,
+    /// The quota, in whose units it is said.
+    pub quota: Option<QuotaSize>,
+    /// When the next period begins; `None`: never.
+    #[serde(default, with = "iso_date")]
+    pub next_reset: Option<Date>,
 }
 
 /// What another program removed.
@@ -150,6 +157,11 @@ pub enum Gone {
     Counters,
     /// What waited to be sent.
     Outbox,
+    /// Messages that this version of pm cannot read.
+    Messages {
+        /// How many.
+        count: u64,
+    },
 }
 
 /// What an operator does that others may want to know.
@@ -160,8 +172,6 @@ pub enum Deed {
     Blocked,
     /// He lets it through again.
     Unblocked,
-    /// He begins a period anew.
-    Reset,
 }
 
 /// Who it is about.
@@ -188,17 +198,29 @@ impl Whom {
     }
 }
 
+impl Ended {
+    /// Returns a period that the calendar ended, of somebody who was not cut off.
+    pub(crate) fn of(holder: &Holder, usage: Usage, config: &Config, state: &State) -> Self {
+        Self {
+            whom: Whom::of(holder, config),
+            by_operator: false,
+            incoming: usage.incoming,
+            outgoing: usage.outgoing,
+            reopened: false,
+            quota: quota(holder, config),
+            next_reset: next_reset(holder, state),
+        }
+    }
+}
+
 impl What {
     /// Returns what is told of an event; `None`: nothing.
     ///
     /// `config` and `state` are those after the tick in which it happened.
     pub fn of(event: &Event, config: &Config, state: &State) -> Option<Self> {
         let whom = |holder: &Holder| Whom::of(holder, config);
-        let quota = |holder: &Holder| match holder {
-            Holder::Service(ports) => config.services.get(ports).and_then(|it| it.quota),
-            Holder::Group(name) => config.groups.get(name).and_then(|it| it.quota),
-        };
-        let next_reset = |holder: &Holder| state.account(holder).and_then(|it| it.period.next());
+        let quota = |holder: &Holder| quota(holder, config);
+        let next_reset = |holder: &Holder| next_reset(holder, state);
         Some(match event {
             Event::Spent { holder, billed } => Self::Blocked {
                 whom: whom(holder),
@@ -228,14 +250,9 @@ impl What {
                 days: *days,
             },
             Event::Renewed { holder } => Self::Unblocked { whom: whom(holder) },
-            Event::PeriodEnded { holder, usage } => Self::Reset {
-                whom: whom(holder),
-                incoming: usage.incoming,
-                outgoing: usage.outgoing,
-                reopened: false,
-                quota: quota(holder),
-                next_reset: next_reset(holder),
-            },
+            Event::PeriodEnded { holder, usage } => {
+                Self::Reset(Ended::of(holder, *usage, config, state))
+            }
             // The operator deleted it himself.
             Event::Closed { .. } => return None,
             Event::Punished { ports, rule } => Self::Punished {
@@ -270,13 +287,25 @@ impl What {
         })
     }
 
+    /// Whether this and another are told in one message, where they happen at once: what the
+    /// calendar does to many is one thing.
+    pub fn is_alike(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Reset(one), Self::Reset(other)) => one.by_operator == other.by_operator,
+            (Self::Expiring { .. }, Self::Expiring { .. })
+            | (Self::Expired { .. }, Self::Expired { .. })
+            | (Self::Unblocked { .. }, Self::Unblocked { .. }) => true,
+            _ => false,
+        }
+    }
+
     /// Returns the kind of event, by which channels choose.
     pub fn kind(&self) -> EventKind {
         match self {
             Self::Quota { .. } => EventKind::Quota,
             Self::Blocked { .. } => EventKind::Blocked,
             Self::Unblocked { .. } => EventKind::Unblocked,
-            Self::Reset { .. } => EventKind::Reset,
+            Self::Reset(_) => EventKind::Reset,
             Self::Punished { .. } => EventKind::Punished,
             Self::Restored { .. } => EventKind::Restored,
             Self::Expiring { .. } => EventKind::Expiring,
@@ -287,7 +316,6 @@ impl What {
             Self::Done { deed, .. } => match deed {
                 Deed::Blocked => EventKind::Blocked,
                 Deed::Unblocked => EventKind::Unblocked,
-                Deed::Reset => EventKind::Reset,
             },
         }
     }
@@ -298,11 +326,11 @@ impl What {
             Self::Quota { whom, .. }
             | Self::Blocked { whom, .. }
             | Self::Unblocked { whom }
-            | Self::Reset { whom, .. }
             | Self::Punished { whom, .. }
             | Self::Restored { whom }
             | Self::Expiring { whom, .. }
             | Self::Expired { whom, .. } => Some(whom),
+            Self::Reset(ended) => Some(&ended.whom),
             Self::Healed { .. }
             | Self::Restarted { .. }
             | Self::Delivery { .. }
@@ -313,7 +341,7 @@ impl What {
     /// Returns all whom it is about; none: the host.
     pub fn holders(&self) -> Vec<Holder> {
         match self {
-            Self::Done { holders, .. } => holders.clone(),
+            Self::Done { whom, .. } => whom.iter().map(|it| it.holder.clone()).collect(),
             Self::Healed { services, .. } => services.iter().map(|&it| it.into()).collect(),
             _ => self
                 .whom()
@@ -322,6 +350,17 @@ impl What {
                 .collect(),
         }
     }
+}
+
+fn quota(holder: &Holder, config: &Config) -> Option<QuotaSize> {
+    match holder {
+        Holder::Service(ports) => config.services.get(ports).and_then(|it| it.quota),
+        Holder::Group(name) => config.groups.get(name).and_then(|it| it.quota),
+    }
+}
+
+fn next_reset(holder: &Holder, state: &State) -> Option<Date> {
+    state.account(holder).and_then(|it| it.period.next())
 }
 
 #[cfg(test)]

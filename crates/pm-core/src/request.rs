@@ -23,7 +23,7 @@ use time::Date;
 
 pub use difference::{Difference, differences, group_differences};
 pub use guard::ephemeral_overlap;
-pub use news::news_of;
+pub use news::{Side, news_of};
 pub use notify::{
     ChannelSettings, NotifyChange, NotifyRefusal, PushChange, PushSettings, changed_fields,
     changed_push_fields,

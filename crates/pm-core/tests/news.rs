@@ -7,15 +7,18 @@ mod support;
 
 use std::collections::BTreeMap;
 
+use pm_core::calendar::{Timestamp, Zone};
 use pm_core::config::Config;
 use pm_core::event::Event;
+use pm_core::ledger::State;
 use pm_core::news::News;
-use pm_core::notice::{Deed, What};
-use pm_core::request::Request;
+use pm_core::notice::{Deed, Ended, What};
+use pm_core::request::{Request, Settings, Side, news_of};
 use pm_core::ruleset::Direction;
+use pm_core::tick::Now;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use support::{Kernel, Pm, Quiet, add, cases, do_now, ports, quota, set_used, these};
+use support::{Kernel, Pm, Quiet, add, cases, do_now, ports, quota, set, set_used, these};
 use time::OffsetDateTime;
 use time::macros::datetime;
 
@@ -93,6 +96,32 @@ proptest! {
 }
 
 #[test]
+fn other_thresholds_tell_nothing_again() {
+    let (mut kernel, mut pm) = running(r#""services":{"80":{"quota":"1KB"}}"#);
+    kernel.packet(ports("80"), Direction::In, 600);
+    let mut minute = 0;
+    let mut told_by = |thresholds: &str, used: u64| {
+        minute += 1;
+        configure(
+            &mut pm,
+            &format!(
+                r#""services":{{"80":{{"quota":"1KB"}}}},"notify":{{"thresholds":[{thresholds}]}}"#
+            ),
+        );
+        kernel.packet(ports("80"), Direction::In, used);
+        let now = datetime!(2027-01-15 12:00 UTC) + time::Duration::minutes(minute);
+        reached(&tick_at(&mut pm, &mut kernel, now))
+    };
+    assert_eq!(told_by("50,80", 0), [50]);
+    assert_eq!(told_by("", 0), [0u16; 0]);
+    assert_eq!(told_by("50,80", 0), [0u16; 0]);
+    assert_eq!(told_by("40", 0), [0u16; 0]);
+    assert_eq!(told_by("50,80", 200), [80]);
+    assert_eq!(told_by("", 0), [0u16; 0]);
+    assert_eq!(told_by("50,80", 0), [0u16; 0]);
+}
+
+#[test]
 fn a_quota_that_is_used_up_is_told_once_to_who_wants_either() {
     let (mut kernel, mut pm) = running(&format!(
         r#""services":{{"80":{{"quota":"1KB"}}}},
@@ -123,8 +152,61 @@ fn a_quota_that_is_used_up_is_told_once_to_who_wants_either() {
     assert_eq!(news[0].1, ["any", "resets"]);
     assert!(matches!(
         &news[0].0,
-        News::Notice(notice) if matches!(notice.what, What::Reset { reopened: true, .. })
+        News::Notice(notice) if matches!(notice.what, What::Reset(Ended { reopened: true, .. }))
     ));
+}
+
+/// A month begins for all services at once: each channel gets one message, of those of whom it
+/// hears.
+#[test]
+fn what_the_calendar_does_to_many_is_one_message() {
+    let services: Vec<_> = (0..300)
+        .map(|it| {
+            format!(
+                r#""{}":{{"quota":"1KB","expires":"2027-02-02"}}"#,
+                20_000 + it
+            )
+        })
+        .collect();
+    let (mut kernel, mut pm) = running(&format!(
+        r#""services":{{{}}},"notify":{{"channels":{{
+             "any":{{{HOOK}}},
+             "opened":{{{HOOK},"events":["unblocked"]}},
+             "some":{{{HOOK},"services":["20000","20001"]}}}}}}"#,
+        services.join(",")
+    ));
+    kernel.packet(ports("20000"), Direction::In, 1_000);
+    tick_at(&mut pm, &mut kernel, datetime!(2027-01-15 12:01 UTC));
+    told(&mut pm);
+    for (now, messages) in [
+        (
+            datetime!(2027-01-31 00:00 UTC),
+            &["expiring: any 300, some 2"][..],
+        ),
+        (
+            datetime!(2027-02-01 00:00 UTC),
+            &["reset: any 300, opened 1, some 2"],
+        ),
+        (
+            datetime!(2027-02-03 00:00 UTC),
+            &["expired: any 300, some 2"],
+        ),
+    ] {
+        tick_at(&mut pm, &mut kernel, now);
+        let news: Vec<_> = (1..).zip(std::mem::take(&mut pm.saved.news)).collect();
+        let said = pm_core::news::messages(&news).into_iter().map(|(_, news)| {
+            let heard = pm.config.notify.channels.keys().filter_map(|name| {
+                let count = news.iter().filter(|it| it.is_for(name, &pm.config)).count();
+                (count > 0).then(|| format!("{name} {count}"))
+            });
+            let heard: Vec<_> = heard.collect();
+            let News::Notice(notice) = news[0] else {
+                panic!("{news:?}");
+            };
+            format!("{}: {}", notice.what.kind().name(), heard.join(", "))
+        });
+        assert_eq!(said.collect::<Vec<_>>(), messages);
+    }
 }
 
 #[test]
@@ -158,55 +240,153 @@ fn a_last_day_is_told_three_days_before_once_and_again_when_it_is_another() {
     );
 }
 
+/// Returns what is told of a request that is carried out, with the channels that hear of it.
+fn told_of(
+    pm: &mut Pm,
+    kernel: &mut Kernel,
+    request: &Request,
+    past: &State,
+) -> Vec<(What, String)> {
+    let before = pm.config.clone();
+    // The support's pm judges and saves; what is told of a request is the engine's to add.
+    do_now(pm, kernel, request);
+    let mut state = past.clone();
+    let now = Now {
+        time: Timestamp::from_unix(pm.time),
+        since_boot: kernel.since_boot,
+        zone: &Zone::utc(),
+        not_before: Timestamp::from_unix(0),
+        next_epoch: state.next_epoch,
+    };
+    request.apply_to_usage(&pm.config, &mut state, &[], now);
+    let known = past.closed.len();
+    let [was, is] =
+        [(&before, past), (&pm.config, &state)].map(|(config, state)| Side { config, state });
+    let mut news = news_of(was, is, &state.closed[known..], now.time);
+    news.extend(std::mem::take(&mut pm.saved.news));
+    let heard = news.into_iter().map(|news| {
+        let channels: Vec<_> = news.channels(&pm.config).map(|it| it.as_str()).collect();
+        let channels = channels.join(" ");
+        match news {
+            News::Notice(notice) => (notice.what, channels),
+            News::Report { .. } => panic!("{news:?}"),
+        }
+    });
+    heard.collect()
+}
+
 #[test]
-fn what_the_operator_does_is_one_message_however_many_it_concerns() {
+fn what_the_operator_blocks_is_one_message_however_many_it_concerns() {
     let (mut kernel, mut pm) = running(&format!(
-        r#""services":{{"80":{{}},"81":{{}},"82":{{"blocked":true}}}},
+        r#""services":{{"80":{{"note":"alice"}},"81":{{}},"82":{{"blocked":true}}}},
            "notify":{{"channels":{{"any":{{{HOOK}}}}}}}"#
     ));
     told(&mut pm);
-    for (request, deed) in [
-        (
-            Request::Block {
-                ports: these("80,81"),
-            },
-            Deed::Blocked,
-        ),
-        (
-            Request::Unblock {
-                ports: these("80,82"),
-            },
-            Deed::Unblocked,
-        ),
-        (
-            Request::Reset {
-                ports: these("80,81"),
-            },
-            Deed::Reset,
-        ),
-    ] {
-        // The support's pm judges and saves; what is told of a request is the engine's to add.
-        let before = pm.config.clone();
-        do_now(&mut pm, &mut kernel, &request);
-        let closed = std::mem::take(&mut pm.history);
-        let news = pm_core::request::news_of(
-            &before,
-            &pm.config,
-            &closed,
-            pm_core::calendar::Timestamp::from_unix(1),
-        );
-        let [News::Notice(notice)] = &news[..] else {
-            panic!("{news:?}");
+    let block = Request::Block {
+        ports: these("80,81"),
+    };
+    let unblock = Request::Unblock {
+        ports: these("80,82"),
+    };
+    for (request, deed) in [(block, Deed::Blocked), (unblock, Deed::Unblocked)] {
+        let past = pm.saved.clone();
+        let told = told_of(&mut pm, &mut kernel, &request, &past);
+        let [(What::Done { deed: done, whom }, _)] = &told[..] else {
+            panic!("{told:?}");
         };
-        let What::Done {
-            deed: done,
-            holders,
-        } = &notice.what
-        else {
-            panic!("{notice:?}");
-        };
-        assert_eq!((*done, holders.len()), (deed, 2), "{request}");
+        assert_eq!((*done, whom.len()), (deed, 2), "{request}");
+        assert_eq!(whom[0].note.as_str(), "alice");
     }
+}
+
+/// Who was cut off hears that he is open again, whatever opened him.
+#[test]
+fn who_is_open_again_by_a_request_is_told_so_once() {
+    let config = format!(
+        r#""services":{{"80":{{"quota":"1KB"}},"81":{{"expires":"2027-01-10"}},
+                "82":{{"quota":"1KB","blocked":true}},"83":{{"group":"vip"}}}},
+               "groups":{{"vip":{{"quota":"1KB"}}}},
+               "notify":{{"channels":{{"any":{{{HOOK}}},
+                 "opened":{{{HOOK},"events":["blocked","unblocked"]}}}}}}"#
+    );
+    let vip = || "vip".parse().unwrap();
+    let used = |ports: &str| set_used(ports, 1);
+    let forgiven = Request::SetGroup {
+        name: vip(),
+        settings: Default::default(),
+        used: Some("1B".parse().unwrap()),
+    };
+    let reset = |ports: &str| Request::Reset {
+        ports: these(ports),
+    };
+    let raised = set("80", quota(5_000));
+    let longer = set(
+        "81",
+        Settings {
+            expires: Some(Some(time::macros::date!(2027 - 02 - 01))),
+            ..Settings::default()
+        },
+    );
+    for (request, wanted) in [
+        (used("80"), &["80"][..]),
+        (forgiven, &["group vip"]),
+        (reset("80"), &["80"]),
+        (Request::ResetGroup { name: vip() }, &["group vip"]),
+        (raised, &["80"]),
+        (longer, &["81"]),
+        // What the operator blocks as well is not open.
+        (used("82"), &[]),
+        (reset("82"), &[]),
+    ] {
+        let (mut kernel, mut pm) = running(&config);
+        for port in ["80", "82", "83"] {
+            kernel.packet(ports(port), Direction::In, 1_000);
+        }
+        tick_at(&mut pm, &mut kernel, datetime!(2027-01-15 12:01 UTC));
+        told(&mut pm);
+        let past = pm.saved.clone();
+        let told = told_of(&mut pm, &mut kernel, &request, &past);
+        let opened: Vec<_> = told
+            .iter()
+            .filter(|(_, heard)| heard == "any opened")
+            .map(|(what, _)| what.holders()[0].to_string())
+            .collect();
+        assert_eq!(opened, wanted, "{request}: {told:?}");
+        let most = usize::from(matches!(
+            request,
+            Request::Reset { .. } | Request::ResetGroup { .. }
+        ));
+        assert!(told.len() <= wanted.len().max(most), "{request}: {told:?}");
+    }
+}
+
+#[test]
+fn a_reset_by_the_operator_is_told_with_note_and_usage() {
+    let (mut kernel, mut pm) = running(&format!(
+        r#""services":{{"80":{{"note":"alice","quota":"1KB","reset":"1"}}}},
+           "notify":{{"channels":{{"any":{{{HOOK}}}}}}}"#
+    ));
+    kernel.packet(ports("80"), Direction::In, 700);
+    tick_at(&mut pm, &mut kernel, datetime!(2027-01-15 12:01 UTC));
+    told(&mut pm);
+    let past = pm.saved.clone();
+    let request = Request::Reset { ports: these("80") };
+    let told = told_of(&mut pm, &mut kernel, &request, &past);
+    let [(what, _)] = &told[..] else {
+        panic!("{told:?}");
+    };
+    let What::Reset(Ended {
+        whom,
+        by_operator: true,
+        incoming: 700,
+        reopened: false,
+        next_reset: Some(_),
+        ..
+    }) = what
+    else {
+        panic!("{what:?}");
+    };
+    assert_eq!(whom.note.as_str(), "alice");
 }
 
 /// Fault 19 of the scripts pm replaces: what was not sent at its minute was never sent.

@@ -252,6 +252,12 @@ fn a_members_period_begins_when_it_joins_and_ends_when_it_leaves() {
     assert_eq!(pm.saved.ledgers[&ports("80")].total, Usage::default());
 }
 
+fn open_again() -> Event {
+    Event::Renewed {
+        holder: ports("80").into(),
+    }
+}
+
 #[test]
 fn a_service_is_open_through_its_last_day() {
     for (zone, last_second) in [
@@ -283,7 +289,7 @@ fn a_service_is_open_through_its_last_day() {
             &mut pm,
             r#""services":{"80":{"expires":"2026-03-01"},"81":{}}"#,
         );
-        assert_eq!(tick_at(&mut pm, &mut kernel, over), []);
+        assert_eq!(tick_at(&mut pm, &mut kernel, over), [open_again()]);
         assert!(kernel.packet(ports("80"), Direction::In, 5));
     }
 }
@@ -326,7 +332,7 @@ fn a_clock_that_is_wrong_expires_and_opens_nothing() {
     // One that steps back to a day that can be is believed.
     assert_eq!(
         tick_at(&mut pm, &mut kernel, datetime!(2026-01-31 23:59 UTC)),
-        []
+        [open_again()]
     );
     assert!(kernel.packet(ports("80"), Direction::In, 1));
 }
@@ -421,7 +427,11 @@ proptest! {
             }
             prop_assert_eq!(link(&kernel, ports("80")) != Some(Link::Drop), is_open);
             let expired = Event::Expired { ports: ports("80"), last_day };
-            let expected = (was_open && !is_open).then_some(expired);
+            let expected = match (was_open, is_open) {
+                (true, false) => Some(expired),
+                (false, true) => Some(open_again()),
+                _ => None,
+            };
             prop_assert_eq!(told, Vec::from_iter(expected));
         }
     }

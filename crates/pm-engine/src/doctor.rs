@@ -2,10 +2,11 @@
 
 mod finding;
 mod storage;
+mod telling;
 
 use std::collections::BTreeSet;
 
-pub use finding::{Finding, Severity, ShapingProblem, StorageProblem, TableState};
+pub use finding::{Failing, Finding, Severity, ShapingProblem, StorageProblem, TableState};
 
 use pm_core::backend::{BackendError, Netfilter, Shaper, ShapingError};
 use pm_core::cause::Cause;
@@ -90,6 +91,7 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
         findings.push(Finding::Ticks { age, overdue });
 
         findings.push(self.backups(&config));
+        findings.push(telling::finding(&self.paths, &config));
 
         findings.push(Finding::Menu {
             holder: self.who_has_the_menu_open(),

@@ -55,6 +55,9 @@ pub enum EngineError {
     /// What waits to be sent.
     #[error(transparent)]
     Outbox(#[from] OutboxError),
+    /// What waited to be sent was damaged and is made anew: that is lost.
+    #[error(transparent)]
+    OutboxLost(OutboxError),
     /// Who delivers could not be started.
     #[error("cannot start `pm deliver`: {0}")]
     NotStarted(std::io::Error),

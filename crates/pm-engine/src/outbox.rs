@@ -8,7 +8,6 @@ mod keep;
 mod owner;
 mod wake;
 
-use std::fs;
 use std::path::Path;
 
 use pm_core::calendar::{Timestamp, Zone};
@@ -16,12 +15,12 @@ use pm_core::config::{Channel, ChannelName, Config, Via};
 use pm_core::config::{QuietHours, ZoneName};
 use pm_core::language::Language;
 use pm_core::ledger::State;
-use pm_core::news::News;
+use pm_core::news::{News, messages as messages_of};
 use pm_core::notice::{Gone, Notice, What};
 use pm_core::report::{group_reports, reports};
 use pm_notify::compose::{Voice, summary};
 use pm_store::Paths;
-use pm_store::news::Copied;
+use pm_store::news::{Copied, WaitingNews};
 use pm_store::outbox_db::{self, Batch, NewMessage, NewPush, OutboxDb, OutboxError, Standing};
 use pm_store::state_db::StateDb;
 use serde::{Deserialize, Serialize};
@@ -36,8 +35,8 @@ use crate::{EngineError, clock};
 /// How much is copied in one tick: what is more waits for the next.
 const MOST_NEWS: u32 = 500;
 
-/// The messages after which no more is copied in one tick, however many channels hear of it.
-const MOST_MESSAGES: usize = 1_500;
+/// How many messages one tick copies at most, where every channel hears of all.
+const MOST_MESSAGES: u32 = 1_500;
 
 /// For how long a channel fails before the others are told, in seconds.
 const TROUBLE_AFTER: i64 = 300;
@@ -76,7 +75,7 @@ pub(crate) fn post(
     if !has_channels && push.is_none() {
         return forget(&directory, db);
     }
-    let mut waiting = db.waiting_news(MOST_NEWS)?;
+    let waiting = db.waiting_news(most_news(config))?;
     let zone = clock::zone(config);
     let told = Told {
         config,
@@ -85,8 +84,7 @@ pub(crate) fn post(
         host: host_name(),
         now,
     };
-    let (mut batch, taken) = told.batch(&waiting);
-    waiting.truncate(taken);
+    let mut batch = told.batch(&waiting.news);
     if let Some(push) = push {
         let (services, groups) = (reports(config, state), group_reports(config, state));
         batch.push = Some(NewPush {
@@ -96,7 +94,10 @@ pub(crate) fn post(
         });
     }
     let owner = Owner::of(&directory)?;
-    let exchanged = owner.act(|| exchange(&directory, &batch))?;
+    let exchanged = owner.act(|| {
+        outbox_db::forget_aside(&directory, now);
+        exchange(&directory, &batch)
+    })?;
     let (standing, damage) = exchanged?;
     let copied = noted(db, config, &standing, damage.is_some(), &waiting, now)?;
     db.note_copied(&copied)?;
@@ -104,9 +105,16 @@ pub(crate) fn post(
         start(&directory, owner)?;
     }
     match damage {
-        Some(error) => Err(error.into()),
+        Some(damage) => Err(EngineError::OutboxLost(damage)),
         None => Ok(()),
     }
+}
+
+/// Returns how much of what waits is copied in one tick.
+fn most_news(config: &Config) -> u32 {
+    let channels = config.notify.channels.values().filter(|it| it.enabled);
+    let each = MOST_MESSAGES / u32::try_from(channels.count()).unwrap_or(u32::MAX).max(1);
+    each.clamp(1, MOST_NEWS)
 }
 
 /// Puts a batch into the outbox. Where that is damaged, it is put aside, and the batch into another;
@@ -128,7 +136,7 @@ fn exchange(
 /// Removes the outbox, with the secrets in it, where nothing is sent any more.
 fn forget(directory: &Path, db: &mut StateDb) -> Result<(), EngineError> {
     // Looked at by name only: most ticks of most hosts have nothing to do here.
-    if fs::symlink_metadata(directory.join(outbox_db::FILE)).is_err() {
+    if !outbox_db::is_there(directory) {
         return Ok(());
     }
     // It is no news any more when there is somebody to be told again.
@@ -137,12 +145,8 @@ fn forget(directory: &Path, db: &mut StateDb) -> Result<(), EngineError> {
         ..Copied::default()
     })?;
     let owner = Owner::of(directory)?;
-    owner.act(|| {
-        for file in [outbox_db::FILE, outbox_db::ASIDE] {
-            // What cannot be removed is tried again at the next tick.
-            let _ = fs::remove_file(directory.join(file));
-        }
-    })
+    // What cannot be removed is tried again at the next tick.
+    owner.act(|| outbox_db::remove_all(directory))
 }
 
 /// Returns what is noted of a copy: what is done with, and whose trouble the others are told of.
@@ -151,7 +155,7 @@ fn noted(
     config: &Config,
     standing: &Standing,
     is_damaged: bool,
-    waiting: &[(i64, News)],
+    waiting: &WaitingNews,
     now: Timestamp,
 ) -> Result<Copied, EngineError> {
     let told = db.told_troubles()?;
@@ -188,15 +192,23 @@ fn noted(
             lost: channel.lost,
         });
     }
-    if is_damaged {
-        tell(What::Healed {
-            gone: Gone::Outbox,
-            services: Vec::new(),
-            since: None,
-        });
+    let unreadable = Gone::Messages {
+        count: waiting.unreadable,
+    };
+    for (gone, is_gone) in [
+        (Gone::Outbox, is_damaged),
+        (unreadable, waiting.unreadable > 0),
+    ] {
+        if is_gone {
+            tell(What::Healed {
+                gone,
+                services: Vec::new(),
+                since: None,
+            });
+        }
     }
     Ok(Copied {
-        up_to: waiting.last().map(|(id, _)| *id),
+        up_to: waiting.up_to,
         troubles: (troubles != told).then_some(troubles),
         news,
     })
@@ -218,8 +230,8 @@ struct Told<'a> {
 }
 
 impl Told<'_> {
-    /// Returns what is put in, and how many of those that wait are in it.
-    fn batch(&self, waiting: &[(i64, News)]) -> (Batch, usize) {
+    /// Returns what is put in.
+    fn batch(&self, waiting: &[(i64, News)]) -> Batch {
         let enabled = || {
             self.config
                 .notify
@@ -229,24 +241,18 @@ impl Told<'_> {
         };
         let channels = enabled().map(|(name, channel)| (name.clone(), json(&self.sender(channel))));
         let mut messages = Vec::new();
-        let mut taken = 0;
-        for (event, news) in waiting {
-            if messages.len() >= MOST_MESSAGES {
-                break;
-            }
-            taken += 1;
-            for name in news.channels(self.config) {
-                if let Some(channel) = self.config.notify.channels.get(name) {
-                    messages.extend(self.messages(*event, news, name, channel));
-                }
+        for (event, news) in messages_of(waiting) {
+            for (name, channel) in enabled() {
+                let hears = |it: &&&News| it.is_for(name, self.config);
+                let heard: Vec<_> = news.iter().filter(hears).copied().collect();
+                messages.extend(self.messages(event, &heard, name, channel));
             }
         }
-        let batch = Batch {
+        Batch {
             channels: channels.collect(),
             messages,
             push: None,
-        };
-        (batch, taken)
+        }
     }
 
     fn sender(&self, channel: &Channel) -> Sender {
@@ -270,18 +276,27 @@ impl Told<'_> {
     fn messages(
         &self,
         event: i64,
-        news: &News,
+        news: &[&News],
         name: &ChannelName,
         channel: &Channel,
     ) -> Vec<NewMessage> {
+        let Some(first) = news.first() else {
+            return Vec::new();
+        };
         let voice = Voice {
             language: self.language(channel),
             server: self.server(channel),
             zone: self.zone,
         };
-        let message = match news {
-            News::Notice(notice) => voice.notice(notice),
-            News::Report { .. } => {
+        let notices = news.iter().filter_map(|it| match it {
+            News::Notice(notice) => Some(notice.seen_by(channel, self.config)),
+            News::Report { .. } => None,
+        });
+        let notices: Vec<_> = notices.collect();
+        let is_report = notices.is_empty();
+        let message = match &notices[..] {
+            [first, others @ ..] => voice.notices(first, &others.iter().collect::<Vec<_>>()),
+            [] => {
                 let concerns = |holder| channel.concerns(&holder, self.config);
                 let mut services = reports(self.config, self.state);
                 services.retain(|it| concerns(it.ports.into()));
@@ -294,9 +309,10 @@ impl Told<'_> {
         let numbered = (0u32..).zip(parts);
         let message = |(part, body): (u32, pm_notify::Part)| NewMessage {
             event,
-            time: news.time(),
+            time: first.time(),
             channel: name.clone(),
             part,
+            is_report,
             body: json(&body),
         };
         numbered.map(message).collect()
@@ -320,13 +336,7 @@ mod tests {
 
     #[test]
     fn a_tick_copies_no_more_messages_however_many_channels_hear_of_it() {
-        let waiting: Vec<(i64, News)> = (1..=i64::from(MOST_NEWS))
-            .map(|id| {
-                let (time, what) = (Timestamp::from_unix(id), What::Restarted { since: None });
-                (id, News::Notice(Notice { time, what }))
-            })
-            .collect();
-        for (channels, expected) in [(3, (1_500, 500)), (40, (1_520, 38))] {
+        for (channels, news) in [(1, 500), (3, 500), (40, 37), (2_000, 1)] {
             let channels: Vec<_> = (0..channels)
                 .map(|number| {
                     format!(r#""c{number}": {{"via": {{"wecom": {{"url": "https://q/x"}}}}}}"#)
@@ -334,19 +344,8 @@ mod tests {
                 .collect();
             let channels = channels.join(",");
             let config = format!(r#"{{"schema": 1, "notify": {{"channels": {{{channels}}}}}}}"#);
-            let config = Config::parse(&config).unwrap();
-            let state = State::new(pm_core::ruleset::Epoch(1));
-            let told = Told {
-                config: &config,
-                state: &state,
-                zone: &Zone::utc(),
-                host: "hk".to_owned(),
-                now: Timestamp::from_unix(0),
-            };
-            let (batch, taken) = told.batch(&waiting);
-            assert_eq!((batch.messages.len(), taken), expected);
-            let last = batch.messages.last().map(|message| message.event);
-            assert_eq!(last, waiting.get(taken - 1).map(|(id, _)| *id));
+            assert_eq!(most_news(&Config::parse(&config).unwrap()), news);
         }
+        assert_eq!(most_news(&Config::default()), MOST_NEWS);
     }
 }

@@ -72,7 +72,7 @@ pub fn parts(via: &Via, message: &Message) -> Vec<Part> {
 
 /// Returns several mails as one; `None` for none.
 ///
-/// `title` says how many there are, as [`Voice::digest_title`](crate::compose::Voice::digest_title)
+/// `title` says how many there are, as [`collected`](crate::delivery::collected)
 /// does; a single one stays as it is.
 pub fn digest(mails: &[Part], title: &str) -> Option<Part> {
     let (first, rest) = mails.split_first()?;

@@ -6,7 +6,8 @@ use pm_core::language::Language;
 use pm_core::report::{BlockedBy, GroupReport, Report};
 use pm_core::units::approximate;
 
-use crate::compose::{Message, Voice, family, spaced};
+use crate::compose::words::{family, plural, spaced};
+use crate::compose::{Message, Voice};
 use crate::say::say;
 
 /// Returns a summary: the groups, each with its services, then the services that are in none.
@@ -62,13 +63,6 @@ fn members<'a>(services: &'a [Report], group: &'a GroupName) -> impl Iterator<It
     services
         .iter()
         .filter(move |report| report.group.as_ref() == Some(group))
-}
-
-fn plural(count: usize, one: &str) -> String {
-    match count {
-        1 => one.to_owned(),
-        _ => format!("{one}s"),
-    }
 }
 
 /// Returns how much of a quota is used, in whole percent.

@@ -8,7 +8,7 @@ use pm_core::calendar::{Timestamp, Zone, iso_date};
 use pm_core::config::{Config, EventKind, QuotaSize};
 use pm_core::language::Language;
 use pm_core::ledger::Usage;
-use pm_core::notice::{Gone, Notice, What, Whom};
+use pm_core::notice::{Ended, Gone, Notice, What, Whom};
 use pm_core::report::{BlockedBy, GroupReport, Report};
 use pm_core::units::Size;
 use pm_notify::Message;
@@ -40,6 +40,31 @@ fn ago(minutes: i64) -> Option<Timestamp> {
     Some(Timestamp::from_unix(NOW.unix() - minutes * 60))
 }
 
+/// A month that begins for several at once.
+fn several(voice: Voice<'_>, note: &str) -> Message {
+    let ended = [
+        ("20000", note, "100GB", true),
+        ("30000-30100", "", "500GiB", false),
+        ("group vip", "", "1TB", false),
+    ]
+    .map(|(holder, note, size, reopened)| {
+        let whom = whom(holder, note);
+        let quota = quota(size);
+        let what = What::Reset(Ended {
+            whom,
+            by_operator: false,
+            incoming: quota.bytes() / 20,
+            outgoing: quota.bytes() / 4 * 3,
+            reopened,
+            quota: Some(quota),
+            next_reset: date("2026-12-22"),
+        });
+        Notice { time: NOW, what }
+    });
+    let [first, others @ ..] = &ended;
+    voice.notices(first, &others.each_ref())
+}
+
 /// Three of each kind.
 fn notices(kind: EventKind, note: &str) -> [What; 3] {
     let alice = || whom("20000", note);
@@ -47,7 +72,7 @@ fn notices(kind: EventKind, note: &str) -> [What; 3] {
     let range = || whom("30000-30100", "");
     match kind {
         EventKind::Quota => {
-            [(alice(), 50), (vip(), 80), (range(), 100)].map(|(whom, percent)| What::Quota {
+            [(alice(), 50), (vip(), 80), (range(), 95)].map(|(whom, percent)| What::Quota {
                 whom,
                 percent,
                 billed: u64::from(percent) * 1_000_000_000 + 300_000_000,
@@ -72,13 +97,16 @@ fn notices(kind: EventKind, note: &str) -> [What; 3] {
             (vip(), "1TB", date("2027-02-22")),
             (range(), "500GiB", None),
         ]
-        .map(|(whom, size, next_reset)| What::Reset {
-            whom,
-            incoming: quota(size).bytes() / 20,
-            outgoing: quota(size).bytes() / 4 * 3,
-            quota: Some(quota(size)),
-            next_reset,
-            reopened: false,
+        .map(|(whom, size, next_reset)| {
+            What::Reset(Ended {
+                by_operator: next_reset.is_none(),
+                whom,
+                incoming: quota(size).bytes() / 20,
+                outgoing: quota(size).bytes() / 4 * 3,
+                quota: Some(quota(size)),
+                next_reset,
+                reopened: false,
+            })
         }),
         EventKind::Punished => [
             (alice(), "100M/5/5M/60"),
@@ -93,7 +121,7 @@ fn notices(kind: EventKind, note: &str) -> [What; 3] {
             [alice(), range(), whom("443", "")].map(|whom| What::Restored { whom })
         }
         EventKind::Expiring => [
-            (alice(), "2026-11-29", 7),
+            (alice(), "2026-11-25", 3),
             (range(), "2026-11-23", 1),
             (whom("443", ""), "2026-11-22", 0),
         ]
@@ -210,8 +238,8 @@ fn section(language: Language, note: &str, report: &str) -> String {
         server: "hk-01",
         zone: &zone,
     };
-    let block = |name: &str, messages: [Message; 3]| {
-        let texts = messages.map(|message| message.text());
+    let block = |name: &str, messages: Vec<Message>| {
+        let texts: Vec<_> = messages.iter().map(Message::text).collect();
         format!("### {name}\n\n```text\n{}\n```\n\n", texts.join("\n\n"))
     };
     let kinds = EventKind::ALL.map(|kind| {
@@ -219,12 +247,13 @@ fn section(language: Language, note: &str, report: &str) -> String {
             assert_eq!(what.kind(), kind);
             voice.notice(&Notice { time: NOW, what })
         });
-        block(kind.name(), said)
+        let together = (kind == EventKind::Reset).then(|| several(voice, note));
+        block(kind.name(), said.into_iter().chain(together).collect())
     });
     format!(
         "\n{}{}",
         kinds.concat(),
-        block(report, summaries(voice, note))
+        block(report, summaries(voice, note).into())
     )
 }
 

@@ -16,6 +16,17 @@ use crate::error::StoreError;
 use crate::rows;
 use crate::state_db::StateDb;
 
+/// What waits to be copied.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct WaitingNews {
+    /// What is to be told, each with its number, ascending.
+    pub news: Vec<(i64, News)>,
+    /// The highest number that was looked at; `None`: nothing waits.
+    pub up_to: Option<i64>,
+    /// How much of it this version cannot read.
+    pub unreadable: u64,
+}
+
 /// What a copy left behind.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Copied {
@@ -28,12 +39,12 @@ pub struct Copied {
 }
 
 impl StateDb {
-    /// Returns what waits, each with its number, ascending, at most so many.
+    /// Returns what waits, at most so many.
     ///
     /// # Errors
     ///
     /// As [`load`](Self::load).
-    pub fn waiting_news(&self, most: u32) -> Result<Vec<(i64, News)>, StoreError> {
+    pub fn waiting_news(&self, most: u32) -> Result<WaitingNews, StoreError> {
         self.read(Action::Load, |connection| {
             rows::news::waiting(connection, most)
         })

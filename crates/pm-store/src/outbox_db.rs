@@ -7,11 +7,13 @@
 //! - A message is known by its event's number and time, its channel and its part: copying it
 //!   twice changes nothing, also after it was delivered.
 //! - A channel's messages are delivered in the order in which they were copied.
-//! - There are [`MOST_WAITING`] messages at most; of more, the oldest of the longest queue are
-//!   dropped, and counted as expired.
+//! - There are [`MOST_WAITING`] messages at most, and half of what is opened in bytes; of more, the
+//!   oldest of the longest queue are dropped, and counted as lost.
+//! - Of a channel's reports, only the newest waits.
 //! - It keeps a rollback journal: the shared memory of a write-ahead log could be cut off under
 //!   whoever reads it.
 
+mod bound;
 mod delivery;
 mod schema;
 mod tick;
@@ -23,6 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use pm_core::calendar::Timestamp;
 use pm_core::config::ChannelName;
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
@@ -37,6 +40,9 @@ pub const FILE: &str = "outbox.db";
 /// The name it gets where it is put aside.
 pub const ASIDE: &str = "outbox.db.damaged";
 
+/// For how long it is kept there, in seconds.
+const ASIDE_SECONDS: i64 = 24 * 60 * 60;
+
 /// The most messages that wait.
 pub const MOST_WAITING: u32 = 10_000;
 
@@ -45,7 +51,7 @@ pub const MOST_WAITING: u32 = 10_000;
 pub const LONGEST_AHEAD: i64 = 60 * 60;
 
 /// How many messages are kept that do not wait any more.
-pub(crate) const MOST_DONE: u32 = 2_000;
+const MOST_DONE: u32 = 2_000;
 
 /// The largest file that is opened, in bytes.
 const MOST_BYTES: u64 = 64 << 20;
@@ -191,8 +197,9 @@ impl OutboxDb {
 ///
 /// `Unusable`; it is where it was.
 pub fn set_aside(directory: &Path) -> Result<(), OutboxError> {
-    let path = directory.join(FILE);
-    let moved = fs::rename(&path, directory.join(ASIDE));
+    let (path, aside) = (directory.join(FILE), directory.join(ASIDE));
+    remove(&aside);
+    let moved = fs::rename(&path, aside);
     moved.map_err(|error| OutboxError::Unusable {
         path: path.clone(),
         why: error.to_string(),
@@ -203,6 +210,43 @@ pub fn set_aside(directory: &Path) -> Result<(), OutboxError> {
         let _ = fs::remove_file(directory.join(format!("{FILE}{suffix}")));
     }
     Ok(())
+}
+
+/// Removes what was [put aside](set_aside) a day ago or more: there are secrets in it, and somebody
+/// had the time to look at it.
+pub fn forget_aside(directory: &Path, now: Timestamp) {
+    let path = directory.join(ASIDE);
+    let Ok(found) = fs::symlink_metadata(&path) else {
+        return;
+    };
+    // A rename leaves the time of the last change to the content as it was.
+    if now.unix().saturating_sub(found.ctime()) >= ASIDE_SECONDS {
+        remove(&path);
+    }
+}
+
+/// Removes all that the outbox left in its directory, as far as that can be done.
+pub fn remove_all(directory: &Path) {
+    for suffix in ["", "-journal", "-wal", "-shm"] {
+        remove(&directory.join(format!("{FILE}{suffix}")));
+    }
+    remove(&directory.join(ASIDE));
+}
+
+/// Whether there is anything that [`remove_all`] removes.
+pub fn is_there(directory: &Path) -> bool {
+    [FILE, ASIDE]
+        .iter()
+        .any(|file| fs::symlink_metadata(directory.join(file)).is_ok())
+}
+
+fn remove(path: &Path) {
+    // Somebody may have put a directory there; what cannot be removed is tried again.
+    let is_dir = fs::symlink_metadata(path).is_ok_and(|found| found.is_dir());
+    let _ = match is_dir {
+        true => fs::remove_dir_all(path),
+        false => fs::remove_file(path),
+    };
 }
 
 /// Makes sure that there is a file, no larger than it can be.
@@ -269,6 +313,8 @@ fn restrict(
     connection.progress_handler(STEP, Some(is_too_long))?;
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "mmap_size", 0)?;
+    // What is deleted may hold a token or an address.
+    connection.pragma_update(None, "secure_delete", true)?;
     // A file in another mode becomes one of this mode, or is left as busy.
     connection.pragma_update(None, "journal_mode", "DELETE")?;
     connection.pragma_update(None, "synchronous", "FULL")
@@ -308,9 +354,9 @@ fn shown(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
     Ok(text.map(one_line))
 }
 
-pub(crate) fn one_line(text: &str) -> String {
-    let visible = text
+fn one_line(text: &str) -> String {
+    pm_core::text::one_line(text)
         .chars()
-        .map(|char| if char.is_control() { ' ' } else { char });
-    visible.take(MOST_SHOWN).collect()
+        .take(MOST_SHOWN)
+        .collect()
 }

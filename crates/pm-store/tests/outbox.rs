@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -37,7 +37,15 @@ fn message(event: i64, channel: &str) -> NewMessage {
         time: at(event),
         channel: name(channel),
         part: 0,
+        is_report: false,
         body: format!("{event} for {channel}"),
+    }
+}
+
+fn report(event: i64, channel: &str) -> NewMessage {
+    NewMessage {
+        is_report: true,
+        ..message(event, channel)
     }
 }
 
@@ -178,6 +186,101 @@ fn of_too_many_the_oldest_of_the_longest_queue_are_lost_and_counted() {
 }
 
 #[test]
+fn too_many_in_many_queues_are_no_more_than_may_wait() {
+    let dir = TempDir::new().unwrap();
+    let mut outbox = OutboxDb::open(dir.path()).unwrap();
+    let names = ["a", "b", "c", "d", "e", "f"];
+    let many = i64::from(MOST_WAITING);
+    let messages = names
+        .iter()
+        .flat_map(|name| (0..many / 2).map(|it| message(it, name)))
+        .collect();
+    let standing = outbox.exchange(&batch(&names, messages)).unwrap();
+    let waiting: u64 = standing.channels.values().map(|it| it.waiting).sum();
+    let lost: u64 = standing.channels.values().map(|it| it.lost).sum();
+    assert_eq!((waiting, lost), (many as u64, 2 * many as u64));
+    let each = standing.channels.values().map(|it| it.waiting);
+    assert!(each.clone().max().unwrap() - each.min().unwrap() <= 1);
+}
+
+/// Large messages that nobody takes for days are fewer, and never make the file look damaged.
+#[test]
+fn large_messages_that_wait_never_cost_the_others() {
+    let dir = TempDir::new().unwrap();
+    let large = |event| NewMessage {
+        body: "x".repeat(50_000),
+        ..message(event, "large")
+    };
+    for round in 0..40 {
+        let mut outbox = OutboxDb::open(dir.path()).unwrap();
+        let mut messages: Vec<_> = (0..50).map(|it| large(round * 50 + it)).collect();
+        messages.push(message(round, "small"));
+        outbox
+            .exchange(&batch(&["large", "small"], messages))
+            .unwrap();
+        let size = fs::metadata(dir.path().join(outbox_db::FILE))
+            .unwrap()
+            .len();
+        assert!(size < 40 << 20, "{size} bytes after {round}");
+    }
+    let outbox = OutboxDb::open(dir.path()).unwrap();
+    let standing = outbox.standing().unwrap();
+    let (large, small) = (
+        &standing.channels[&name("large")],
+        &standing.channels[&name("small")],
+    );
+    assert_eq!((small.waiting, small.lost), (40, 0));
+    assert_eq!(large.waiting + large.lost, 2_000);
+    assert!(large.waiting > 400, "{large:?}");
+}
+
+#[test]
+fn of_a_channels_reports_the_newest_waits() {
+    let dir = TempDir::new().unwrap();
+    let mut outbox = OutboxDb::open(dir.path()).unwrap();
+    let second_part = NewMessage {
+        part: 1,
+        body: "more of 2 for a".into(),
+        ..report(2, "a")
+    };
+    let first = vec![report(1, "a"), message(1, "b"), report(1, "b")];
+    outbox.exchange(&batch(&["a", "b"], first)).unwrap();
+    let second = vec![message(3, "a"), report(2, "a"), second_part];
+    outbox
+        .exchange(&batch(&["a", "b"], second.clone()))
+        .unwrap();
+    assert_eq!(
+        bodies(&outbox, "a"),
+        ["3 for a", "2 for a", "more of 2 for a"]
+    );
+    assert_eq!(bodies(&outbox, "b"), ["1 for b"]);
+    // Who died before he noted that copies once more.
+    outbox.exchange(&batch(&["a", "b"], second)).unwrap();
+    assert_eq!(bodies(&outbox, "a").len(), 3);
+    assert_eq!(outbox.standing().unwrap().channels[&name("a")].lost, 0);
+}
+
+/// What was put aside holds tokens.
+#[test]
+fn what_was_put_aside_is_removed_after_a_day() {
+    let dir = TempDir::new().unwrap();
+    drop(OutboxDb::open(dir.path()).unwrap());
+    outbox_db::set_aside(dir.path()).unwrap();
+    let aside = dir.path().join(outbox_db::ASIDE);
+    let now = fs::metadata(&aside).unwrap().ctime();
+    let day = 24 * 60 * 60;
+    outbox_db::forget_aside(dir.path(), Timestamp::from_unix(now + day - 1));
+    assert!(aside.exists());
+    outbox_db::forget_aside(dir.path(), Timestamp::from_unix(now + day));
+    assert!(!aside.exists());
+    fs::create_dir(&aside).unwrap();
+    fs::write(aside.join("x"), "").unwrap();
+    fs::write(dir.path().join("outbox.db-journal"), "").unwrap();
+    outbox_db::remove_all(dir.path());
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn what_is_too_old_is_given_up_until_that_is_told() {
     let dir = TempDir::new().unwrap();
     let mut outbox = OutboxDb::open(dir.path()).unwrap();
@@ -218,6 +321,21 @@ fn of_the_push_the_newest_state_wins() {
     assert_eq!(waiting.body, "as of 120");
     outbox.note_pushed("s", at(120), Ok(()), at(122)).unwrap();
     assert_eq!(outbox.waiting_push().unwrap(), None);
+    // Another receiver has none of it, and nothing went wrong there yet.
+    let error = ("no such host", at(900));
+    outbox
+        .note_pushed("s", at(120), Err(error), at(123))
+        .unwrap();
+    let mut other = push(120);
+    if let Some(push) = &mut other.push {
+        push.settings = "to another".into();
+    }
+    let standing = outbox.exchange(&other).unwrap().push.unwrap();
+    assert_eq!(
+        (standing.sent, standing.failing_since, standing.error),
+        (None, None, None)
+    );
+    assert!(outbox.waiting_push().unwrap().is_some());
     let standing = outbox.exchange(&Batch::default()).unwrap();
     assert_eq!(standing.push, None);
 }

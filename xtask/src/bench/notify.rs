@@ -77,8 +77,8 @@ pub(super) fn measure(pm: &Path, effort: Effort) -> Result<Vec<Row>> {
 /// Messages as a tick puts them in, for one of the channels.
 const WAITING: &str = "
     WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 10000)
-    INSERT INTO message (event, time, channel, part, body, state, attempts)
-    SELECT 1000000 + n, unixepoch(), 'c1', 0, printf('%0400d', n), 0, 0 FROM number;";
+    INSERT INTO message (event, time, channel, part, report, body, state, attempts)
+    SELECT 1000000 + n, unixepoch(), 'c1', 0, 0, printf('%0400d', n), 0, 0 FROM number;";
 
 /// Events as the block of a service leaves one, up to what is kept of them.
 const TO_COPY: &str = "

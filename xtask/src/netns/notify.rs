@@ -5,6 +5,7 @@ mod outage;
 mod peer;
 mod peers;
 mod planted;
+mod told;
 mod trouble;
 
 use std::fs;
@@ -41,6 +42,10 @@ use peers::{
     whom_the_host_trusts_gets_mails_and_pushes,
 };
 use planted::no_secret_is_anywhere_but_where_it_belongs;
+use told::{
+    a_channel_that_fails_is_found_and_says_what_it_drops,
+    what_happens_to_several_at_once_is_one_message,
+};
 use trouble::{
     a_clock_that_is_off_is_said_to_be, a_report_of_300_services_arrives_whole,
     whatever_stands_in_the_outbox_is_only_text, who_is_no_server_is_known_for_what_he_is,
@@ -79,6 +84,8 @@ tests!["notify":
     mails_are_collected_into_one,
     commands_take_secrets_from_files_and_show_none,
     what_is_sent_at_once_is_not_sent_by_root,
+    what_happens_to_several_at_once_is_one_message,
+    a_channel_that_fails_is_found_and_says_what_it_drops,
 ];
 
 const PORT: u16 = 8_099;

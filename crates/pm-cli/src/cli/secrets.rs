@@ -58,7 +58,8 @@ impl Secrets {
             let place = tr!("standard input", "标准输入");
             (self.next(what), place)
         } else {
-            (of_file(path), path.display().to_string())
+            let path_shown = path.display();
+            (of_file(path), tr!("{path_shown}", " {path_shown} "))
         };
         let bytes = bytes.with_context(|| {
             tr!(
@@ -71,6 +72,8 @@ impl Secrets {
                 "the {what} from {place} cannot be used",
                 "{place}里的{what}不能使用"
             )
+            .trim_start()
+            .to_owned()
         };
         let text = String::from_utf8(bytes)
             .map_err(|_| anyhow::anyhow!(tr!("it is not UTF-8", "它不是 UTF-8")))

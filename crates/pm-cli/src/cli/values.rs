@@ -146,7 +146,7 @@ impl<T: FromStr> FromStr for OrEmpty<T> {
 
     fn from_str(text: &str) -> Result<Self, T::Err> {
         match text {
-            "" => Ok(Self(None)),
+            "" | "none" => Ok(Self(None)),
             text => text.parse().map(|value| Self(Some(value))),
         }
     }

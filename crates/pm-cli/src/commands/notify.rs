@@ -1,5 +1,6 @@
 //! `pm notify`: who is told what happens.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
@@ -21,12 +22,51 @@ pub(crate) fn run(places: &Places, command: Command) -> Result<ExitCode> {
     match command {
         Command::Change(command) => {
             let (request, options) = command.request(&mut Secrets::of_process())?;
-            change::run(places, &request, options)
+            let dropped = Dropped::before(places);
+            let code = change::run(places, &request, options)?;
+            dropped.tell(places)?;
+            Ok(code)
         }
         Command::List(reading) => list(places, reading),
         Command::Test(test) => try_channels(places, test.name),
         Command::Log(log) => show_log(places, &log),
         Command::FindChat(find) => find_chat(places, &find),
+    }
+}
+
+/// What waits for the channels that are on.
+pub(crate) struct Dropped(BTreeMap<ChannelName, u64>);
+
+impl Dropped {
+    /// Returns what waits before something is changed.
+    pub(crate) fn before(places: &Places) -> Self {
+        // Who cannot look at it is told by what he changes.
+        let standing = pm_engine::standing(&super::paths(places));
+        let channels = standing.ok().flatten().unwrap_or_default().channels;
+        let waiting = channels.into_iter().map(|(name, it)| (name, it.waiting));
+        Self(waiting.filter(|(_, count)| *count > 0).collect())
+    }
+
+    /// Tells what does not wait any more, because its channel is off or gone.
+    pub(crate) fn tell(self, places: &Places) -> Result<()> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let config = config::current(places)?;
+        for (name, count) in self.0 {
+            let channel = config.notify.channels.get(&name);
+            if !channel.is_some_and(|channel| channel.enabled) {
+                let plural = if count == 1 { "" } else { "s" };
+                tell!(
+                    "{}",
+                    tr!(
+                        "{name}: {count} message{plural} that waited for it will not be sent",
+                        "{name}：等待发送的 {count} 条消息不再发送"
+                    )
+                );
+            }
+        }
+        Ok(())
     }
 }
 
@@ -97,6 +137,9 @@ fn show_log(places: &Places, log: &NotifyLog) -> Result<ExitCode> {
     let most = log.name.as_ref().map_or(log.lines, |_| u32::MAX);
     let mut sent = pm_engine::recent(&super::paths(places), most)?;
     sent.retain(|it| log.name.as_ref().is_none_or(|name| it.channel == *name));
+    if let (Some(name), true) = (&log.name, sent.is_empty()) {
+        channel(&config::current(places)?, name)?;
+    }
     sent.truncate(usize::try_from(log.lines).unwrap_or(usize::MAX));
     sent.reverse();
     if log.reading.json {

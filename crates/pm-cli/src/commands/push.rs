@@ -32,6 +32,9 @@ fn now(places: &Places) -> Result<ExitCode> {
         EngineError::from(refusal)
     })?;
     let outcome = engine.push_now(&push, &view)?;
+    if !push.enabled {
+        tell!("{}", shown::is_off());
+    }
     let said = shown::pushed(&push, &outcome);
     if let Outcome::Delivered { .. } = outcome {
         say!("{said}");

@@ -80,6 +80,7 @@ fn check(finding: &Finding) -> (&'static str, String) {
         Finding::Table(_) => ("rules", tr!("rules", "规则")),
         Finding::Ticks { .. } => ("ticks", tr!("ticks", "tick")),
         Finding::Backups { .. } => ("backups", tr!("backups", "备份")),
+        Finding::Telling { .. } => ("notifications", tr!("notifications", "通知")),
         Finding::Menu { .. } => ("menu", tr!("menu", "菜单")),
         Finding::Ephemeral { .. } => ("ephemeral ports", tr!("ephemeral ports", "临时端口")),
         Finding::Ssh { .. } => ("ssh", tr!("ssh", "SSH")),

@@ -43,6 +43,19 @@ pub(crate) fn problem(error: &EngineError) -> String {
 /// Returns a warning of why nobody is told what happened.
 pub(crate) fn untold(error: &EngineError) -> String {
     let causes = with_causes(error);
+    if let EngineError::OutboxLost(_) = error {
+        return caution(
+            &tr!(
+                "the outbox was damaged and is made anew: {causes}",
+                "发件箱损坏，已重建：{causes}"
+            ),
+            &tr!(
+                "messages that waited in it are lost, which is told; the damaged file is kept \
+                 beside it for a day; counting and quotas go on",
+                "其中等待发送的消息已丢失，这件事会发出通知；损坏的文件在旁边保留一天；计数和配额照常"
+            ),
+        );
+    }
     caution(
         &tr!(
             "what happened is not told now: {causes}",

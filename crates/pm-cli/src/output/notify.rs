@@ -3,7 +3,7 @@
 //! What comes out of the outbox was written by the delivering side: it is shown as one line of text.
 
 use pm_core::calendar::{Timestamp, Zone};
-use pm_core::config::{Channel, ChannelName, Config, ServerName, Via};
+use pm_core::config::{Channel, ChannelName, Config, Schedule, ServerName, Via};
 use pm_notify::telegram::Chat;
 use pm_notify::{Outcome, Part};
 use pm_store::outbox_db::{ChannelStanding, Fate, Sent, Standing};
@@ -86,12 +86,33 @@ pub(crate) fn general(config: &Config) -> String {
     )
 }
 
+/// Returns when a summary is sent.
+pub(crate) fn schedule(schedule: &Schedule) -> String {
+    match schedule {
+        Schedule::Every(minutes) if minutes.get() % 60 == 0 => {
+            let hours = minutes.get() / 60;
+            let plural = if hours == 1 { "" } else { "s" };
+            tr!("every {hours} hour{plural}", "每 {hours} 小时")
+        }
+        Schedule::Every(minutes) => {
+            let minutes = minutes.get();
+            let plural = if minutes == 1 { "" } else { "s" };
+            tr!("every {minutes} minute{plural}", "每 {minutes} 分钟")
+        }
+        Schedule::At(times) => {
+            let times: Vec<_> = times.iter().map(ToString::to_string).collect();
+            let times = times.join(",");
+            tr!("each day at {times}", "每天 {times}")
+        }
+    }
+}
+
 /// Returns what a kind of channel is called.
 pub(crate) fn kind(via: &Via) -> String {
     match via {
         Via::Telegram(_) => "Telegram".to_owned(),
         Via::WeCom(_) => tr!("WeCom", "企业微信"),
-        Via::Email(_) => tr!("mail", "邮件"),
+        Via::Email(_) => tr!("email", "邮件"),
         Via::Webhook(webhook) => format!("webhook ({})", webhook.preset),
     }
 }
@@ -159,8 +180,13 @@ fn details(
     }
     if standing.lost > 0 {
         let lost = standing.lost;
+        let were = if lost == 1 {
+            "message was"
+        } else {
+            "messages were"
+        };
         lines.push(tr!(
-            "{name}: {lost} messages were given up",
+            "{name}: {lost} {were} given up",
             "{name}：已放弃 {lost} 条消息"
         ));
     }
@@ -181,8 +207,8 @@ fn choices(channel: &Channel) -> Vec<String> {
     if let Some(quiet) = channel.quiet {
         said.push(tr!("quiet {quiet}", "免打扰 {quiet}"));
     }
-    if let Some(report) = &channel.report {
-        said.push(tr!("report {report}", "汇总 {report}"));
+    if let Some(report) = channel.report.as_ref().map(schedule) {
+        said.push(tr!("report {report}", "{report}发汇总"));
     }
     said
 }
@@ -319,7 +345,7 @@ pub(crate) fn no_chats() -> String {
 }
 
 /// Returns a text of somebody else's as one line that does nothing to a terminal.
-pub(super) fn one_line(text: &str) -> String {
+pub(in crate::output) fn one_line(text: &str) -> String {
     let is_steering =
         |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
     text.chars()

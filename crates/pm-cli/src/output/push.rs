@@ -48,6 +48,14 @@ pub(crate) fn status(push: Option<&Push>, standing: Option<&PushStanding>, zone:
     lines.join("\n")
 }
 
+/// Returns that nothing is pushed but what is asked for.
+pub(crate) fn is_off() -> String {
+    tr!(
+        "The push is off: this is pushed once; `pm push on` pushes each minute.",
+        "推送已关闭：这次只推送一遍；`pm push on` 之后每分钟推送。"
+    )
+}
+
 /// Returns what became of a push at once.
 pub(crate) fn pushed(push: &Push, outcome: &Outcome) -> String {
     let url = &push.url;

@@ -63,7 +63,17 @@ pub(super) fn advance(
         ..
     } = &mut *next;
     for (ports, service, ledger) in paired(&config.services, ledgers) {
+        let account = match &service.group {
+            Some(name) => groups.get(name),
+            None => Some(&ledger.account),
+        };
+        let is_shut = service.blocked || account.is_some_and(|it| it.spent.is_some());
+        let was_expired = ledger.expired;
         judge_expiry(ports, ledger, service, now, events);
+        if was_expired && !ledger.expired && !is_shut {
+            let holder = ports.into();
+            events.push(Event::Renewed { holder });
+        }
     }
     let mut found = InOrder::new(quotas);
     for (name, group) in &config.groups {
@@ -209,7 +219,7 @@ fn judge_quota(
         _ => spent,
     };
     let told = account.warned;
-    account.warned = reached(account, contract, thresholds);
+    account.warned = warned(account, contract, thresholds);
     // Being cut off says that all is used.
     let is_told = account.warned <= told || (account.spent.is_some() && !was_spent);
     if let (Some(quota), false) = (contract.quota, is_told) {
@@ -222,17 +232,20 @@ fn judge_quota(
     }
 }
 
-/// Returns the highest threshold that is reached, in percent; 0: none. Who is cut off has reached
-/// all of his quota, though his counters do not quite show it.
-fn reached(account: &Account, contract: Contract, thresholds: &Thresholds) -> u16 {
+/// Returns the highest threshold that is reached, in percent; 0: none. One that was reached before
+/// counts as long as usage is not below it, though it may be no threshold any more: other
+/// thresholds tell nothing again. Who is cut off has reached all of his quota, though his counters
+/// do not quite show it.
+fn warned(account: &Account, contract: Contract, thresholds: &Thresholds) -> u16 {
     let Some(quota) = contract.quota else {
         return 0;
     };
     let billed = u128::from(account.billed()) * 100;
-    let is_reached = |percent: &&u16| billed >= u128::from(**percent) * u128::from(quota.bytes());
-    let highest = thresholds.percents().iter().rev().find(is_reached);
+    let is_reached = |percent: &u16| billed >= u128::from(*percent) * u128::from(quota.bytes());
+    let known = std::iter::once(&account.warned).chain(thresholds.percents());
+    let highest = known.copied().filter(is_reached).max();
     let least = if account.spent.is_some() { 100 } else { 0 };
-    highest.copied().unwrap_or(0).max(least)
+    highest.unwrap_or(0).max(least)
 }
 
 fn is_spent(

@@ -57,6 +57,7 @@ impl Bench {
         let mut outbox = OutboxDb::open(directory.path()).unwrap();
         let messages = (1..).zip(messages).map(|(event, (text, age))| NewMessage {
             event,
+            is_report: false,
             time: ago(*age),
             channel: name(),
             part: 0,

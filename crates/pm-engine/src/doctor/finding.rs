@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use pm_core::backend::{BackendError, ShapingError};
 use pm_core::cause::Cause;
-use pm_core::config::Backup;
+use pm_core::config::{Backup, ChannelName};
 use pm_core::port::PortRange;
 use pm_store::StoreError;
 
@@ -63,6 +63,19 @@ pub enum Finding {
         /// Why it cannot be said.
         problem: Option<Cause<StoreError>>,
     },
+    /// Who is told what happens, and the push.
+    Telling {
+        /// How many channels are on.
+        channels: usize,
+        /// Whether the state is pushed.
+        push: bool,
+        /// How many messages wait.
+        waiting: u64,
+        /// What does not get through.
+        failing: Vec<Failing>,
+        /// Why it is not known what gets through.
+        problem: Option<Cause<EngineError>>,
+    },
     /// The menu, which somebody may have open for hours.
     Menu {
         /// Who has it open, as he left his name; `None`: nobody.
@@ -107,6 +120,17 @@ pub enum Finding {
         /// Whether Docker relays connections by processes of its own.
         docker_proxy: bool,
     },
+}
+
+/// A channel, or the push, that does not get through.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Failing {
+    /// The channel; `None`: the push.
+    pub channel: Option<ChannelName>,
+    /// For how long, in seconds.
+    pub age: i64,
+    /// Why, as the delivering side says.
+    pub why: String,
 }
 
 /// Why pm cannot write to a directory, or soon may not.
@@ -230,6 +254,9 @@ impl Finding {
             Self::Backups {
                 overdue, problem, ..
             } => warning(*overdue || problem.is_some()),
+            Self::Telling {
+                failing, problem, ..
+            } => warning(!failing.is_empty() || problem.is_some()),
             // Whoever has it open, it stops nothing.
             Self::Menu { .. } => Severity::Fine,
             Self::Ephemeral { overlaps } => warning(!overlaps.is_empty()),

@@ -8,7 +8,7 @@ use pm_core::history::ClosedPeriod;
 use pm_core::holder::Holder;
 use pm_core::ledger::State;
 use pm_core::port::PortRange;
-use pm_core::request::{Request, news_of};
+use pm_core::request::{Request, Side, news_of};
 use pm_core::ruleset::{Changes, RoomId};
 use pm_core::tick::step;
 use pm_store::state_db::StateDb;
@@ -68,7 +68,10 @@ impl<N: Netfilter> Session<'_, N> {
         request.apply_to_usage(config, &mut self.state, past, now);
         let closed = self.state.closed.get(known..).unwrap_or_default();
         if let Some(before) = &self.before {
-            let news = news_of(&before.config, config, closed, self.time);
+            let (was, is) = (&before.state, &self.state);
+            let [was, is] =
+                [(&before.config, was), (config, is)].map(|(config, state)| Side { config, state });
+            let news = news_of(was, is, closed, self.time);
             self.state.news.extend(news);
         }
         self.adopted = Adopted::by(request, &self.state);

@@ -12,8 +12,9 @@ const SCHEMA: i64 = 1;
 /// What is made, as SQLite keeps it: it notes the words after `CREATE TABLE` as they were written.
 ///
 /// Of a channel, `name` and `settings` are the tick's, the rest is the delivering side's. Of a
-/// message, `state` and what follows is the delivering side's: 0 waits, 1 is delivered, 2 was given
-/// up. Instants are seconds since 1970.
+/// message, `state`, `attempts`, `done` and `answer` are the delivering side's: 0 waits, 1 is
+/// delivered, 2 was given up. What is long comes last: it is not read where it is not wanted.
+/// Instants are seconds since 1970.
 const OBJECTS: [(&str, &str); 4] = [
     (
         "channel",
@@ -24,9 +25,9 @@ const OBJECTS: [(&str, &str); 4] = [
     (
         "message",
         "CREATE TABLE message (id INTEGER PRIMARY KEY, event INTEGER NOT NULL, \
-         time INTEGER NOT NULL, channel TEXT NOT NULL, part INTEGER NOT NULL, body TEXT NOT NULL, \
-         state INTEGER NOT NULL, attempts INTEGER NOT NULL, done INTEGER, answer TEXT, \
-         UNIQUE (event, time, channel, part)) STRICT",
+         time INTEGER NOT NULL, channel TEXT NOT NULL, part INTEGER NOT NULL, \
+         report INTEGER NOT NULL, state INTEGER NOT NULL, attempts INTEGER NOT NULL, done INTEGER, \
+         answer TEXT, body TEXT NOT NULL, UNIQUE (event, time, channel, part)) STRICT",
     ),
     (
         "push",

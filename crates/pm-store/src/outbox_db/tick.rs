@@ -6,7 +6,10 @@ use pm_core::calendar::Timestamp;
 use pm_core::config::ChannelName;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use super::{LONGEST_AHEAD, MOST_DONE, MOST_WAITING, OutboxDb, OutboxError, name, shown};
+use super::{LONGEST_AHEAD, OutboxDb, OutboxError, bound, name, shown};
+
+/// How much is put in before it is looked at whether that is too much, in bytes.
+const UNCHECKED_BYTES: usize = 1 << 20;
 
 /// What the tick puts in.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -31,6 +34,8 @@ pub struct NewMessage {
     pub channel: ChannelName,
     /// Which part of the event's message it is, from 0.
     pub part: u32,
+    /// Whether it is a report, in whose place a newer one goes as long as it waits.
+    pub is_report: bool,
     /// What is sent.
     pub body: String,
 }
@@ -134,9 +139,6 @@ impl OutboxDb {
             put_channels(transaction, &known, &batch.channels)?;
             put_messages(transaction, &batch.messages)?;
             put_push(transaction, batch.push.as_ref())?;
-            if !batch.messages.is_empty() {
-                bound(transaction)?;
-            }
             Ok(())
         })?;
         self.standing()
@@ -202,19 +204,34 @@ fn put_messages(transaction: &Transaction<'_>, messages: &[NewMessage]) -> rusql
         return Ok(());
     }
     let mut insert = transaction.prepare(
-        "INSERT INTO message (event, time, channel, part, body, state, attempts)
-         VALUES (?1, ?2, ?3, ?4, ?5, 0, 0) ON CONFLICT DO NOTHING",
+        "INSERT INTO message (event, time, channel, part, report, body, state, attempts)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0) ON CONFLICT DO NOTHING",
     )?;
+    let mut replace = transaction.prepare(
+        "DELETE FROM message WHERE channel = ?1 AND state = 0 AND report = 1
+             AND (event, time) != (?2, ?3)",
+    )?;
+    let mut unchecked = 0;
     for message in messages {
+        let (channel, time) = (message.channel.as_str(), message.time.unix());
+        if message.is_report {
+            replace.execute(params![channel, message.event, time])?;
+        }
         insert.execute(params![
             message.event,
-            message.time.unix(),
-            message.channel.as_str(),
+            time,
+            channel,
             message.part,
+            message.is_report,
             message.body,
         ])?;
+        unchecked += message.body.len();
+        if unchecked > UNCHECKED_BYTES {
+            bound::keep_within(transaction)?;
+            unchecked = 0;
+        }
     }
-    Ok(())
+    bound::keep_within(transaction)
 }
 
 fn put_push(transaction: &Transaction<'_>, push: Option<&NewPush>) -> rusqlite::Result<()> {
@@ -226,42 +243,12 @@ fn put_push(transaction: &Transaction<'_>, push: Option<&NewPush>) -> rusqlite::
          ON CONFLICT (id) DO UPDATE SET body = excluded.body, made = excluded.made,
              attempts = iif(settings = excluded.settings, attempts, 0),
              next_try = iif(settings = excluded.settings, next_try, 0),
+             sent = iif(settings = excluded.settings, sent, NULL),
+             failing_since = iif(settings = excluded.settings, failing_since, NULL),
+             error = iif(settings = excluded.settings, error, NULL),
              settings = excluded.settings",
     )?;
     put.execute(params![push.settings, push.body, push.made.unix()])
-        .map(drop)
-}
-
-/// Drops what is too much.
-fn bound(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
-    let count: i64 =
-        transaction.query_row("SELECT count(*) FROM message WHERE state = 0", [], |row| {
-            row.get(0)
-        })?;
-    let too_many = count - i64::from(MOST_WAITING);
-    if too_many > 0 {
-        let longest: String = transaction.query_row(
-            "SELECT channel FROM message WHERE state = 0 GROUP BY channel
-             ORDER BY count(*) DESC, channel LIMIT 1",
-            [],
-            |row| row.get(0),
-        )?;
-        let dropped = transaction.execute(
-            "UPDATE message SET state = 2 WHERE id IN
-                 (SELECT id FROM message WHERE channel = ?1 AND state = 0 ORDER BY id LIMIT ?2)",
-            params![longest, too_many],
-        )?;
-        transaction.execute(
-            "UPDATE channel SET lost = lost + ?2 WHERE name = ?1",
-            params![longest, dropped as i64],
-        )?;
-    }
-    transaction
-        .execute(
-            "DELETE FROM message WHERE state != 0 AND id NOT IN
-                 (SELECT id FROM message WHERE state != 0 ORDER BY id DESC LIMIT ?1)",
-            [MOST_DONE],
-        )
         .map(drop)
 }
 

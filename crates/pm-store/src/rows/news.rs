@@ -7,8 +7,9 @@ use pm_core::config::ChannelName;
 use pm_core::news::News;
 use rusqlite::{Connection, params};
 
-use super::value::{malformed, parsed};
+use super::value::parsed;
 use super::writing::{Statement, pairs};
+use crate::news::WaitingNews;
 
 /// How many wait at most; of more, the oldest are dropped. It takes a disk that is full, or an
 /// outbox that cannot be opened, for days.
@@ -60,18 +61,23 @@ pub(crate) fn add(connection: &Connection, news: &[News]) -> rusqlite::Result<()
     drop_old.execute([newest - MOST]).map(drop)
 }
 
-/// Returns what waits, with its number, the oldest first, at most so many.
-pub(crate) fn waiting(connection: &Connection, most: u32) -> rusqlite::Result<Vec<(i64, News)>> {
+/// Returns what waits, the oldest first, at most so many.
+pub(crate) fn waiting(connection: &Connection, most: u32) -> rusqlite::Result<WaitingNews> {
     let mut select =
         connection.prepare_cached("SELECT id, what FROM event ORDER BY id LIMIT ?1")?;
-    let news = select.query_map([most], |row| {
-        let what = serde_json::from_str(row.get_ref(1)?.as_str()?);
-        Ok((
-            row.get(0)?,
-            what.map_err(|_| malformed(1, "no event of this pm's"))?,
-        ))
-    })?;
-    news.collect()
+    let mut rows = select.query([most])?;
+    let mut waiting = WaitingNews::default();
+    while let Some(row) = rows.next()? {
+        let number = row.get(0)?;
+        waiting.up_to = Some(number);
+        // Written by another version, say: what others tell does not wait for it.
+        let text = row.get_ref(1)?.as_bytes().unwrap_or_default();
+        match serde_json::from_slice(text) {
+            Ok(news) => waiting.news.push((number, news)),
+            Err(_) => waiting.unreadable += 1,
+        }
+    }
+    Ok(waiting)
 }
 
 /// Forgets what waits, up to a number.

@@ -440,7 +440,7 @@ fn user_of(port: u16) -> Result<u32> {
     Ok(user)
 }
 
-fn deliver_once(lab: &Lab) -> Result<()> {
+pub(super) fn deliver_once(lab: &Lab) -> Result<()> {
     wait_until("the first attempt", || {
         let listed = json(lab, &["notify", "list"])?;
         let channels = listed["channels"]

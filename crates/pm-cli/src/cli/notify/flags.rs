@@ -64,12 +64,12 @@ pub(super) struct Filters {
     language: Option<OrSystem>,
     #[arg(
         long,
-        value_name = tr!("TEXT", "文字"),
+        value_name = tr!("TEXT|none", "文字|none"),
         allow_hyphen_values = true,
         value_parser = Text::<OrEmpty<ServerName>>::new(),
         help = tr!(
-            "What its messages call this host; empty: as everywhere",
-            "消息里这台主机的名称；留空：与别处相同",
+            "What its messages call this host; `none`: as everywhere",
+            "消息里这台主机的名称；`none`：与别处相同",
         )
     )]
     pub(super) server_name: Option<OrEmpty<ServerName>>,

@@ -5,7 +5,7 @@ use crate::language::in_chinese;
 use crate::output::json;
 use pm_core::backend::{BackendError, ShapingError};
 use pm_engine::EngineError;
-use pm_engine::doctor::{ShapingProblem, StorageProblem, TableState};
+use pm_engine::doctor::{Failing, ShapingProblem, StorageProblem, TableState};
 use pm_store::StoreError;
 
 fn healthy() -> Vec<Finding> {
@@ -36,6 +36,20 @@ fn healthy() -> Vec<Finding> {
             schedule: None,
             age: None,
             overdue: false,
+            problem: None,
+        },
+        Finding::Telling {
+            channels: 0,
+            push: false,
+            waiting: 0,
+            failing: vec![],
+            problem: None,
+        },
+        Finding::Telling {
+            channels: 3,
+            push: true,
+            waiting: 2,
+            failing: vec![],
             problem: None,
         },
         Finding::Menu { holder: None },
@@ -145,6 +159,21 @@ fn ill() -> Vec<Finding> {
                 .into(),
             ),
         },
+        failing(&[Some("ops"), None]),
+        failing(&[None]),
+        Finding::Telling {
+            channels: 1,
+            push: false,
+            waiting: 0,
+            failing: vec![],
+            problem: Some(
+                EngineError::NoOutbox {
+                    path: "/var/lib/port_monitor/outbox".into(),
+                    why: "it is no directory of the delivering user's".into(),
+                }
+                .into(),
+            ),
+        },
         Finding::Menu {
             holder: Some("`pm` (process 4711)".into()),
         },
@@ -194,6 +223,21 @@ fn ill() -> Vec<Finding> {
             docker_proxy: false,
         },
     ]
+}
+
+fn failing(channels: &[Option<&str>]) -> Finding {
+    let failing = channels.iter().map(|channel| Failing {
+        channel: channel.map(|name| name.parse().unwrap()),
+        age: 7_300,
+        why: "401 Unauthorized".into(),
+    });
+    Finding::Telling {
+        channels: 1,
+        push: true,
+        waiting: 4,
+        failing: failing.collect(),
+        problem: None,
+    }
 }
 
 fn limits(needed: bool, problem: ShapingProblem) -> Finding {

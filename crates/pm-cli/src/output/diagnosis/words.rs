@@ -1,6 +1,7 @@
 //! What each check found, why it matters and what to do.
 
 mod backups;
+mod telling;
 
 use std::collections::BTreeSet;
 
@@ -94,6 +95,19 @@ pub(super) fn of(finding: &Finding) -> (String, Trouble) {
                 Some(self_explaining(backups::why_it_matters())),
             ),
             None => backups::of(*schedule, *age, *overdue),
+        },
+        Finding::Telling {
+            channels,
+            push,
+            waiting,
+            failing,
+            problem,
+        } => match problem.as_deref() {
+            Some(error) => (
+                sentence(error),
+                Some(self_explaining(telling::why_it_matters())),
+            ),
+            None => telling::of(*channels, *push, *waiting, failing),
         },
         Finding::Menu { holder } => (menu(holder.as_deref()), None),
         Finding::Ephemeral { overlaps } => ephemeral(overlaps),

@@ -166,6 +166,7 @@ pub(super) fn engine(error: &EngineError) -> Option<String> {
         | EngineError::Random(_)
         | EngineError::NoOutbox { .. }
         | EngineError::Outbox(_)
+        | EngineError::OutboxLost(_)
         | EngineError::NotStarted(_) => None,
     }
 }

@@ -5,6 +5,7 @@ use pm_core::event::Event;
 use pm_core::holder::Holder;
 use pm_core::ledger::Usage;
 use pm_core::port::PortRange;
+use pm_core::units::approximate;
 
 use super::{caution, list, minutes};
 use crate::language::tr;
@@ -52,9 +53,10 @@ pub(crate) fn event(event: &Event) -> String {
             quota,
         } => {
             let (name, size) = (words::holder(holder), quota.size());
+            let billed = approximate(*billed, size.unit().family());
             tr!(
-                "{name}: {percent}% of its quota is used: {billed} bytes of {size}",
-                "{name}：配额已用 {percent}%：{billed} 字节，共 {size}"
+                "{name}: {percent}% of its quota is used: {billed} of {size}",
+                "{name}：配额已用 {percent}%：{billed} / {size}"
             )
         }
         Event::Renewed { holder } => {

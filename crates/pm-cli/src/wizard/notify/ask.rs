@@ -11,6 +11,7 @@ use pm_core::holder::Holder;
 use pm_core::language::Language;
 
 use crate::language::tr;
+use crate::output::notify as shown;
 use crate::output::words::holder as name;
 use crate::wizard::language::{languages, name as language_name};
 use crate::wizard::text;
@@ -78,7 +79,7 @@ pub(super) fn report(ui: &mut Ui, present: Option<&Schedule>) -> Answer<Option<S
     let show = |report: &Option<Schedule>| {
         report
             .as_ref()
-            .map_or(tr!("never", "不发送"), show_schedule)
+            .map_or(tr!("never", "不发送"), shown::schedule)
     };
     let enter = show(&present.cloned());
     let question = Question::new(
@@ -113,20 +114,6 @@ fn schedule(text: &str) -> Result<Schedule, String> {
         text.to_owned()
     };
     read(&as_command)
-}
-
-fn show_schedule(schedule: &Schedule) -> String {
-    match schedule {
-        Schedule::Every(minutes) => {
-            let minutes = minutes.get();
-            tr!("every {minutes} minutes", "每 {minutes} 分钟")
-        }
-        Schedule::At(times) => {
-            let times: Vec<_> = times.iter().map(ToString::to_string).collect();
-            let times = times.join(",");
-            tr!("each day at {times}", "每天 {times}")
-        }
-    }
 }
 
 /// Asks for the language of a channel's messages; nothing: the user goes back.

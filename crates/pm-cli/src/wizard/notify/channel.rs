@@ -288,7 +288,9 @@ fn new_place(
     match via {
         Via::Telegram(present) => {
             let base = present.api_base.as_ref();
-            let (chat, thread) = telegram::chat(ui, &present.token, base, find)?;
+            let mut token = present.token.clone();
+            let (chat, thread) = telegram::chat(ui, &mut token, base, find)?;
+            settings.token = Some(token).filter(|token| *token != present.token);
             settings.chat = Some(chat);
             settings.thread = Some(thread);
         }

@@ -42,7 +42,7 @@ pub(super) fn new(ui: &mut Ui, find: &Find<'_>) -> Answer<Telegram> {
     ] {
         ui.say(&line)?;
     }
-    let token = ask::secret(ui, tr!("Token of the bot", "机器人的 Token"))?;
+    let mut token = ask_token(ui)?;
     let api_base = ask::optional(
         ui,
         tr!(
@@ -54,7 +54,7 @@ pub(super) fn new(ui: &mut Ui, find: &Find<'_>) -> Answer<Telegram> {
             "https:// 开头的地址，它会看到 Token"
         ),
     )?;
-    let (chat, thread) = chat(ui, &token, api_base.as_ref(), find)?;
+    let (chat, thread) = chat(ui, &mut token, api_base.as_ref(), find)?;
     Ok(Telegram {
         token,
         chat,
@@ -63,10 +63,15 @@ pub(super) fn new(ui: &mut Ui, find: &Find<'_>) -> Answer<Telegram> {
     })
 }
 
-/// Lets the user choose among the chats that the bot has heard of, look again, or type a number.
+fn ask_token(ui: &mut Ui) -> Answer<BotToken> {
+    ask::secret(ui, tr!("Token of the bot", "机器人的 Token"))
+}
+
+/// Lets the user choose among the chats that the bot has heard of, look again, or type a number;
+/// where the bot could not be asked, also another token.
 pub(super) fn chat(
     ui: &mut Ui,
-    token: &BotToken,
+    token: &mut BotToken,
     api_base: Option<&WebUrl>,
     find: &Find<'_>,
 ) -> Answer<(ChatId, Option<i64>)> {
@@ -75,6 +80,7 @@ pub(super) fn chat(
         ui.note(&looking, Paint::Dim)?;
         let found = find(token, api_base);
         ui.forget_typed();
+        let is_refused = found.is_err();
         let chats = match found {
             Ok(chats) => {
                 if chats.is_empty() {
@@ -95,6 +101,10 @@ pub(super) fn chat(
         let (again, typed) = (chats.len() + 1, chats.len() + 2);
         entries.push(Entry::new(again, tr!("look again", "重新查找")));
         entries.push(Entry::new(typed, tr!("type its number", "手动输入编号")));
+        if is_refused {
+            let again = tr!("type the token again", "重新输入 Token");
+            entries.push(Entry::new(typed + 1, again));
+        }
         let title = tr!("Which chat?", "发到哪个会话？");
         let enter = match chats.first() {
             Some(chat) => described(chat),
@@ -103,6 +113,10 @@ pub(super) fn chat(
         let chosen = ui.choose(&title, &enter, &entries)?.unwrap_or(0);
         if let Some(chat) = chats.get(chosen) {
             return Ok((chat.id.clone(), chat.thread));
+        }
+        if chosen == chats.len() + 2 {
+            *token = ask_token(ui)?;
+            continue;
         }
         if chosen == chats.len() + 1 {
             let question = Question::new(

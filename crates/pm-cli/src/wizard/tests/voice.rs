@@ -84,7 +84,7 @@ fn every_other_kind_of_channel_is_asked_for() {
             "pm notify add webhook --name webhook --url-file - --preset slack",
         ),
         (
-            "1\n123456:AA-planted\n\n3\n2\n-100\n\n\n\n",
+            "1\n123456:AA-planted\n\n3\n654321:AA-planted\n2\n-100\n\n\n\n",
             "pm notify add telegram --name telegram2 --token-file - --chat=-100",
         ),
     ] {

@@ -49,6 +49,11 @@ pub enum NotifyError {
         "`{0}` would be reached without encryption: write https:// (http:// goes to this host only, such as http://127.0.0.1)"
     )]
     PlainUrl(String),
+    /// The base of other addresses, with a query.
+    #[error(
+        "`{0}` has a query: write it without `?` and what follows, because the methods of the Bot API are put behind it"
+    )]
+    Query(String),
     /// What would be an address, but for its secret part.
     #[error(
         "this is not a web hook's address: write https://HOST/PATH of at most {MAX_URL_BYTES} characters, without user, spaces and `#`; http:// goes to this host only"

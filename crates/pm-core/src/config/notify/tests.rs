@@ -119,7 +119,7 @@ fn what_is_no_setting_of_a_channel_is_refused_with_its_place() {
             via(
                 r#"{"telegram": {"token": "1:AA-example", "chat": "1", "api_base": "https://tg/?a="}}"#,
             ),
-            "`https://tg/?a=` is not an address",
+            "`https://tg/?a=` has a query",
         ),
         (
             via(
@@ -476,6 +476,32 @@ proptest! {
         let due = schedule.last_due(Timestamp::from_unix(now), &zone);
         prop_assert!(due.unix() <= now && due.unix() > now - 86_400);
         prop_assert_eq!(schedule.last_due(due, &zone), due);
+    }
+
+    #[test]
+    fn a_report_is_due_once_wherever_clocks_are_turned(
+        schedule in schedule(),
+        zone in prop::sample::select(vec![
+            "Europe/Berlin", "America/Havana", "Australia/Lord_Howe", "Asia/Shanghai", "UTC",
+        ]),
+        // When clocks were turned in Berlin; elsewhere they are within ten days of it.
+        turned in prop::sample::select(vec![1_603_587_600i64, 1_616_893_200]),
+        after in -900_000i64..900_000,
+    ) {
+        let now = turned + after;
+        let zone = Zone::named(zone).unwrap();
+        let due = schedule.last_due(Timestamp::from_unix(now), &zone);
+        prop_assert!(due.unix() <= now && due.unix() > now - 2 * 86_400);
+        prop_assert_eq!(schedule.last_due(due, &zone), due);
+        let later = schedule.last_due(Timestamp::from_unix(now + 60), &zone);
+        prop_assert!(later >= due);
+        if let (Schedule::At(times), true) = (&schedule, later > due) {
+            let local = zone.local(later);
+            let minutes = u16::from(local.hour()) * 60 + u16::from(local.minute());
+            let is_named = times.iter().any(|time| time.minutes() == minutes);
+            let is_turned = zone.local(Timestamp::from_unix(later.unix() - 86_400)).time() != local.time();
+            prop_assert!(is_named || is_turned, "{} at {}", schedule, local);
+        }
     }
 
     #[test]

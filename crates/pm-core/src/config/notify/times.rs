@@ -12,7 +12,7 @@ use time::Duration as Span;
 use super::{NotifyError, as_text};
 use crate::calendar::{Timestamp, Zone};
 
-const MINUTES_A_DAY: u16 = 24 * 60;
+pub(super) const MINUTES_A_DAY: u16 = 24 * 60;
 
 const SECONDS_A_DAY: i64 = 24 * 60 * 60;
 
@@ -62,7 +62,7 @@ pub struct QuietHours {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Schedule {
-    /// Each time so many minutes have passed, counted from midnight: 1 to 1440.
+    /// Each time so many minutes have passed, counted from midnight by the zone's clocks: 1 to 1440.
     Every(ReportMinutes),
     /// At these times of each day; at least one, at most 24.
     At(BTreeSet<TimeOfDay>),

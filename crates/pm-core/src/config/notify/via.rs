@@ -185,7 +185,7 @@ impl Via {
 /// The methods of the Bot API follow the base, which a query would swallow.
 fn check_base(base: Option<&WebUrl>) -> Result<(), NotifyError> {
     match base {
-        Some(base) if base.as_str().contains('?') => Err(NotifyError::Url(base.to_string())),
+        Some(base) if base.as_str().contains('?') => Err(NotifyError::Query(base.to_string())),
         _ => Ok(()),
     }
 }

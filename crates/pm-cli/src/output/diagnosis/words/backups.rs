@@ -39,7 +39,7 @@ pub(super) fn why_it_matters() -> String {
 }
 
 /// Returns a time in seconds in the unit that says enough.
-fn ago(seconds: i64) -> String {
+pub(super) fn ago(seconds: i64) -> String {
     let (minutes, hours) = (seconds / 60, seconds / 3600);
     match (minutes, hours) {
         (0..=119, _) => tr!("{minutes} min", "{minutes} 分钟"),

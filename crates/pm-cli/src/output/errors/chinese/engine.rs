@@ -27,11 +27,18 @@ pub(super) fn engine(error: &EngineError) -> String {
             format!("无法生成归档：{}", crate::commands::archive::why(error))
         }
         EngineError::Random(why) => format!("系统没有给出随机数：{why}"),
-        EngineError::NoOutbox { path, why } => format!(
-            "无法使用 {}：{why}；请运行 `pm setup` 建立它",
-            path.display()
-        ),
-        EngineError::Outbox(error) => store::outbox(error),
+        EngineError::NoOutbox { path, why } => {
+            let why = match &**why {
+                "it is no directory of the delivering user's" => "它不是发送用户的目录",
+                "only root can act as the delivering user" => "只有 root 能以发送用户的身份操作",
+                why => why,
+            };
+            format!(
+                "无法使用 {}：{why}；请运行 `pm setup` 建立它",
+                path.display()
+            )
+        }
+        EngineError::Outbox(error) | EngineError::OutboxLost(error) => store::outbox(error),
         EngineError::NotStarted(why) => format!("无法启动 `pm deliver`：{why}"),
     }
 }

@@ -51,6 +51,9 @@ pub(super) fn setting(error: &NotifyError) -> String {
         NotifyError::PlainUrl(text) => format!(
             "去 `{text}` 的路上没有加密：请写 https://（http:// 只能通往本机，例如 http://127.0.0.1）"
         ),
+        NotifyError::Query(text) => {
+            format!("`{text}` 带有查询参数：请去掉 `?` 和后面的内容，Bot API 的方法名要接在它后面")
+        }
         NotifyError::SecretUrl => format!(
             "这不是 webhook 的地址：请写 https://主机/路径，最多 {MAX_URL_BYTES} 个字符，不含用户名、\
              空格和 `#`；http:// 只能通往本机"
@@ -98,7 +101,7 @@ pub(super) fn setting(error: &NotifyError) -> String {
 
 pub(super) fn secret(error: &SecretError) -> String {
     match error {
-        SecretError::Empty => "密钥是空的：请填写，或去掉这一项".to_owned(),
+        SecretError::Empty => "密钥是空的：请填写，或者不用它".to_owned(),
         SecretError::TooLong(bytes) => {
             format!("密钥有 {bytes} 字节：最多 {MAX_SECRET_BYTES} 字节")
         }

@@ -132,6 +132,7 @@ fn of_channel(reason: &str) -> Option<String> {
         E::Minutes,
         E::Url,
         E::PlainUrl,
+        E::Query,
         E::ChatId,
         E::MailServer,
         E::Security,

@@ -1,0 +1,110 @@
+//! What is said of the host, and of pm itself.
+
+use pm_core::calendar::Timestamp;
+use pm_core::config::ChannelName;
+use pm_core::notice::Gone;
+use pm_core::port::PortRange;
+
+use super::words::listed;
+use super::{Said, Voice};
+use crate::say::say;
+
+impl Voice<'_> {
+    pub(super) fn healed(
+        self,
+        gone: &Gone,
+        services: &[PortRange],
+        since: Option<Timestamp>,
+    ) -> Said {
+        let language = self.language;
+        let headline = match gone {
+            Gone::Rules => say!(
+                language;
+                "another program removed rules; they are back",
+                "规则被其他程序删除，现已恢复"
+            ),
+            Gone::Limits { interface } => say!(
+                language;
+                "another program removed the limits on {interface}; they are back",
+                "{interface} 上的限速被其他程序删除，现已恢复"
+            ),
+            Gone::Counters => say!(
+                language;
+                "another program replaced counters; counting goes on from there",
+                "计数器被其他程序替换，从替换后的数值继续计数"
+            ),
+            Gone::Outbox => say!(
+                language;
+                "the outbox was damaged and is made anew; messages that waited in it are lost",
+                "发件箱损坏，已重建；其中等待发送的消息已丢失"
+            ),
+            Gone::Messages { count: 1 } => say!(
+                language;
+                "1 message of another version of pm was left out: this one cannot read it",
+                "略过了 1 条由其他版本的 pm 写下的消息：此版本无法读取"
+            ),
+            Gone::Messages { count } => say!(
+                language;
+                "{count} messages of another version of pm were left out: this one cannot read them",
+                "略过了 {count} 条由其他版本的 pm 写下的消息：此版本无法读取"
+            ),
+        };
+        let mut lines = Vec::new();
+        if !services.is_empty() {
+            let names: Vec<_> = services.iter().map(PortRange::to_string).collect();
+            let names = listed(language, &names);
+            lines.push(say!(language; "Services: {names}", "涉及的服务：{names}"));
+        }
+        lines.extend(since.map(|since| {
+            let since = self.time(since);
+            match gone {
+                Gone::Limits { .. } => say!(
+                    language;
+                    "Not limited as it should be: for a while since {since}",
+                    "未按设定限速：{since} 之后的一段时间"
+                ),
+                Gone::Rules | Gone::Counters | Gone::Outbox | Gone::Messages { .. } => say!(
+                    language;
+                    "Perhaps not counted: what passed for a while since {since}",
+                    "可能未计入：{since} 之后一段时间的流量"
+                ),
+            }
+        }));
+        ("🩹", headline, lines)
+    }
+
+    pub(super) fn restarted(self, since: Option<Timestamp>) -> Said {
+        let language = self.language;
+        let headline = say!(language; "the host was restarted", "主机重新启动过");
+        let lost = match since.map(|since| self.time(since)) {
+            Some(since) => say!(
+                language;
+                "Not counted: what passed between {since} and the moment it stopped",
+                "未计入：从 {since} 到停机那一刻的流量"
+            ),
+            None => say!(
+                language;
+                "Not counted: what passed before it stopped, since the last tick",
+                "未计入：停机前最后一次 tick 之后的流量"
+            ),
+        };
+        ("🔌", headline, vec![lost])
+    }
+
+    pub(super) fn undelivered(self, channel: &ChannelName, why: &str, lost: u64) -> Said {
+        let headline = say!(
+            self.language;
+            "messages to {channel} do not arrive",
+            "发往 {channel} 的消息送不到"
+        );
+        let mut lines = vec![crate::outcome::shown(why, self.language)];
+        lines.extend((lost > 0).then(|| {
+            say!(
+                self.language;
+                "Given up after a day: {lost}",
+                "一天后放弃的消息：{lost} 条"
+            )
+        }));
+        ("📭", headline, lines)
+    }
+}
