@@ -96,7 +96,13 @@ pub(crate) fn import(
         );
         tell!(
             "{}",
-            caution(&what, &tr!("set it up again here", "请在本机重新设置"))
+            caution(
+                &what,
+                &tr!(
+                    "set it up again here, or take an archive of `pm export --with-secrets`",
+                    "请在本机重新设置，或改用 `pm export --with-secrets` 生成的归档"
+                )
+            )
         );
     }
     if let Some(zone) = pinned {

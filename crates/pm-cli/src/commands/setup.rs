@@ -53,7 +53,10 @@ pub(crate) fn run(places: &Places, flags: Setup) -> Result<ExitCode> {
     let waits = super::import::has_pm_shs_configuration(places);
     let tried = match started {
         Err(_) if waits => Ok(()),
-        started => started.and_then(|()| activate::try_tick(&mut HostTools, init)),
+        started => {
+            started?;
+            activate::try_tick(&mut HostTools, init)
+        }
     };
     let (_, manual) = divided(premises.wanted()?);
     let manual = written.write(&premises, &stale_manual, &manual, flags, &progress);

@@ -321,8 +321,8 @@ pub(crate) fn ask_overuse() -> String {
 /// Asks for a release.
 pub(crate) fn ask_accounting(names: &str) -> String {
     tr!(
-        "Which release counted? One of {names}:",
-        "是哪一版计的数？可选 {names}："
+        "Which release counted? One of {names} (1.2.5a is the 1.2.5 of 2025-12-09, 1.2.5b the one since 2025-12-29):",
+        "是哪一版计的数？可选 {names}（1.2.5a 是 2025-12-09 的 1.2.5，1.2.5b 是 2025-12-29 起的）："
     )
 }
 

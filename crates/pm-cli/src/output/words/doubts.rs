@@ -97,7 +97,12 @@ pub(crate) fn trouble(trouble: &Trouble) -> String {
             "计数器里的 {counter} 字节有的计一次、有的计两次（计费方式改过）：一律除以 {by}，账单不变"
         ),
         Trouble::EnforcedDiffers { enforced, billed } => {
-            let (enforced, billed) = (size(*enforced), size(*billed));
+            let (exactly, rounded) = ((enforced, billed), (size(*enforced), size(*billed)));
+            // What differs by less than is shown is still something else.
+            let (enforced, billed) = match rounded {
+                (enforced, billed) if enforced != billed => (enforced, billed),
+                _ => (format!("{} B", exactly.0), format!("{} B", exactly.1)),
+            };
             tr!(
                 "the tool's own quota has counted {enforced}, and its counters {billed}",
                 "旧工具的配额对象记了 {enforced}，而计数器是 {billed}"
