@@ -170,6 +170,8 @@ impl World {
                 ..
             } if of == *holder => format!("reached {percent}: {billed}"),
             Event::Renewed { holder: of } if of == *holder => "renewed".to_owned(),
+            // A last day is the service's own, in a group or not.
+            Event::Renewed { holder: of } if of == ports("80").into() => "renewed".to_owned(),
             Event::PeriodEnded { holder: of, usage } if of == *holder => format!("ended {usage:?}"),
             event => format!("{event:?}"),
         };

@@ -73,7 +73,7 @@ fn every_other_kind_of_channel_is_asked_for() {
             "3\nsmtp.example.org\n2\npm\nplanted\npm@example.org\na@example.org b@example.org\nmail\n\n60\n",
             "pm notify add email --name mail --server smtp.example.org --security starttls \
              --user='pm' --password-file - --from 'pm@example.org' \
-             --to 'a@example.org,b@example.org' --report 'every 60m'",
+             --to 'a@example.org,b@example.org' --report 'every 1h'",
         ),
         (
             "4\n4\nhttps://oapi.dingtalk.com/robot/send?access_token=planted\ny\nSECplanted\n\n\n\n",
