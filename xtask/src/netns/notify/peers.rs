@@ -33,11 +33,11 @@ fn changes(lab: &Lab, tick: impl Fn() -> Result<()>) -> Result<Vec<String>> {
         ),
         (
             &["block", "20000"],
-            "20000: blocked by the operator".to_owned(),
+            format!("20000 ({UNKIND}): blocked by the operator"),
         ),
         (
             &["unblock", "20000"],
-            "20000: no longer blocked by the operator".to_owned(),
+            format!("20000 ({UNKIND}): no longer blocked by the operator"),
         ),
     ] {
         lab.ok(args)?;
