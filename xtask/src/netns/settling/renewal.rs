@@ -196,10 +196,15 @@ fn pm_sh_is_moved_aside_does_its_work_and_comes_back(lab: &mut Lab) -> Result<()
     )?;
     ensure!(!log.exists(), "it was run: {}", fs::read_to_string(&log)?);
     house.portrait()?.equals(&before).context("a refusal")?;
-    let said = house.ok(&["env", PATH, "sh", SCRIPT, "--yes", "--move-aside"])?;
+    // All is done, and waits for the operator to have its configuration's place.
+    let said = house.run(&["env", PATH, "sh", SCRIPT, "--yes", "--move-aside"])?;
     ensure!(
-        said.contains("pm.before-pm") && said.contains("pm is set up"),
-        "{said}"
+        said.code == Some(3) && said.stderr.contains("pm import --from pm.sh"),
+        "{said:?}"
+    );
+    ensure!(
+        said.stdout.contains("pm.before-pm") && said.stdout.contains("pm is set up"),
+        "{said:?}"
     );
     ensure!(!log.exists(), "it was run: {}", fs::read_to_string(&log)?);
 
