@@ -67,6 +67,12 @@ struct DynLimit {
 /// What the receivers of old do not know.
 #[derive(Serialize)]
 struct Own {
+    /// What came in during this period, in bytes, whatever the operator corrected.
+    #[serde(rename = "in")]
+    incoming: u64,
+    /// What went out.
+    #[serde(rename = "out")]
+    outgoing: u64,
     /// What is billed in this period, in bytes, the operator's correction included: the group's for
     /// a service in one.
     billed: u64,
@@ -116,8 +122,6 @@ fn port<'a>(
         quota_gb: quota.map_or(0.0, |quota| gigabytes(quota, report.tariff)),
         quota_mode: match report.tariff.mode {
             Mode::Both => "in_out",
-            // The larger of two sums is one of them, usually what is sent.
-            Mode::Max if report.usage.incoming > report.usage.outgoing => "in_out",
             Mode::Out | Mode::Max => "out_only",
         },
         limit_mbps: report.limit.map_or(0.0, mbps),
@@ -132,10 +136,7 @@ fn port<'a>(
             (Some(place), Some(_)) => format!("g{}", place + 1),
             _ => String::new(),
         },
-        stats: Stats {
-            acc_in: report.usage.incoming,
-            acc_out: report.usage.outgoing,
-        },
+        stats: stats(report),
         dyn_limit: DynLimit {
             enable: report.dynqos.is_some(),
             is_punished: report.punished.is_some(),
@@ -143,6 +144,8 @@ fn port<'a>(
             punish_mbps: report.dynqos.map_or(0.0, |rule| mbps(rule.punish)),
         },
         pm: Own {
+            incoming: report.usage.incoming,
+            outgoing: report.usage.outgoing,
             billed,
             quota: quota.map(QuotaSize::bytes),
             mode: report.tariff.mode.to_string(),
@@ -154,6 +157,25 @@ fn port<'a>(
             }),
             next_reset: report.next_reset.map(|date| date.to_string()),
             expires: report.expires.map(|date| date.to_string()),
+        },
+    }
+}
+
+/// Returns sums of which old receivers bill what pm bills: they know neither the larger of two, nor
+/// a correction, which pm.sh has in the sums themselves.
+fn stats(report: &Report) -> Stats {
+    let Tariff { mode, factor } = report.tariff;
+    let incoming = report.usage.incoming;
+    let correction = factor.within(report.adjust);
+    let counted = report.usage.counted(mode).saturating_add_signed(correction);
+    match mode {
+        Mode::Both => Stats {
+            acc_in: incoming.min(counted),
+            acc_out: counted.saturating_sub(incoming),
+        },
+        Mode::Out | Mode::Max => Stats {
+            acc_in: incoming,
+            acc_out: counted,
         },
     }
 }

@@ -107,6 +107,44 @@ fn a_factor_leaves_the_share_of_the_quota_right() {
     assert_eq!(said["ports"]["20000"]["pm"]["factor"], "2");
 }
 
+/// What pm.sh corrects is in its sums, so its receivers look for it there; none of them knows `max`.
+#[test]
+fn what_receivers_of_old_add_up_is_what_is_billed() {
+    let of = |tariff: Tariff, adjust: i64, incoming: u64, outgoing: u64| {
+        let mut service = report("20000", "", Some("100GiB"));
+        service.tariff = tariff;
+        service.usage = Usage { incoming, outgoing };
+        service.adjust = adjust;
+        let said = pushed(&push(false), &[service], &[]);
+        let port = said["ports"]["20000"].clone();
+        assert_eq!(port["pm"]["in"], incoming, "what passed stays visible");
+        assert_eq!(port["pm"]["out"], outgoing);
+        let stats = &port["stats"];
+        (
+            port["quota_mode"].as_str().unwrap().to_owned(),
+            stats["acc_in"].as_u64().unwrap(),
+            stats["acc_out"].as_u64().unwrap(),
+        )
+    };
+    let tariff = |mode, factor: &str| Tariff {
+        mode,
+        factor: factor.parse().unwrap(),
+    };
+    let both = tariff(Mode::Both, "1");
+    let said = |mode: &str, acc_in, acc_out| (mode.to_owned(), acc_in, acc_out);
+    assert_eq!(of(both, 0, 10, 20), said("in_out", 10, 20));
+    assert_eq!(of(both, 7, 10, 20), said("in_out", 10, 27));
+    assert_eq!(of(both, -5, 10, 20), said("in_out", 10, 15));
+    assert_eq!(of(both, -25, 10, 20), said("in_out", 5, 0));
+    let doubled = tariff(Mode::Both, "2");
+    assert_eq!(of(doubled, 8, 10, 20), said("in_out", 10, 24));
+    let out = tariff(Mode::Out, "1");
+    assert_eq!(of(out, -5, 10, 20), said("out_only", 10, 15));
+    let max = tariff(Mode::Max, "1");
+    assert_eq!(of(max, 0, 10, 20), said("out_only", 10, 20));
+    assert_eq!(of(max, 0, 30, 20), said("out_only", 30, 30));
+}
+
 #[test]
 fn members_show_the_quota_of_their_group_and_not_its_name() {
     let mut member = report("80-90", "", None);
