@@ -121,7 +121,7 @@ impl What {
         let Some(channel) = config.notify.channels.get(name) else {
             return false;
         };
-        if let Self::Delivery { channel, .. } = self
+        if let Self::Delivery { channel, .. } | Self::DeliveredAgain { channel, .. } = self
             && channel == name
         {
             return false;

@@ -118,6 +118,13 @@ pub enum What {
         /// How many were given up after a day.
         lost: u64,
     },
+    /// Messages are delivered again to a channel whose trouble was told of.
+    DeliveredAgain {
+        /// Where to.
+        channel: ChannelName,
+        /// Since when they were not.
+        since: Timestamp,
+    },
 }
 
 /// A period that ended.
@@ -312,7 +319,7 @@ impl What {
             Self::Expired { .. } => EventKind::Expired,
             Self::Healed { .. } => EventKind::Healed,
             Self::Restarted { .. } => EventKind::Restarted,
-            Self::Delivery { .. } => EventKind::Delivery,
+            Self::Delivery { .. } | Self::DeliveredAgain { .. } => EventKind::Delivery,
             Self::Done { deed, .. } => match deed {
                 Deed::Blocked => EventKind::Blocked,
                 Deed::Unblocked => EventKind::Unblocked,
@@ -334,6 +341,7 @@ impl What {
             Self::Healed { .. }
             | Self::Restarted { .. }
             | Self::Delivery { .. }
+            | Self::DeliveredAgain { .. }
             | Self::Done { .. } => None,
         }
     }

@@ -21,7 +21,9 @@ use pm_core::report::{group_reports, reports};
 use pm_notify::compose::{Voice, summary};
 use pm_store::Paths;
 use pm_store::news::{Copied, WaitingNews};
-use pm_store::outbox_db::{self, Batch, NewMessage, NewPush, OutboxDb, OutboxError, Standing};
+use pm_store::outbox_db::{
+    self, Batch, ChannelStanding, NewMessage, NewPush, OutboxDb, OutboxError, Standing,
+};
 use pm_store::state_db::StateDb;
 use serde::{Deserialize, Serialize};
 
@@ -167,6 +169,17 @@ fn noted(
         let since = channel.and_then(|it| it.failing_since);
         since.is_some_and(|since| [since, with_loss(since)].contains(told))
     });
+    for (name, mark) in &told {
+        let since = since(*mark);
+        let channel = standing.channels.get(name);
+        let is_over = |it: &ChannelStanding| {
+            it.failing_since.is_none() && it.delivered.is_some_and(|at| at >= since)
+        };
+        if channel.is_some_and(is_over) {
+            let channel = name.clone();
+            tell(What::DeliveredAgain { channel, since });
+        }
+    }
     for (name, channel) in &standing.channels {
         let Some(since) = channel.failing_since else {
             continue;
@@ -218,6 +231,11 @@ fn noted(
 /// when it began, which is no instant of any trouble.
 fn with_loss(since: Timestamp) -> Timestamp {
     Timestamp::from_unix(since.unix().saturating_neg())
+}
+
+/// Returns when the trouble began that is [noted](with_loss) so.
+fn since(mark: Timestamp) -> Timestamp {
+    Timestamp::from_unix(mark.unix().saturating_abs())
 }
 
 /// What is said, and how.

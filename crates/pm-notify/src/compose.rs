@@ -128,6 +128,7 @@ impl Voice<'_> {
             What::Restarted { since } => self.restarted(*since),
             What::Done { deed, whom } => self.done(*deed, whom),
             What::Delivery { channel, why, lost } => self.undelivered(channel, why, *lost),
+            What::DeliveredAgain { channel, since } => self.delivered_again(channel, *since),
         }
     }
 }

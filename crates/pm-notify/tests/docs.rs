@@ -157,15 +157,21 @@ fn notices(kind: EventKind, note: &str) -> [What; 3] {
         ],
         EventKind::Restarted => [ago(2), ago(14 * 60), None].map(|since| What::Restarted { since }),
         EventKind::Delivery => [
-            ("ops", "401 Unauthorized", 0),
-            ("billing", "550 5.1.1 no such mailbox", 3),
-            ("群-1", "HTTP 502, a web page", 12),
-        ]
-        .map(|(channel, why, lost)| What::Delivery {
-            channel: channel.parse().unwrap(),
-            why: why.into(),
-            lost,
-        }),
+            What::Delivery {
+                channel: "ops".parse().unwrap(),
+                why: "401 Unauthorized".into(),
+                lost: 0,
+            },
+            What::Delivery {
+                channel: "群-1".parse().unwrap(),
+                why: "HTTP 502, a web page".into(),
+                lost: 12,
+            },
+            What::DeliveredAgain {
+                channel: "ops".parse().unwrap(),
+                since: Timestamp::from_unix(NOW.unix() - 3 * 3_600),
+            },
+        ],
     }
 }
 

@@ -309,13 +309,13 @@ fn what_an_import_would_change_is_said(lab: &mut Lab) -> Result<()> {
     );
     fs::write(&path, told)?;
     lab.ok(&["monitor"])?;
-    look(&used, &["channel ops: taken away", "push: taken away"])?;
+    look(&used, &["channel ops: removed", "push: removed"])?;
     let told = file(lab, "told.pm");
     lab.ok(&["export", text(&told)?, "--with-secrets"])?;
     lab.ok(&["import", text(&used)?, "--yes"])?;
     let said = lab.ok(&["import", text(&told)?, "--dry-run"])?;
     ensure!(
-        said.contains("channel ops: set up") && said.contains("push: set up"),
+        said.contains("channel ops: added (wecom)") && said.contains("push: as n1 to"),
         "{said}"
     );
     ensure!(!said.contains("k3y") && !said.contains("p4ss"), "{said}");

@@ -107,4 +107,19 @@ impl Voice<'_> {
         }));
         ("📭", headline, lines)
     }
+
+    pub(super) fn delivered_again(self, channel: &ChannelName, since: Timestamp) -> Said {
+        let headline = say!(
+            self.language;
+            "messages to {channel} arrive again",
+            "发往 {channel} 的消息又能送到了"
+        );
+        let since = self.time(since);
+        let line = say!(
+            self.language;
+            "None arrived since {since}",
+            "自 {since} 起一直送不到"
+        );
+        ("📬", headline, vec![line])
+    }
 }

@@ -122,6 +122,9 @@ pub(super) fn through_an_hour_of_outage_nothing_is_lost_or_sent_twice(lab: &mut 
     let dead = channel(lab, OUTAGE + LONGEST_WAIT, "dead")?;
     let is_well = dead["waiting"] == 0 && dead["failing_since"].is_null();
     ensure!(is_well, "{dead}");
+    let again = "messages to dead arrive again";
+    let again = hook.titles().iter().filter(|it| *it == again).count();
+    ensure!(again == 1, "told {again} times that its trouble is over");
     Ok(())
 }
 

@@ -320,7 +320,10 @@ fn explained(kind: EventKind) -> String {
         EventKind::Expired => tr!("expired", "已到期"),
         EventKind::Healed => tr!("rules were removed and put back", "规则被删，已恢复"),
         EventKind::Restarted => tr!("the host was restarted", "主机重启"),
-        EventKind::Delivery => tr!("another channel fails", "其他渠道发送失败"),
+        EventKind::Delivery => tr!(
+            "another channel fails, or is well again",
+            "其他渠道发送失败或恢复"
+        ),
     }
 }
 
