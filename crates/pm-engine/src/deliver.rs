@@ -24,6 +24,7 @@ use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::prctl::set_no_new_privs;
 use pm_core::calendar::Timestamp;
 use pm_core::config::ChannelName;
 use pm_store::outbox_db::{LONGEST_AHEAD, OutboxDb};
@@ -67,6 +68,7 @@ struct Limits {
 /// `NoOutbox`, `NotStarted`, `Outbox`; the next tick tries again.
 pub fn deliver(directory: &Path) -> Result<(), EngineError> {
     become_owner(directory)?;
+    set_no_new_privs().map_err(|errno| EngineError::NotStarted(errno.into()))?;
     let done = deliver_in_turn(directory);
     if done.is_err() {
         // As long as the file is there, this is started again and again.

@@ -344,7 +344,7 @@ pub(crate) fn host_name() -> String {
     name.unwrap_or_default()
 }
 
-fn json(value: &impl Serialize) -> String {
+pub(crate) fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 

@@ -9,10 +9,10 @@ use pm_core::language::Language;
 use pm_notify::Outcome;
 use pm_notify::compose::Voice;
 use pm_store::Paths;
-use pm_store::outbox_db::{self, OutboxDb, OutboxError, Sent, Standing};
+use pm_store::outbox_db::{self, NewPush, OutboxDb, OutboxError, Sent, Standing};
 
 use crate::errand::Errand;
-use crate::outbox::{Owner, host_name};
+use crate::outbox::{Owner, host_name, json};
 use crate::{Engine, EngineError, View, clock};
 
 /// Sends a test message to a channel, now, whatever waits for it. It takes as long as the server does.
@@ -64,7 +64,7 @@ pub(crate) fn spoken(config: &Config, channel: &Channel) -> Language {
 ///
 /// `NoOutbox`, also for who is neither root nor the delivering user; `Outbox`.
 pub fn standing(paths: &Paths) -> Result<Option<Standing>, EngineError> {
-    read(paths, OutboxDb::standing)
+    with_outbox(paths, |outbox| outbox.standing())
 }
 
 /// Returns the last messages, the newest first, at most so many. What stands in them was written by
@@ -74,21 +74,22 @@ pub fn standing(paths: &Paths) -> Result<Option<Standing>, EngineError> {
 ///
 /// As [`standing`].
 pub fn recent(paths: &Paths, most: u32) -> Result<Vec<Sent>, EngineError> {
-    let recent = read(paths, |outbox| outbox.recent(most))?;
+    let recent = with_outbox(paths, |outbox| outbox.recent(most))?;
     Ok(recent.unwrap_or_default())
 }
 
-fn read<T>(
+/// Runs `act` on the outbox, with its owner's rights; `None`: there is none.
+fn with_outbox<T>(
     paths: &Paths,
-    read: impl FnOnce(&OutboxDb) -> Result<T, OutboxError>,
+    act: impl FnOnce(&mut OutboxDb) -> Result<T, OutboxError>,
 ) -> Result<Option<T>, EngineError> {
     let directory = paths.outbox_dir();
     let owner = Owner::of(&directory)?;
     if fs::symlink_metadata(directory.join(outbox_db::FILE)).is_err() {
         return Ok(None);
     }
-    let found =
-        owner.act(|| OutboxDb::open_patiently(&directory).and_then(|outbox| read(&outbox)))?;
+    let act = || OutboxDb::open_patiently(&directory).and_then(|mut outbox| act(&mut outbox));
+    let found = owner.act(act)?;
     Ok(Some(found?))
 }
 
@@ -100,9 +101,21 @@ impl<N: Netfilter, S: Shaper> Engine<N, S> {
     /// `NotStarted` where who sends it could not be started.
     pub fn push_now(&mut self, push: &Push, view: &View) -> Result<Outcome, EngineError> {
         let interface = self.uplink();
-        let body = pm_notify::push::body(push, &interface, &view.reports, &view.groups);
-        let push = push.clone();
-        Errand::Push { push, body }.entrust(&self.paths)?.outcome()
+        let state = NewPush {
+            settings: json(push),
+            body: pm_notify::push::body(push, &interface, &view.reports, &view.groups),
+            made: clock::now(),
+        };
+        let errand = Errand::Push {
+            push: push.clone(),
+            body: state.body.clone(),
+        };
+        let outcome = errand.entrust(&self.paths)?.outcome()?;
+        if let Outcome::Delivered { .. } = outcome {
+            // The receiver has it. What cannot be noted is pushed once more, by the next tick.
+            let _ = with_outbox(&self.paths, |outbox| outbox.note_pushed_at_once(&state));
+        }
+        Ok(outcome)
     }
 
     /// Returns the interface with the default route, the first of several; empty: there is none.

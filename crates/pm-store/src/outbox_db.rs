@@ -15,6 +15,7 @@
 
 mod bound;
 mod delivery;
+mod push;
 mod schema;
 mod tick;
 

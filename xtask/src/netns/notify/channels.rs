@@ -135,6 +135,17 @@ pub(super) fn the_push_arrives_signed_and_says_how_it_goes(lab: &mut Lab) -> Res
     let status = json(lab, &["push", "status"])?;
     ensure!(status["push"]["secret"] == "set", "{status}");
     ensure!(status["failing_since"].is_null(), "{status}");
+    // What is pushed at once counts, and nothing is left to be pushed.
+    let failing = "UPDATE push SET sent = 9, attempts = 9, next_try = unixepoch() + 900,
+                       failing_since = unixepoch() - 60, error = 'nobody answers there';";
+    sql(lab, failing)?;
+    lab.ok(&["push", "now"])?;
+    let pushed = receiver.next()?;
+    ensure!(pushed["status"] == 200, "{pushed}");
+    let status = json(lab, &["push", "status"])?;
+    let is_noted = status["failing_since"].is_null() && status["next_try"].is_null();
+    let accepted = status["accepted"].as_str().unwrap_or_default();
+    ensure!(is_noted && accepted > "2026", "{status}");
     // What is off is pushed no more, and what is refused is explained.
     lab.ok(&["push", "off"])?;
     lab.ok(&["monitor"])?;
