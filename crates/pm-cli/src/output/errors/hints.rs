@@ -1,25 +1,19 @@
 //! What to do about an error.
 
+mod refusal;
+mod update;
+
 use std::io::ErrorKind;
 
 use pm_core::backend::{BackendError, ShapingError};
-use pm_core::calendar::ResetChoice;
 use pm_core::config::ConfigError;
-use pm_core::holder::Holder;
-use pm_core::port::PortRange;
-use pm_core::request::{NotifyRefusal, Refusal, Request};
 use pm_engine::EngineError;
 use pm_setup::SetupError;
 use pm_store::StoreError;
 use pm_takeover::TakeoverError;
 use pm_update::UpdateError;
-use pm_update::fetch::FetchError;
-use pm_update::offer::NotForThis;
-use pm_update::signature::SignatureError;
 
 use crate::language::tr;
-use crate::output::table::join;
-use crate::output::words::{add_group, another_last_day, reset_group, set_group, ways_out};
 
 /// Returns what to do about an error, where that is known.
 pub(super) fn of(error: &anyhow::Error) -> Option<String> {
@@ -30,7 +24,7 @@ pub(super) fn of(error: &anyhow::Error) -> Option<String> {
         return store(error);
     }
     if let Some(error) = error.downcast_ref::<UpdateError>() {
-        return update(error);
+        return update::of(error);
     }
     if let Some(error) = error.downcast_ref::<ConfigError>() {
         return config(error);
@@ -144,7 +138,7 @@ pub(super) fn engine(error: &EngineError) -> Option<String> {
     match error {
         EngineError::Kernel(error) => backend(error),
         EngineError::Shaping(error) => shaping(error),
-        EngineError::Refused(refused) => Some(refusal(refused)),
+        EngineError::Refused(refused) => Some(refusal::of(refused)),
         EngineError::RolledBack { why, left: None } => engine(why),
         EngineError::RolledBack { left: Some(_), .. } => Some(tr!(
             "the rules before are not all back yet; the next tick puts them back, `pm monitor` does \
@@ -195,106 +189,6 @@ fn store(error: &StoreError) -> Option<String> {
         StoreError::Database { .. } => Some(ask_doctor()),
         _ => None,
     }
-}
-
-fn update(error: &UpdateError) -> Option<String> {
-    Some(match error {
-        UpdateError::NoKeys | UpdateError::Key(_) => tr!(
-            "install a signed release with `install.sh`, or build the newest source: in a checkout, \
-             `git pull && sudo ./install.sh`; who makes releases gives the key when building, in \
-             PM_UPDATE_KEY",
-            "用 `install.sh` 安装签名的版本，或编译最新源码：在源码目录里运行 `git pull && sudo \
-             ./install.sh`；发布者编译时用 PM_UPDATE_KEY 给定密钥"
-        ),
-        UpdateError::NoSource => tr!(
-            "name a place that has them: `pm update --mirror https://…`, or PM_MIRROR",
-            "指定一个下载地址：`pm update --mirror https://…`，或用 PM_MIRROR"
-        ),
-        UpdateError::Packaged { .. } => tr!(
-            "renew it with the package manager that brought it: download the new release's .deb and run `dpkg -i FILE`, \
-             or `apk upgrade`",
-            "请用安装它的软件包管理器更新：下载新版本的 .deb 再运行 `dpkg -i 文件`，或运行 `apk upgrade`"
-        ),
-        UpdateError::Fetch(error) => return fetch(error),
-        UpdateError::Untrusted {
-            why: SignatureError::UnknownKey,
-            ..
-        } => tr!(
-            "nothing was installed; if releases have a new key since, install one anew with \
-             `install.sh`, from a place that you trust",
-            "没有安装任何东西；如果发布者换了密钥，请从可信的地方用 `install.sh` 重新安装"
-        ),
-        UpdateError::Untrusted { .. } => tr!(
-            "nothing was installed; try again, or another place (`--mirror`); if it stays, tell \
-             whoever makes the releases",
-            "没有安装任何东西；再试一次，或换个地址（`--mirror`）；如果一直如此，请告诉发布者"
-        ),
-        UpdateError::Manifest(_) => tr!(
-            "install the newest release with `install.sh`",
-            "用 `install.sh` 安装最新版本"
-        ),
-        UpdateError::NotForThis(why) => not_for_this(why),
-        UpdateError::Program { why, .. } => return system(why),
-        UpdateError::Store(error) => return store(error),
-        UpdateError::Trial {
-            is_old_failing: true,
-            ..
-        } => tr!(
-            "this pm fails at the same: mend what it names first (`pm monitor`, `pm doctor`), then run `pm update` again",
-            "当前的 pm 也同样失败：先按它说的修好（`pm monitor`、`pm doctor`），再运行 `pm update`"
-        ),
-        UpdateError::Trial { .. } => tr!(
-            "go on with this pm, and tell whoever makes the releases what it said",
-            "继续用当前的 pm，并把它说的告诉发布者"
-        ),
-    })
-}
-
-fn not_for_this(why: &NotForThis) -> String {
-    match why {
-        NotForThis::Older { .. } => tr!(
-            "if you want to go back to it, say `--force`",
-            "确实要装回旧版本，就加上 `--force`"
-        ),
-        NotForThis::StepBetween { minimum, .. } => tr!(
-            "update to pm {minimum} first: `pm update --mirror` with the place of that release",
-            "先升级到 pm {minimum}：用 `pm update --mirror` 指定那个版本的地址"
-        ),
-        NotForThis::OtherMachine { .. } => tr!(
-            "build it here from its source: in a checkout, `git pull && sudo ./install.sh`",
-            "在本机编译源码：在源码目录里运行 `git pull && sudo ./install.sh`"
-        ),
-    }
-}
-
-fn fetch(error: &FetchError) -> Option<String> {
-    Some(match error {
-        FetchError::NotAnAddress(_) => return None,
-        FetchError::NotAProxy { variable } | FetchError::Proxy { variable, .. } => tr!(
-            "name a proxy that takes CONNECT, such as https_proxy=http://127.0.0.1:3128 (http_proxy for http://), or go \
-             without one: `env -u {variable} pm update`; no_proxy counts for nothing here",
-            "请指定支持 CONNECT 的代理，如 https_proxy=http://127.0.0.1:3128（http:// 地址用 http_proxy），或不用代理：\
-             `env -u {variable} pm update`；no_proxy 在这里不起作用"
-        ),
-        FetchError::Unreachable { .. }
-        | FetchError::NotHttp { .. }
-        | FetchError::Refused { .. } => tr!(
-            "see whether this host reaches it (`wget -O /dev/null URL`), or name another place: \
-             `pm update --mirror https://…`",
-            "看看本机能否连上（`wget -O /dev/null 地址`），或换个地址：`pm update --mirror https://…`"
-        ),
-        FetchError::TooSlow { .. } | FetchError::Short { .. } => tr!(
-            "nothing was installed; run `pm update` again, it begins anew; a nearer place may be \
-             faster (`--mirror`)",
-            "没有安装任何东西；再运行一次 `pm update`，会从头下载；换个近的地址可能更快（`--mirror`）"
-        ),
-        FetchError::TooLong { .. } | FetchError::Tampered { .. } => tr!(
-            "nothing was installed; try again, or another place (`--mirror`); if it stays, tell \
-             whoever makes the releases",
-            "没有安装任何东西；再试一次，或换个地址（`--mirror`）；如果一直如此，请告诉发布者"
-        ),
-        FetchError::Disk(why) => return system(why),
-    })
 }
 
 /// Returns what to do about what the system refused.
@@ -388,140 +282,4 @@ fn shaping(error: &ShapingError) -> Option<String> {
         ),
         ShapingError::Kernel(_) => ask_doctor(),
     })
-}
-
-fn refusal(refusal: &Refusal) -> String {
-    match refusal {
-        Refusal::Overlap { wanted, existing } if wanted == existing => tr!(
-            "change it with `pm set {existing}`, or say `--or-set`",
-            "用 `pm set {existing}` 修改，或加上 `--or-set`"
-        ),
-        Refusal::Overlap { existing, .. } => tr!(
-            "delete that one first (`pm del {existing}`), or choose other ports",
-            "先删除那个服务（`pm del {existing}`），或换别的端口"
-        ),
-        Refusal::Unknown(ports) => tr!(
-            "see `pm list`; monitor it with `pm add {ports}`",
-            "看 `pm list`；要监控它，运行 `pm add {ports}`"
-        ),
-        Refusal::Partial { existing, .. } => tr!(
-            "name the whole service: {existing}",
-            "写出整个服务：{existing}"
-        ),
-        Refusal::Ssh { .. } => tr!(
-            "if that is what you want, say it again with `--force`",
-            "确实要这样，就加上 `--force` 再来一次"
-        ),
-        Refusal::Spent { holder, .. } => ways_out(holder),
-        Refusal::Expired(ports) => another_last_day(*ports),
-        Refusal::NoToday(choice) => {
-            let from = match choice {
-                ResetChoice::EveryMonths(..) => "YYYY-MM",
-                ResetChoice::EveryDays(_) | ResetChoice::Policy(_) => "YYYY-MM-DD",
-            };
-            tr!(
-                "set the clock, or say from when: `{choice} from {from}`",
-                "校准时钟，或写明从何时起：`{choice} from {from}`"
-            )
-        }
-        Refusal::Nothing => tr!(
-            "the command with `--help` says what can be set, such as `pm set --help`",
-            "能改什么，在命令后加 `--help` 查看，例如 `pm set --help`"
-        ),
-        Refusal::UsedOfSeveral => tr!("name one service", "只写一个服务"),
-        Refusal::UsedWithGroup => tr!(
-            "say it in two commands, first the one with `--group`",
-            "分两条命令来做，先做带 `--group` 的那条"
-        ),
-        Refusal::NoServices => tr!("begin with `pm add PORT`", "先运行 `pm add 端口`"),
-        Refusal::NoSuchGroup(name) => {
-            let add = add_group(name);
-            tr!(
-                "make it with `{add}`, or see `pm group list`",
-                "用 `{add}` 建立，或看看 `pm group list`"
-            )
-        }
-        Refusal::GroupExists(name) => {
-            let set = set_group(name);
-            tr!(
-                "change it with `{set}`, or say `--or-set`",
-                "用 `{set}` 修改，或加上 `--or-set`"
-            )
-        }
-        Refusal::HasPast(Holder::Service(ports)) => tr!(
-            "leave it out, or delete it first (`pm del {ports}`): what was used stays in `pm history`",
-            "略过它，或先删除它（`pm del {ports}`）：用过的流量仍在 `pm history` 里"
-        ),
-        Refusal::HasPast(Holder::Group(name)) => {
-            let delete = Request::DeleteGroup { name: name.clone() };
-            tr!(
-                "leave it out, or delete it first (`{delete}`): what was used stays in `pm history`",
-                "略过它，或先删除它（`{delete}`）：用过的流量仍在 `pm history` 里"
-            )
-        }
-        Refusal::HasMembers { members, .. } => {
-            let ports = short(members);
-            tr!(
-                "take them out of it first (`pm set {ports} --group none`), or delete them \
-                 (`pm del {ports}`)",
-                "先把它们移出去（`pm set {ports} --group none`），或删除它们（`pm del {ports}`）"
-            )
-        }
-        Refusal::Member { ports, group } => {
-            let (set, reset) = (set_group(group), reset_group(group));
-            tr!(
-                "change the group (`{set} …`, `{reset}`), or take the service out of it first \
-                 (`pm set {ports} --group none`)",
-                "改组的设置（`{set} …`、`{reset}`），或先把服务移出组\
-                 （`pm set {ports} --group none`）"
-            )
-        }
-        Refusal::NoShaping(_) => tr!(
-            "counting, quotas and `--limit-in` work without it; `pm doctor` says what to do about \
-             it",
-            "计数、配额和 `--limit-in` 不受影响；怎么解决，运行 `pm doctor`"
-        ),
-        Refusal::NoClassifier { .. } => tr!(
-            "the kernel's modules for it are sch_htb and cls_fw; `pm config set classifier \
-             priority` does without the second",
-            "它需要内核模块 sch_htb 和 cls_fw；`pm config set classifier priority` 不需要后者"
-        ),
-        Refusal::Notify(refusal) => notify_refusal(refusal),
-    }
-}
-
-fn notify_refusal(refusal: &NotifyRefusal) -> String {
-    match refusal {
-        NotifyRefusal::ChannelExists(name) => tr!(
-            "change it with `pm notify set {name}`",
-            "用 `pm notify set {name}` 修改"
-        ),
-        NotifyRefusal::NoSuchChannel(_) => tr!(
-            "see `pm notify list`, or make one with `pm notify add`",
-            "看看 `pm notify list`，或用 `pm notify add` 添加"
-        ),
-        NotifyRefusal::NotOfKind { name, .. } => tr!(
-            "leave it out, or delete the channel (`pm notify del {name}`) and add one of the other \
-             kind",
-            "去掉它，或删除这个渠道（`pm notify del {name}`）再添加另一种"
-        ),
-        NotifyRefusal::Setting(_) => tr!(
-            "see `pm notify add --help` for what goes together",
-            "哪些设置能搭配，见 `pm notify add --help`"
-        ),
-        NotifyRefusal::PushLacks(_) | NotifyRefusal::NoPush => tr!(
-            "set it up with `pm push set --url URL --node NAME --secret-file FILE`",
-            "用 `pm push set --url 地址 --node 名称 --secret-file 文件` 设置"
-        ),
-    }
-}
-
-/// Returns services as they are typed, or what stands for them where they are many.
-fn short(ports: &[PortRange]) -> String {
-    const MOST: usize = 8;
-    if ports.len() > MOST {
-        tr!("PORTS", "端口")
-    } else {
-        join(ports)
-    }
 }

@@ -5,7 +5,8 @@ use crate::cli::{Cli, Command, Group as GroupCommand};
 use crate::language::in_chinese;
 use crate::output::samples;
 use clap::Parser;
-use pm_core::config::Config;
+use pm_core::config::{Config, Tariff};
+use pm_core::report::BlockedBy;
 use pm_core::request::Context;
 use pm_engine::Replaced;
 
