@@ -15,7 +15,7 @@ use crate::calendar::Timestamp;
 use crate::config::{Channel, ChannelName, Config, EventKind};
 use crate::event::Event;
 use crate::ledger::State;
-use crate::notice::{Ended, Notice, What};
+use crate::notice::{Destination, Ended, Notice, What};
 use crate::tick::Now;
 
 /// The longest that lies between two reports, and a little more.
@@ -121,8 +121,8 @@ impl What {
         let Some(channel) = config.notify.channels.get(name) else {
             return false;
         };
-        if let Self::Delivery { channel, .. } | Self::DeliveredAgain { channel, .. } = self
-            && channel == name
+        if let Self::Delivery { to, .. } | Self::DeliveredAgain { to, .. } = self
+            && *to == Destination::Channel(name.clone())
         {
             return false;
         }

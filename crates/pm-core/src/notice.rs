@@ -109,19 +109,19 @@ pub enum What {
         /// To whom, in order.
         whom: Vec<Whom>,
     },
-    /// Messages could not be delivered.
+    /// Messages, or the pushed state, could not be delivered.
     Delivery {
         /// Where to.
-        channel: ChannelName,
+        to: Destination,
         /// Why not, as the server or the system says.
         why: String,
         /// How many were given up after a day.
         lost: u64,
     },
-    /// Messages are delivered again to a channel whose trouble was told of.
+    /// They are delivered again to where it was told that they were not.
     DeliveredAgain {
         /// Where to.
-        channel: ChannelName,
+        to: Destination,
         /// Since when they were not.
         since: Timestamp,
     },
@@ -169,6 +169,16 @@ pub enum Gone {
         /// How many.
         count: u64,
     },
+}
+
+/// Where what pm says is delivered.
+#[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Destination {
+    /// A channel.
+    Channel(ChannelName),
+    /// The receiver of the push.
+    Push,
 }
 
 /// What an operator does that others may want to know.
@@ -295,13 +305,15 @@ impl What {
     }
 
     /// Whether this and another are told in one message, where they happen at once: what the
-    /// calendar does to many is one thing.
+    /// calendar does to many is one thing, and so is a network that is down.
     pub fn is_alike(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Reset(one), Self::Reset(other)) => one.by_operator == other.by_operator,
             (Self::Expiring { .. }, Self::Expiring { .. })
             | (Self::Expired { .. }, Self::Expired { .. })
-            | (Self::Unblocked { .. }, Self::Unblocked { .. }) => true,
+            | (Self::Unblocked { .. }, Self::Unblocked { .. })
+            | (Self::Delivery { .. }, Self::Delivery { .. })
+            | (Self::DeliveredAgain { .. }, Self::DeliveredAgain { .. }) => true,
             _ => false,
         }
     }

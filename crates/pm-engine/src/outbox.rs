@@ -6,6 +6,7 @@
 
 mod keep;
 mod owner;
+mod trouble;
 mod wake;
 
 use std::path::Path;
@@ -21,9 +22,7 @@ use pm_core::report::{group_reports, reports};
 use pm_notify::compose::{Voice, summary};
 use pm_store::Paths;
 use pm_store::news::{Copied, WaitingNews};
-use pm_store::outbox_db::{
-    self, Batch, ChannelStanding, NewMessage, NewPush, OutboxDb, OutboxError, Standing,
-};
+use pm_store::outbox_db::{self, Batch, NewMessage, NewPush, OutboxDb, OutboxError, Standing};
 use pm_store::state_db::StateDb;
 use serde::{Deserialize, Serialize};
 
@@ -39,9 +38,6 @@ const MOST_NEWS: u32 = 500;
 
 /// How many messages one tick copies at most, where every channel hears of all.
 const MOST_MESSAGES: u32 = 1_500;
-
-/// For how long a channel fails before the others are told, in seconds.
-const TROUBLE_AFTER: i64 = 300;
 
 /// What it takes to send to a channel.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -151,7 +147,7 @@ fn forget(directory: &Path, db: &mut StateDb) -> Result<(), EngineError> {
     owner.act(|| outbox_db::remove_all(directory))
 }
 
-/// Returns what is noted of a copy: what is done with, and whose trouble the others are told of.
+/// Returns what is noted of a copy: what is done with, and what is told of the copying itself.
 fn noted(
     db: &StateDb,
     config: &Config,
@@ -161,50 +157,7 @@ fn noted(
     now: Timestamp,
 ) -> Result<Copied, EngineError> {
     let told = db.told_troubles()?;
-    let mut troubles = told.clone();
-    let mut news = Vec::new();
-    let mut tell = |what| news.push(News::Notice(Notice { time: now, what }));
-    troubles.retain(|name, told| {
-        let channel = standing.channels.get(name);
-        let since = channel.and_then(|it| it.failing_since);
-        since.is_some_and(|since| [since, with_loss(since)].contains(told))
-    });
-    for (name, mark) in &told {
-        let since = since(*mark);
-        let channel = standing.channels.get(name);
-        let is_over = |it: &ChannelStanding| {
-            it.failing_since.is_none() && it.delivered.is_some_and(|at| at >= since)
-        };
-        if channel.is_some_and(is_over) {
-            let channel = name.clone();
-            tell(What::DeliveredAgain { channel, since });
-        }
-    }
-    for (name, channel) in &standing.channels {
-        let Some(since) = channel.failing_since else {
-            continue;
-        };
-        // Trouble is told of once, and once more when it has cost the first messages.
-        let told = troubles.get(name);
-        let is_known = match channel.lost {
-            0 => told.is_some(),
-            _ => told == Some(&with_loss(since)),
-        };
-        let is_there = config.notify.channels.contains_key(name);
-        if is_known || !is_there || now.unix().saturating_sub(since.unix()) < TROUBLE_AFTER {
-            continue;
-        }
-        let mark = match channel.lost {
-            0 => since,
-            _ => with_loss(since),
-        };
-        troubles.insert(name.clone(), mark);
-        tell(What::Delivery {
-            channel: name.clone(),
-            why: channel.error.clone().unwrap_or_default(),
-            lost: channel.lost,
-        });
-    }
+    let (troubles, mut whats) = trouble::told_of(&told, standing, config, now);
     let unreadable = Gone::Messages {
         count: waiting.unreadable,
     };
@@ -213,29 +166,19 @@ fn noted(
         (unreadable, waiting.unreadable > 0),
     ] {
         if is_gone {
-            tell(What::Healed {
+            whats.push(What::Healed {
                 gone,
                 services: Vec::new(),
                 since: None,
             });
         }
     }
+    let notice = |what| News::Notice(Notice { time: now, what });
     Ok(Copied {
         up_to: waiting.up_to,
         troubles: (troubles != told).then_some(troubles),
-        news,
+        news: whats.into_iter().map(notice).collect(),
     })
-}
-
-/// Returns how a trouble is noted that was told of with the messages it has cost: by the negative of
-/// when it began, which is no instant of any trouble.
-fn with_loss(since: Timestamp) -> Timestamp {
-    Timestamp::from_unix(since.unix().saturating_neg())
-}
-
-/// Returns when the trouble began that is [noted](with_loss) so.
-fn since(mark: Timestamp) -> Timestamp {
-    Timestamp::from_unix(mark.unix().saturating_abs())
 }
 
 /// What is said, and how.

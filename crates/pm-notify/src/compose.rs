@@ -127,8 +127,8 @@ impl Voice<'_> {
             } => self.healed(gone, services, *since),
             What::Restarted { since } => self.restarted(*since),
             What::Done { deed, whom } => self.done(*deed, whom),
-            What::Delivery { channel, why, lost } => self.undelivered(channel, why, *lost),
-            What::DeliveredAgain { channel, since } => self.delivered_again(channel, *since),
+            What::Delivery { to, why, lost } => self.undelivered(to, why, *lost),
+            What::DeliveredAgain { to, since } => self.delivered_again(to, *since),
         }
     }
 }

@@ -8,7 +8,7 @@ use pm_core::calendar::{Timestamp, Zone, iso_date};
 use pm_core::config::{Config, EventKind, QuotaSize};
 use pm_core::language::Language;
 use pm_core::ledger::Usage;
-use pm_core::notice::{Ended, Gone, Notice, What, Whom};
+use pm_core::notice::{Destination, Ended, Gone, Notice, What, Whom};
 use pm_core::report::{BlockedBy, GroupReport, Report};
 use pm_core::units::Size;
 use pm_notify::Message;
@@ -158,17 +158,17 @@ fn notices(kind: EventKind, note: &str) -> [What; 3] {
         EventKind::Restarted => [ago(2), ago(14 * 60), None].map(|since| What::Restarted { since }),
         EventKind::Delivery => [
             What::Delivery {
-                channel: "ops".parse().unwrap(),
+                to: Destination::Channel("ops".parse().unwrap()),
                 why: "401 Unauthorized".into(),
                 lost: 0,
             },
             What::Delivery {
-                channel: "群-1".parse().unwrap(),
+                to: Destination::Channel("群-1".parse().unwrap()),
                 why: "HTTP 502, a web page".into(),
                 lost: 12,
             },
             What::DeliveredAgain {
-                channel: "ops".parse().unwrap(),
+                to: Destination::Channel("ops".parse().unwrap()),
                 since: Timestamp::from_unix(NOW.unix() - 3 * 3_600),
             },
         ],

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use pm_core::calendar::Timestamp;
-use pm_core::config::ChannelName;
 use pm_core::news::News;
+use pm_core::notice::Destination;
 use rusqlite::TransactionBehavior;
 
 use crate::action::Action;
@@ -32,8 +32,8 @@ pub struct WaitingNews {
 pub struct Copied {
     /// The highest number that was copied; `None`: nothing was.
     pub up_to: Option<i64>,
-    /// Channels whose trouble is told of, and since when they have it, if others than before.
-    pub troubles: Option<BTreeMap<ChannelName, Timestamp>>,
+    /// Whose trouble is told of, and since when they have it, if others than before.
+    pub troubles: Option<BTreeMap<Destination, Timestamp>>,
     /// What is to be told of the copying itself.
     pub news: Vec<News>,
 }
@@ -50,12 +50,12 @@ impl StateDb {
         })
     }
 
-    /// Returns the channels whose trouble is told of, and since when they have it.
+    /// Returns whose trouble is told of, and since when they have it.
     ///
     /// # Errors
     ///
     /// As [`load`](Self::load).
-    pub fn told_troubles(&self) -> Result<BTreeMap<ChannelName, Timestamp>, StoreError> {
+    pub fn told_troubles(&self) -> Result<BTreeMap<Destination, Timestamp>, StoreError> {
         self.read(Action::Load, rows::news::troubles)
     }
 

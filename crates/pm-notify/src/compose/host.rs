@@ -1,8 +1,7 @@
 //! What is said of the host, and of pm itself.
 
 use pm_core::calendar::Timestamp;
-use pm_core::config::ChannelName;
-use pm_core::notice::Gone;
+use pm_core::notice::{Destination, Gone};
 use pm_core::port::PortRange;
 
 use super::words::listed;
@@ -91,16 +90,24 @@ impl Voice<'_> {
         ("🔌", headline, vec![lost])
     }
 
-    pub(super) fn undelivered(self, channel: &ChannelName, why: &str, lost: u64) -> Said {
-        let headline = say!(
-            self.language;
-            "messages to {channel} do not arrive",
-            "发往 {channel} 的消息送不到"
-        );
-        let mut lines = vec![crate::outcome::shown(why, self.language)];
+    pub(super) fn undelivered(self, to: &Destination, why: &str, lost: u64) -> Said {
+        let language = self.language;
+        let headline = match to {
+            Destination::Channel(channel) => say!(
+                language;
+                "messages to {channel} do not arrive",
+                "发往 {channel} 的消息送不到"
+            ),
+            Destination::Push => say!(
+                language;
+                "the push does not arrive",
+                "云端推送送不到"
+            ),
+        };
+        let mut lines = vec![crate::outcome::shown(why, language)];
         lines.extend((lost > 0).then(|| {
             say!(
-                self.language;
+                language;
                 "Given up after a day: {lost}",
                 "一天后放弃的消息：{lost} 条"
             )
@@ -108,18 +115,34 @@ impl Voice<'_> {
         ("📭", headline, lines)
     }
 
-    pub(super) fn delivered_again(self, channel: &ChannelName, since: Timestamp) -> Said {
-        let headline = say!(
-            self.language;
-            "messages to {channel} arrive again",
-            "发往 {channel} 的消息又能送到了"
-        );
+    pub(super) fn delivered_again(self, to: &Destination, since: Timestamp) -> Said {
+        let language = self.language;
+        let headline = match to {
+            Destination::Channel(channel) => say!(
+                language;
+                "messages to {channel} arrive again",
+                "发往 {channel} 的消息又能送到了"
+            ),
+            Destination::Push => say!(
+                language;
+                "the push arrives again",
+                "云端推送恢复正常"
+            ),
+        };
         let since = self.time(since);
         let line = say!(
-            self.language;
-            "None arrived since {since}",
+            language;
+            "Nothing arrived since {since}",
             "自 {since} 起一直送不到"
         );
         ("📬", headline, vec![line])
+    }
+
+    /// Returns where something is delivered, in a list.
+    pub(super) fn destination(self, to: &Destination) -> String {
+        match to {
+            Destination::Channel(name) => name.to_string(),
+            Destination::Push => say!(self.language; "the push", "云端推送"),
+        }
     }
 }

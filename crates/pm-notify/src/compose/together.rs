@@ -3,8 +3,9 @@
 use pm_core::holder::Holder;
 use pm_core::notice::{Ended, Notice, What, Whom};
 
-use super::words::plural;
+use super::words::{listed, plural};
 use super::{Said, Voice};
+use crate::outcome::shown;
 use crate::say::say;
 
 impl Voice<'_> {
@@ -48,6 +49,24 @@ impl Voice<'_> {
                 ));
                 ("⏳", headline)
             }
+            What::Delivery { .. } => {
+                let names = self.destinations(all);
+                let headline = say!(
+                    language;
+                    "nothing arrives there: {names}",
+                    "这些去向都送不到：{names}"
+                );
+                ("📭", headline)
+            }
+            What::DeliveredAgain { .. } => {
+                let names = self.destinations(all);
+                let headline = say!(
+                    language;
+                    "what is sent arrives again: {names}",
+                    "这些去向已恢复：{names}"
+                );
+                ("📬", headline)
+            }
             _ => ("✅", say!(language; "{who}: open again", "{who}：恢复放行")),
         };
         (said.0, said.1, lines)
@@ -73,6 +92,17 @@ impl Voice<'_> {
         }
     }
 
+    /// Returns where nothing was delivered, or is again.
+    fn destinations(self, all: &[&Notice]) -> String {
+        let names = all.iter().filter_map(|it| match &it.what {
+            What::Delivery { to, .. } | What::DeliveredAgain { to, .. } => {
+                Some(self.destination(to))
+            }
+            _ => None,
+        });
+        listed(self.language, &names.collect::<Vec<_>>())
+    }
+
     fn each(self, what: &What) -> String {
         match what {
             What::Reset(ended) => self.ended(ended),
@@ -82,6 +112,25 @@ impl Voice<'_> {
             } => {
                 let name = self.whom(whom);
                 say!(self.language; "{name}: last day {day}", "{name}：最后一天 {day}")
+            }
+            What::Delivery { to, why, lost } => {
+                let (name, why) = (self.destination(to), shown(why, self.language));
+                match lost {
+                    0 => say!(self.language; "{name}: {why}", "{name}：{why}"),
+                    _ => say!(
+                        self.language;
+                        "{name}: {why}; given up after a day: {lost}",
+                        "{name}：{why}；一天后放弃的消息：{lost} 条"
+                    ),
+                }
+            }
+            What::DeliveredAgain { to, since } => {
+                let (name, since) = (self.destination(to), self.time(*since));
+                say!(
+                    self.language;
+                    "{name}: nothing since {since}",
+                    "{name}：自 {since} 起一直送不到"
+                )
             }
             what => match what.whom() {
                 Some(whom) if matches!(what, What::Unblocked { .. }) => self.whom(whom),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use pm_core::calendar::Timestamp;
 use pm_core::config::ChannelName;
 use pm_core::news::News;
+use pm_core::notice::Destination;
 use rusqlite::{Connection, params};
 
 use super::value::parsed;
@@ -86,27 +87,38 @@ pub(crate) fn forget(connection: &Connection, up_to: i64) -> rusqlite::Result<()
     delete.execute([up_to]).map(drop)
 }
 
-/// Returns the channels whose trouble is told of, and since when they have it.
+/// What stands in the place of a channel's name, which is never empty.
+const PUSH: &str = "";
+
+/// Returns whose trouble is told of, and since when they have it.
 pub(crate) fn troubles(
     connection: &Connection,
-) -> rusqlite::Result<BTreeMap<ChannelName, Timestamp>> {
+) -> rusqlite::Result<BTreeMap<Destination, Timestamp>> {
     let mut select = connection.prepare_cached("SELECT channel, since FROM trouble")?;
     let troubles = select.query_map([], |row| {
-        Ok((parsed(row, 0)?, Timestamp::from_unix(row.get(1)?)))
+        let destination = match row.get_ref(0)?.as_str()? {
+            PUSH => Destination::Push,
+            _ => Destination::Channel(parsed(row, 0)?),
+        };
+        Ok((destination, Timestamp::from_unix(row.get(1)?)))
     })?;
     troubles.collect()
 }
 
-/// Notes the channels whose trouble is told of, in the place of all others.
+/// Notes whose trouble is told of, in the place of all others.
 pub(crate) fn save_troubles(
     connection: &Connection,
-    troubles: &BTreeMap<ChannelName, Timestamp>,
+    troubles: &BTreeMap<Destination, Timestamp>,
 ) -> rusqlite::Result<()> {
     connection.execute("DELETE FROM trouble", [])?;
     let mut insert =
         connection.prepare_cached("INSERT INTO trouble (channel, since) VALUES (?1, ?2)")?;
-    for (channel, since) in troubles {
-        insert.execute(params![channel.as_str(), since.unix()])?;
+    for (destination, since) in troubles {
+        let channel = match destination {
+            Destination::Channel(name) => name.as_str(),
+            Destination::Push => PUSH,
+        };
+        insert.execute(params![channel, since.unix()])?;
     }
     Ok(())
 }
