@@ -9,8 +9,8 @@
 //!   between the server's answer and that note has that one message sent twice; who cannot note
 //!   anything sends nothing.
 //! - What a server is known to say of a message itself ends that one, and delays no other.
-//! - A clock that jumps does no more than to try earlier or later: nothing is given up that was not
-//!   tried just then.
+//! - A clock that jumps, or a host that was off, does no more than to have it tried earlier or later:
+//!   a channel is given up on only after a day in which it was tried all the time.
 //! - It ends by itself: what is left waits for the next tick.
 
 mod channel;

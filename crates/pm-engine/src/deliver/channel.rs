@@ -1,6 +1,7 @@
 //! One channel's messages.
 
 use std::path::Path;
+use std::time::Duration;
 
 use pm_core::calendar::Timestamp;
 use pm_core::config::{ChannelName, Via};
@@ -12,8 +13,8 @@ use super::{LONGEST_WAIT, Limits, left, next_try};
 use crate::outbox::{Sender, is_collected, is_quiet};
 use crate::{EngineError, clock};
 
-/// After how long what nobody took is given up, in seconds.
-const EXPIRY: i64 = 24 * 60 * 60;
+/// After how long what nobody took is given up.
+const EXPIRY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How many mails are collected into one.
 const MOST_DIGEST: u32 = 100;
@@ -114,12 +115,11 @@ fn note(
         Outcome::Refused { failure } => (later(now), failure),
         Outcome::Moved { .. } => (later(now), Failure::of(Why::Circle)),
     };
-    outbox.note_failed(attempt, &failure.stored(), next, now)?;
-    // Not before it was tried: the host may have been off, or its clock wrong.
-    if let Some(since) = sending.failing_since
-        && now.unix().saturating_sub(since.unix()) >= EXPIRY
-    {
-        let oldest = Timestamp::from_unix(now.unix().saturating_sub(EXPIRY));
+    let tried_for = outbox.note_failed(attempt, &failure.stored(), next, now)?;
+    // Not because of its age alone: the host may have been off, or its clock wrong.
+    if tried_for >= EXPIRY {
+        let expiry = i64::try_from(EXPIRY.as_secs()).unwrap_or(i64::MAX);
+        let oldest = Timestamp::from_unix(now.unix().saturating_sub(expiry));
         outbox.give_up(attempt.channel, oldest, now)?;
     }
     Ok(())

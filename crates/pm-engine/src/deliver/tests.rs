@@ -184,10 +184,24 @@ fn nothing_is_given_up_without_an_attempt() {
 #[test]
 fn what_nobody_takes_for_a_day_is_given_up_after_one_more_attempt() {
     let mut bench = Bench::start(&[("one", 3 * DAY), ("two", 10)], |_| "503 No/");
-    bench.fail(ago(DAY + 10), ago(10));
+    // Each quarter of an hour.
+    for quarter in (0..=4 * 24).rev() {
+        bench.fail(ago(quarter * 900 + 10), ago(10));
+    }
     bench.deliver();
     let standing = bench.standing().channels[&name()].clone();
     assert_eq!((standing.waiting, standing.lost), (1, 1));
+}
+
+/// The host was off for days, or its clock was, and the network comes up a little after it.
+#[test]
+fn time_in_which_nobody_tried_gives_nothing_up() {
+    let mut bench = Bench::start(&[("one", 3 * DAY), ("two", 10)], |_| "503 No/");
+    bench.fail(ago(3 * DAY), ago(3 * DAY));
+    bench.fail(ago(3 * DAY - 60), ago(10));
+    bench.deliver();
+    let standing = bench.standing().channels[&name()].clone();
+    assert_eq!((standing.waiting, standing.lost), (2, 0));
 }
 
 /// The clock was ahead when it failed, and is right now.

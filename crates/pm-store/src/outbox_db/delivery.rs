@@ -1,10 +1,15 @@
 //! What the delivering side takes out, and what it notes of it.
 
+use std::time::Duration;
+
 use pm_core::calendar::Timestamp;
 use pm_core::config::ChannelName;
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{OutboxDb, OutboxError, name, one_line};
+use super::{LONGEST_AHEAD, OutboxDb, OutboxError, name, one_line};
+
+/// What is counted at most of the time in which a channel is tried in vain, in seconds.
+const LONGEST_TRIED: i64 = 1_000_000_000;
 
 /// A message that waits.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -41,8 +46,6 @@ pub struct Sending {
     pub next_try: i64,
     /// Where it has moved to, by its server.
     pub moved_to: Option<String>,
-    /// Since when nothing gets through; `None`: all is well.
-    pub failing_since: Option<Timestamp>,
     /// How many messages were given up, which is not told yet.
     pub lost: u64,
 }
@@ -70,8 +73,7 @@ impl OutboxDb {
     pub fn sending(&self, channel: &ChannelName) -> Result<Option<Sending>, OutboxError> {
         self.read(|connection| {
             let mut select = connection.prepare_cached(
-                "SELECT settings, attempts, next_try, moved_to, lost, failing_since
-                 FROM channel WHERE name = ?1",
+                "SELECT settings, attempts, next_try, moved_to, lost FROM channel WHERE name = ?1",
             )?;
             let sending = select.query_row([channel.as_str()], |row| {
                 Ok(Sending {
@@ -80,7 +82,6 @@ impl OutboxDb {
                     next_try: row.get(2)?,
                     moved_to: row.get(3)?,
                     lost: u64::try_from(row.get::<_, i64>(4)?).unwrap_or(0),
-                    failing_since: row.get::<_, Option<i64>>(5)?.map(Timestamp::from_unix),
                 })
             });
             sending.optional()
@@ -153,8 +154,8 @@ impl OutboxDb {
         self.write(|transaction| {
             done(transaction, attempt.ids, DELIVERED, answer, now)?;
             let mut update = transaction.prepare_cached(
-                "UPDATE channel SET attempts = 0, next_try = 0, failing_since = NULL, error = NULL,
-                     delivered = ?3, lost = max(lost - ?4, 0)
+                "UPDATE channel SET attempts = 0, next_try = 0, failing_since = NULL, failed = NULL,
+                     tried_for = 0, error = NULL, delivered = ?3, lost = max(lost - ?4, 0)
                  WHERE name = ?1 AND settings = ?2",
             )?;
             update
@@ -182,7 +183,8 @@ impl OutboxDb {
     ) -> Result<(), OutboxError> {
         self.write(|transaction| {
             let known = transaction.execute(
-                "UPDATE channel SET attempts = 0, next_try = 0, failing_since = NULL, error = NULL
+                "UPDATE channel SET attempts = 0, next_try = 0, failing_since = NULL, failed = NULL,
+                     tried_for = 0, error = NULL
                  WHERE name = ?1 AND settings = ?2",
                 params![attempt.channel.as_str(), attempt.settings],
             )?;
@@ -195,7 +197,8 @@ impl OutboxDb {
     }
 
     /// Notes that a channel does not get through, why, and when it is tried again. It fails since
-    /// the first such note, or since now where that is of a clock that was ahead.
+    /// the first such note, or since now where that is of a clock that was ahead. Returns for how long
+    /// it is tried in vain: time in which nobody tried, or a clock jumped, does not count.
     ///
     /// # Errors
     ///
@@ -206,7 +209,7 @@ impl OutboxDb {
         error: &str,
         next_try: Timestamp,
         now: Timestamp,
-    ) -> Result<(), OutboxError> {
+    ) -> Result<Duration, OutboxError> {
         self.write(|transaction| {
             let mut update =
                 transaction.prepare_cached("UPDATE message SET answer = ?2 WHERE id = ?1")?;
@@ -214,18 +217,24 @@ impl OutboxDb {
                 update.execute(params![id, one_line(error)])?;
             }
             let mut update = transaction.prepare_cached(
-                "UPDATE channel SET next_try = ?3, error = ?4,
-                     failing_since = min(coalesce(failing_since, ?5), ?5)
-                 WHERE name = ?1 AND settings = ?2",
+                "UPDATE channel SET next_try = ?3, error = ?4, failed = ?5,
+                     failing_since = min(coalesce(failing_since, ?5), ?5),
+                     tried_for = min(max(tried_for, 0), ?7)
+                         + min(max(?5 - coalesce(failed, ?5), 0), ?6)
+                 WHERE name = ?1 AND settings = ?2 RETURNING tried_for",
             )?;
             let row = params![
                 attempt.channel.as_str(),
                 attempt.settings,
                 next_try.unix(),
                 one_line(error),
-                now.unix()
+                now.unix(),
+                LONGEST_AHEAD,
+                LONGEST_TRIED,
             ];
-            update.execute(row).map(drop)
+            let tried_for: Option<i64> = update.query_row(row, |row| row.get(0)).optional()?;
+            let seconds = u64::try_from(tried_for.unwrap_or(0)).unwrap_or(0);
+            Ok(Duration::from_secs(seconds))
         })
     }
 

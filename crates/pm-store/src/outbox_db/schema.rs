@@ -13,14 +13,15 @@ const SCHEMA: i64 = 1;
 ///
 /// Of a channel, `name` and `settings` are the tick's, the rest is the delivering side's. Of a
 /// message, `state`, `attempts`, `done` and `answer` are the delivering side's: 0 waits, 1 is
-/// delivered, 2 was given up. What is long comes last: it is not read where it is not wanted.
+/// delivered, 2 was given up. A channel has `tried_for` so many seconds in vain, up to when it
+/// `failed` last. What is long comes last: it is not read where it is not wanted.
 /// Instants are seconds since 1970.
 const OBJECTS: [(&str, &str); 4] = [
     (
         "channel",
         "CREATE TABLE channel (name TEXT PRIMARY KEY, settings TEXT NOT NULL, \
-         attempts INTEGER NOT NULL, next_try INTEGER NOT NULL, failing_since INTEGER, error TEXT, \
-         moved_to TEXT, lost INTEGER NOT NULL, delivered INTEGER) STRICT, WITHOUT ROWID",
+         attempts INTEGER NOT NULL, next_try INTEGER NOT NULL, failing_since INTEGER, \
+         failed INTEGER, tried_for INTEGER NOT NULL DEFAULT 0, error TEXT, moved_to TEXT, lost INTEGER NOT NULL, delivered INTEGER) STRICT, WITHOUT ROWID",
     ),
     (
         "message",

@@ -192,7 +192,7 @@ fn put_channels(
         transaction.execute(
             "INSERT INTO channel (name, settings, attempts, next_try, lost) VALUES (?1, ?2, 0, 0, 0)
              ON CONFLICT (name) DO UPDATE SET settings = excluded.settings, attempts = 0,
-                 next_try = 0, moved_to = NULL",
+                 next_try = 0, failed = NULL, tried_for = 0, moved_to = NULL",
             params![name.as_str(), settings],
         )?;
     }

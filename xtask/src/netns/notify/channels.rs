@@ -201,7 +201,8 @@ pub(super) fn what_was_not_tried_is_not_given_up(lab: &mut Lab) -> Result<()> {
     let told = events(lab, 4)?;
     let older = "UPDATE message SET time = time - 90000;
                  UPDATE channel SET attempts = 9, error = 'nobody answers',
-                     failing_since = unixepoch() - 90000, next_try = unixepoch() + 90000;";
+                     failing_since = unixepoch() - 90000, failed = unixepoch() - 90000,
+                     next_try = unixepoch() + 90000;";
     sql(lab, older)?;
     let hook = Hook::start(lab)?;
     drop(held);
@@ -217,7 +218,8 @@ pub(super) fn what_nobody_takes_for_a_day_is_given_up_and_said(lab: &mut Lab) ->
     events(lab, 2)?;
     let older = "UPDATE message SET time = time - 90000;
                  UPDATE channel SET attempts = 9, error = 'nobody answers',
-                     failing_since = unixepoch() - 90000, next_try = 0;";
+                     failing_since = unixepoch() - 90000, failed = unixepoch() - 900,
+                     tried_for = 86000, next_try = 0;";
     sql(lab, older)?;
     let listed = lab.ok(&["notify", "list"])?;
     ensure!(listed.contains("failing since"), "{listed}");

@@ -130,13 +130,14 @@ pub(super) fn whatever_stands_in_the_outbox_is_only_text(lab: &mut Lab) -> Resul
     let held = hold(lab)?;
     for script in [
         "UPDATE channel SET error = char(27) || '[31m' || char(10) || hex(zeroblob(1000000)), attempts = 3,
-             failing_since = 9223372036854775807, next_try = -9223372036854775808, lost = -5;",
+             failing_since = 9223372036854775807, failed = -9223372036854775808,
+             tried_for = 9223372036854775807, next_try = -9223372036854775808, lost = -5;",
         "UPDATE message SET body = '{', answer = char(27) || char(7), time = 9223372036854775807;",
         "UPDATE channel SET settings = '{}', moved_to = '; rm', lost = 9223372036854775807;",
         "CREATE TRIGGER t AFTER INSERT ON message BEGIN DELETE FROM message; END;",
         "DROP TABLE message; CREATE VIEW message AS WITH RECURSIVE n(i) AS
              (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i AS id FROM n;",
-        "INSERT INTO channel SELECT 'a/../b', '', 0, 0, NULL, NULL, NULL, 0, NULL;",
+        "INSERT INTO channel SELECT 'a/../b', '', 0, 0, NULL, NULL, 0, NULL, NULL, 0, NULL;",
         "PRAGMA writable_schema = 1; UPDATE sqlite_schema SET sql = 'x';",
     ] {
         events(lab, 1)?;
