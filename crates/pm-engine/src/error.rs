@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use pm_core::backend::{BackendError, ShapingError};
 use pm_core::request::Refusal;
 use pm_store::StoreError;
-use pm_store::outbox_db::OutboxError;
+use pm_store::outbox_db::{MOST_BODY, OutboxError};
 
 /// Why an operation was not done, or not to its end.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +58,14 @@ pub enum EngineError {
     /// What waited to be sent was damaged and is made anew: that is lost.
     #[error(transparent)]
     OutboxLost(OutboxError),
+    /// There are too many services, or too long notes, to push them in one piece.
+    #[error(
+        "the state of all services is too long to be pushed: {bytes} bytes, at most {MOST_BODY}"
+    )]
+    PushTooLong {
+        /// How long it is.
+        bytes: usize,
+    },
     /// Who delivers could not be started.
     #[error("cannot start `pm deliver`: {0}")]
     NotStarted(std::io::Error),

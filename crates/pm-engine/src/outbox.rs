@@ -22,7 +22,9 @@ use pm_core::report::{group_reports, reports};
 use pm_notify::compose::{Voice, summary};
 use pm_store::Paths;
 use pm_store::news::{Copied, WaitingNews};
-use pm_store::outbox_db::{self, Batch, NewMessage, NewPush, OutboxDb, OutboxError, Standing};
+use pm_store::outbox_db::{
+    self, Batch, MOST_BODY, NewMessage, NewPush, OutboxDb, OutboxError, Standing,
+};
 use pm_store::state_db::StateDb;
 use serde::{Deserialize, Serialize};
 
@@ -83,28 +85,47 @@ pub(crate) fn post(
         now,
     };
     let mut batch = told.batch(&waiting.news);
+    let mut too_long = None;
     if let Some(push) = push {
         let (services, groups) = (reports(config, state), group_reports(config, state));
-        batch.push = Some(NewPush {
-            settings: json(push),
-            body: pm_notify::push::body(push, interface, &services, &groups),
-            made: now,
-        });
+        let body = pm_notify::push::body(push, interface, &services, &groups);
+        match body.len() <= MOST_BODY {
+            true => {
+                batch.push = Some(NewPush {
+                    settings: json(push),
+                    body,
+                    made: now,
+                });
+            }
+            false => too_long = Some(EngineError::PushTooLong { bytes: body.len() }),
+        }
     }
     let owner = Owner::of(&directory)?;
-    let exchanged = owner.act(|| {
+    let Exchanged { standing, damage } = owner.act(|| {
         outbox_db::forget_aside(&directory, now);
         exchange(&directory, &batch)
     })?;
-    let (standing, damage) = exchanged?;
+    let (standing, damage) = match (standing, damage) {
+        (Ok(standing), damage) => (standing, damage),
+        (Err(error), None) => return Err(error.into()),
+        (Err(_), Some(damage)) => {
+            // It is told of, though there is no other outbox yet; why not says the next tick.
+            db.note_copied(&Copied {
+                news: vec![told_of(lost_outbox(), now)],
+                ..Copied::default()
+            })?;
+            return Err(EngineError::OutboxLost(damage));
+        }
+    };
     let copied = noted(db, config, &standing, damage.is_some(), &waiting, now)?;
     db.note_copied(&copied)?;
     if keep::is_due(&standing, config, now, &zone) {
         start(&directory, owner)?;
     }
-    match damage {
-        Some(damage) => Err(EngineError::OutboxLost(damage)),
-        None => Ok(()),
+    match (damage, too_long) {
+        (Some(damage), _) => Err(EngineError::OutboxLost(damage)),
+        (None, Some(error)) => Err(error),
+        (None, None) => Ok(()),
     }
 }
 
@@ -115,19 +136,31 @@ fn most_news(config: &Config) -> u32 {
     each.clamp(1, MOST_NEWS)
 }
 
-/// Puts a batch into the outbox. Where that is damaged, it is put aside, and the batch into another;
-/// what was damaged is returned, too.
-fn exchange(
-    directory: &Path,
-    batch: &Batch,
-) -> Result<(Standing, Option<OutboxError>), OutboxError> {
+/// What came of putting a batch in.
+struct Exchanged {
+    standing: Result<Standing, OutboxError>,
+    /// What was damaged, and is put aside now: what waited in it is lost.
+    damage: Option<OutboxError>,
+}
+
+/// Puts a batch into the outbox. Where that is damaged, it is put aside, and the batch into another.
+fn exchange(directory: &Path, batch: &Batch) -> Exchanged {
     let put = || OutboxDb::open(directory).and_then(|mut outbox| outbox.exchange(batch));
     match put() {
-        Err(damage @ OutboxError::Damaged { .. }) => {
-            outbox_db::set_aside(directory)?;
-            Ok((put()?, Some(damage)))
-        }
-        other => Ok((other?, None)),
+        Err(damage @ OutboxError::Damaged { .. }) => match outbox_db::set_aside(directory) {
+            Ok(()) => Exchanged {
+                standing: put(),
+                damage: Some(damage),
+            },
+            Err(error) => Exchanged {
+                standing: Err(error),
+                damage: None,
+            },
+        },
+        standing => Exchanged {
+            standing,
+            damage: None,
+        },
     }
 }
 
@@ -158,27 +191,30 @@ fn noted(
 ) -> Result<Copied, EngineError> {
     let told = db.told_troubles()?;
     let (troubles, mut whats) = trouble::told_of(&told, standing, config, now);
-    let unreadable = Gone::Messages {
-        count: waiting.unreadable,
-    };
-    for (gone, is_gone) in [
-        (Gone::Outbox, is_damaged),
-        (unreadable, waiting.unreadable > 0),
-    ] {
-        if is_gone {
-            whats.push(What::Healed {
-                gone,
-                services: Vec::new(),
-                since: None,
-            });
-        }
-    }
-    let notice = |what| News::Notice(Notice { time: now, what });
+    whats.extend(is_damaged.then(lost_outbox));
+    let count = waiting.unreadable;
+    whats.extend((count > 0).then(|| gone(Gone::Messages { count })));
     Ok(Copied {
         up_to: waiting.up_to,
         troubles: (troubles != told).then_some(troubles),
-        news: whats.into_iter().map(notice).collect(),
+        news: whats.into_iter().map(|what| told_of(what, now)).collect(),
     })
+}
+
+fn lost_outbox() -> What {
+    gone(Gone::Outbox)
+}
+
+fn gone(gone: Gone) -> What {
+    What::Healed {
+        gone,
+        services: Vec::new(),
+        since: None,
+    }
+}
+
+fn told_of(what: What, now: Timestamp) -> News {
+    News::Notice(Notice { time: now, what })
 }
 
 /// What is said, and how.

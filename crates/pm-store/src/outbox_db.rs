@@ -57,8 +57,11 @@ const MOST_DONE: u32 = 2_000;
 /// The largest file that is opened, in bytes.
 const MOST_BYTES: u64 = 64 << 20;
 
+/// The longest message or push, in bytes. Whatever is longer must not be put in.
+pub const MOST_BODY: usize = 15 << 20;
+
 /// The longest text or row, in bytes.
-const MOST_ROW: i32 = 4 << 20;
+const MOST_ROW: i32 = 16 << 20;
 
 /// How long the tick waits for the other side's transaction.
 const BUSY: Duration = Duration::from_millis(50);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use pm_core::calendar::Timestamp;
 use pm_core::config::ChannelName;
 use pm_store::outbox_db::{
-    self, Attempt, Batch, ChannelStanding, MOST_WAITING, NewMessage, NewPush, OutboxDb,
+    self, Attempt, Batch, ChannelStanding, MOST_BODY, MOST_WAITING, NewMessage, NewPush, OutboxDb,
     OutboxError, Standing,
 };
 use proptest::prelude::*;
@@ -411,6 +411,27 @@ fn what_cannot_be_noted_is_not_begun() {
     let sending = outbox.sending(&a).unwrap().unwrap();
     assert_eq!((sending.attempts, sending.next_try), (1, at(10).unix()));
     assert_eq!(outbox.standing().unwrap().channels[&a].waiting, 1);
+}
+
+/// A host with thousands of services and long notes pushes some megabytes; one message that is longer
+/// than anything can be costs no other.
+#[test]
+fn what_is_long_is_held_or_left_out_and_never_taken_for_damage() {
+    let dir = TempDir::new().unwrap();
+    let mut outbox = OutboxDb::open(dir.path()).unwrap();
+    let mut long = message(1, "a");
+    long.body = "x".repeat(MOST_BODY + 1);
+    let mut batch = batch(&["a"], vec![long, message(2, "a")]);
+    batch.push = Some(NewPush {
+        settings: "s".into(),
+        body: "x".repeat(MOST_BODY),
+        made: at(1),
+    });
+    let standing = outbox.exchange(&batch).unwrap();
+    let a = &standing.channels[&name("a")];
+    assert_eq!((a.waiting, a.lost), (1, 1));
+    let (_, push) = outbox.waiting_push().unwrap().unwrap();
+    assert_eq!(push.body.len(), MOST_BODY);
 }
 
 /// Whoever takes over the delivering user owns the file: nothing in it does more than to be

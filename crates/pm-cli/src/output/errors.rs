@@ -8,6 +8,7 @@ use std::error::Error;
 use pm_core::language::Language;
 use pm_engine::EngineError;
 use pm_store::StoreError;
+use pm_store::outbox_db::OutboxError;
 
 use crate::language::{self, tr};
 use crate::output::tell;
@@ -53,6 +54,24 @@ pub(crate) fn untold(error: &EngineError) -> String {
                 "messages that waited in it are lost, which is told; the damaged file is kept \
                  beside it for a day; counting and quotas go on",
                 "其中等待发送的消息已丢失，这件事会发出通知；损坏的文件在旁边保留一天；计数和配额照常"
+            ),
+        );
+    }
+    if let EngineError::PushTooLong { .. } = error {
+        return caution(
+            &tr!("the state is not pushed: {causes}", "没有推送：{causes}"),
+            &tr!(
+                "without notes it is shorter: `pm push set --notes no`; all the rest goes on",
+                "不带备注会短一些：`pm push set --notes no`；其余照常"
+            ),
+        );
+    }
+    if let EngineError::Outbox(OutboxError::Damaged { .. }) = error {
+        return caution(
+            &tr!("the outbox is damaged: {causes}", "发件箱损坏：{causes}"),
+            &tr!(
+                "the next tick makes it anew, and tells that what waited in it is lost",
+                "下一次 tick 会重建它，并通知其中等待发送的消息已丢失"
             ),
         );
     }

@@ -6,7 +6,7 @@ use pm_core::calendar::Timestamp;
 use pm_core::config::ChannelName;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use super::{LONGEST_AHEAD, OutboxDb, OutboxError, bound, name, shown};
+use super::{LONGEST_AHEAD, MOST_BODY, OutboxDb, OutboxError, bound, name, shown};
 
 /// How much is put in before it is looked at whether that is too much, in bytes.
 const UNCHECKED_BYTES: usize = 1 << 20;
@@ -121,7 +121,7 @@ impl Standing {
 
 impl OutboxDb {
     /// Puts in what is new, and returns how all of it stands. What is there already stays as it
-    /// is, whatever became of it.
+    /// is, whatever became of it. A message longer than [`MOST_BODY`] is lost; a push must not be.
     ///
     /// # Errors
     ///
@@ -211,11 +211,16 @@ fn put_messages(transaction: &Transaction<'_>, messages: &[NewMessage]) -> rusql
         "DELETE FROM message WHERE channel = ?1 AND state = 0 AND report = 1
              AND (event, time) != (?2, ?3)",
     )?;
+    let mut lose = transaction.prepare("UPDATE channel SET lost = lost + 1 WHERE name = ?1")?;
     let mut unchecked = 0;
     for message in messages {
         let (channel, time) = (message.channel.as_str(), message.time.unix());
         if message.is_report {
             replace.execute(params![channel, message.event, time])?;
+        }
+        if message.body.len() > MOST_BODY {
+            lose.execute([channel])?;
+            continue;
         }
         insert.execute(params![
             message.event,

@@ -8,7 +8,7 @@ use super::channels::{NODE, SECRET, json, typed};
 use super::outage::{deliver, tick};
 use super::peer::{Peer, refused_under, under};
 use super::peers::{TOKEN, UNKIND, add_bot, standing};
-use super::{Hook, PORT, begin, events};
+use super::{Hook, PORT, arrive, begin, events};
 use crate::lab::{Lab, wait_until};
 use crate::outbox::{directory as outbox, hold, make, sql};
 
@@ -177,4 +177,28 @@ pub(super) fn whatever_stands_in_the_outbox_is_only_text(lab: &mut Lab) -> Resul
         "none was put aside"
     );
     Ok(())
+}
+
+/// What waited is lost, and the disk too full for another outbox: it is told when there is one.
+pub(super) fn what_was_lost_is_told_once_there_is_room(lab: &mut Lab) -> Result<()> {
+    begin(lab)?;
+    lab.mount_small(&outbox(lab), "256k")?;
+    make(lab)?;
+    lab.ok(&["monitor"])?;
+    let file = outbox(lab).join("outbox.db");
+    let size = usize::try_from(fs::metadata(&file)?.len())?;
+    fs::write(&file, vec![7; size])?;
+    let filling = outbox(lab).join("filling");
+    // As much as goes in.
+    let full = fs::write(&filling, vec![0; 1 << 20]);
+    ensure!(full.is_err(), "there was room");
+    let output = lab.pm(&["monitor"])?;
+    let lost = "messages that waited in it are lost";
+    ensure!(output.stderr.contains(lost), "{output:?}");
+    fs::remove_file(&filling)?;
+    let hook = Hook::start(lab)?;
+    lab.ok(&["monitor"])?;
+    lab.ok(&["monitor"])?;
+    let told = "the outbox was damaged and is made anew; messages that waited in it are lost";
+    arrive(&hook, &[told])
 }

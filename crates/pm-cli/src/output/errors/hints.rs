@@ -161,6 +161,7 @@ pub(super) fn engine(error: &EngineError) -> Option<String> {
         | EngineError::NoOutbox { .. }
         | EngineError::Outbox(_)
         | EngineError::OutboxLost(_)
+        | EngineError::PushTooLong { .. }
         | EngineError::NotStarted(_) => None,
     }
 }

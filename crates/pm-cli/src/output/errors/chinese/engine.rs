@@ -1,6 +1,7 @@
 //! What can go wrong above the single parts.
 
 use pm_engine::EngineError;
+use pm_store::outbox_db::MOST_BODY;
 
 use super::{kernel, request, store};
 
@@ -39,6 +40,9 @@ pub(super) fn engine(error: &EngineError) -> String {
             )
         }
         EngineError::Outbox(error) | EngineError::OutboxLost(error) => store::outbox(error),
+        EngineError::PushTooLong { bytes } => {
+            format!("全部服务的状态太长，无法推送：{bytes} 字节，最多 {MOST_BODY} 字节")
+        }
         EngineError::NotStarted(why) => format!("无法启动 `pm deliver`：{why}"),
     }
 }
