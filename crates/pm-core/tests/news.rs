@@ -305,7 +305,7 @@ fn who_is_open_again_by_a_request_is_told_so_once() {
     let config = format!(
         r#""services":{{"80":{{"quota":"1KB"}},"81":{{"expires":"2027-01-10"}},
                 "82":{{"quota":"1KB","blocked":true}},"83":{{"group":"vip"}}}},
-               "groups":{{"vip":{{"quota":"1KB"}}}},
+               "groups":{{"vip":{{"quota":"1KB"}},"free":{{"quota":"1GB"}}}},
                "notify":{{"channels":{{"any":{{{HOOK}}},
                  "opened":{{{HOOK},"events":["blocked","unblocked"]}}}}}}"#
     );
@@ -320,6 +320,14 @@ fn who_is_open_again_by_a_request_is_told_so_once() {
         ports: these(ports),
     };
     let raised = set("80", quota(5_000));
+    let belongs = |ports: &str, group: Option<&str>| {
+        let group = Some(group.map(|name| name.parse().unwrap()));
+        let alone = Settings {
+            group,
+            ..Settings::default()
+        };
+        set(ports, alone)
+    };
     let longer = set(
         "81",
         Settings {
@@ -334,6 +342,10 @@ fn who_is_open_again_by_a_request_is_told_so_once() {
         (Request::ResetGroup { name: vip() }, &["group vip"]),
         (raised, &["80"]),
         (longer, &["81"]),
+        (belongs("80", Some("free")), &["80"]),
+        (belongs("80", Some("vip")), &[]),
+        (belongs("83", None), &["83"]),
+        (belongs("83", Some("free")), &["83"]),
         // What the operator blocks as well is not open.
         (used("82"), &[]),
         (reset("82"), &[]),

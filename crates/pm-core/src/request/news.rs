@@ -5,12 +5,13 @@
 //!   an event of that step.
 
 use crate::calendar::Timestamp;
-use crate::config::Config;
+use crate::config::{Config, Group, GroupName, Service};
 use crate::history::{ClosedPeriod, Why};
 use crate::holder::Holder;
-use crate::ledger::{Account, State};
+use crate::ledger::State;
 use crate::news::{News, is_anybody_told};
 use crate::notice::{Deed, Ended, Notice, What, Whom};
+use crate::port::PortRange;
 
 /// A configuration, and the usage by it.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +55,7 @@ pub fn news_of(
     });
     let freed = holders(after.config)
         .filter(|holder| !is_reset(holder) && is_open_again(holder, before, after))
+        .chain(moved(before, after))
         .map(|holder| What::Unblocked {
             whom: Whom::of(&holder, after.config),
         });
@@ -81,33 +83,61 @@ fn holders(config: &Config) -> impl Iterator<Item = Holder> {
     groups.chain(alone.map(|(&ports, _)| ports.into()))
 }
 
-/// Whether a quota cut somebody off, and nothing does any more.
-fn is_open_again(holder: &Holder, before: Side<'_>, after: Side<'_>) -> bool {
-    let was_spent = before.state.account(holder).is_some_and(is_spent);
-    let Some(account) = after.state.account(holder).filter(|_| was_spent) else {
-        return false;
-    };
-    let is_shut = |ports| {
-        let is_blocked = |config: &Config| config.services.get(&ports).is_none_or(|it| it.blocked);
-        let ledger = after.state.ledgers.get(&ports);
-        is_blocked(after.config) || ledger.is_none_or(|ledger| ledger.expired)
-    };
-    let (contract, is_shut) = match holder {
-        Holder::Service(ports) => {
-            let service = after.config.services.get(ports);
-            (service.map(|it| it.contract()), is_shut(*ports))
-        }
-        Holder::Group(name) => {
-            let group = after.config.groups.get(name);
-            let mut members = after.config.members(name);
-            (group.map(|it| it.contract()), members.all(is_shut))
-        }
-    };
-    let left = contract.map(|contract| account.terms(contract).map(|terms| account.left(terms)));
-    let is_spent_again = left.is_none_or(|left| left.is_some_and(|left| left <= 0));
-    !is_spent(account) && !is_spent_again && !is_shut
+/// Returns the services that the quota of one whom they belong to no more cut off, and that of him
+/// to whom they belong now does not.
+fn moved(before: Side<'_>, after: Side<'_>) -> impl Iterator<Item = Holder> {
+    let services = after
+        .config
+        .services
+        .iter()
+        .filter_map(move |(&ports, now)| {
+            let was = before.config.services.get(&ports)?;
+            let holder_of = |group: &Option<GroupName>| match group {
+                Some(name) => Holder::Group(name.clone()),
+                None => ports.into(),
+            };
+            let is_free = was.group != now.group
+                && is_cut_off(&holder_of(&was.group), before)
+                && has_some_left(&holder_of(&now.group), after)
+                && !is_shut(ports, after);
+            is_free.then(|| ports.into())
+        });
+    services
 }
 
-fn is_spent(account: &Account) -> bool {
-    account.spent.is_some()
+/// Whether a quota cut somebody off, and nothing does any more.
+fn is_open_again(holder: &Holder, before: Side<'_>, after: Side<'_>) -> bool {
+    let is_shut = || match holder {
+        Holder::Service(ports) => is_shut(*ports, after),
+        Holder::Group(name) => {
+            let mut members = after.config.members(name);
+            members.all(|ports| is_shut(ports, after))
+        }
+    };
+    is_cut_off(holder, before) && has_some_left(holder, after) && !is_shut()
+}
+
+fn is_cut_off(holder: &Holder, side: Side<'_>) -> bool {
+    let account = side.state.account(holder);
+    account.is_some_and(|account| account.spent.is_some())
+}
+
+/// Whether no quota cuts a holder off, and none will at the next step.
+fn has_some_left(holder: &Holder, side: Side<'_>) -> bool {
+    let contract = match holder {
+        Holder::Service(ports) => side.config.services.get(ports).map(Service::contract),
+        Holder::Group(name) => side.config.groups.get(name).map(Group::contract),
+    };
+    let (Some(contract), Some(account)) = (contract, side.state.account(holder)) else {
+        return false;
+    };
+    let left = account.terms(contract).map(|terms| account.left(terms));
+    account.spent.is_none() && left.is_none_or(|left| left > 0)
+}
+
+/// Whether a service is shut whatever it has used.
+fn is_shut(ports: PortRange, side: Side<'_>) -> bool {
+    let is_blocked = side.config.services.get(&ports).is_none_or(|it| it.blocked);
+    let ledger = side.state.ledgers.get(&ports);
+    is_blocked || ledger.is_none_or(|ledger| ledger.expired)
 }
