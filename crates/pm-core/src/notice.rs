@@ -164,6 +164,11 @@ pub enum Gone {
     Counters,
     /// What waited to be sent.
     Outbox,
+    /// Messages that could not be handed over for a day.
+    Outdated {
+        /// How many.
+        count: u64,
+    },
     /// Messages that this version of pm cannot read.
     Messages {
         /// How many.

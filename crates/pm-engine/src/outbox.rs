@@ -41,6 +41,10 @@ const MOST_NEWS: u32 = 500;
 /// How many messages one tick copies at most, where every channel hears of all.
 const MOST_MESSAGES: u32 = 1_500;
 
+/// After how long what could not be copied is given up, in seconds: as long as for what could not be
+/// delivered.
+const EXPIRY_SECONDS: i64 = 24 * 60 * 60;
+
 /// What it takes to send to a channel.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -75,7 +79,8 @@ pub(crate) fn post(
     if !has_channels && push.is_none() {
         return forget(&directory, db);
     }
-    let waiting = db.waiting_news(most_news(config))?;
+    let mut waiting = db.waiting_news(most_news(config))?;
+    let outdated = leave_out_old(&mut waiting.news, now);
     let zone = clock::zone(config);
     let told = Told {
         config,
@@ -117,7 +122,9 @@ pub(crate) fn post(
             return Err(EngineError::OutboxLost(damage));
         }
     };
-    let copied = noted(db, config, &standing, damage.is_some(), &waiting, now)?;
+    let mut copied = noted(db, config, &standing, damage.is_some(), &waiting, now)?;
+    let outdated = (outdated > 0).then(|| gone(Gone::Outdated { count: outdated }));
+    copied.news.extend(outdated.map(|what| told_of(what, now)));
     db.note_copied(&copied)?;
     if keep::is_due(&standing, config, now, &zone) {
         start(&directory, owner)?;
@@ -134,6 +141,14 @@ fn most_news(config: &Config) -> u32 {
     let channels = config.notify.channels.values().filter(|it| it.enabled);
     let each = MOST_MESSAGES / u32::try_from(channels.count()).unwrap_or(u32::MAX).max(1);
     each.clamp(1, MOST_NEWS)
+}
+
+/// Leaves out what could not be copied for so long that it is given up; returns how much that is.
+fn leave_out_old(news: &mut Vec<(i64, News)>, now: Timestamp) -> u64 {
+    let all = news.len();
+    let is_new = |time: Timestamp| now.unix().saturating_sub(time.unix()) < EXPIRY_SECONDS;
+    news.retain(|(_, one)| is_new(one.time()));
+    u64::try_from(all - news.len()).unwrap_or(u64::MAX)
 }
 
 /// What came of putting a batch in.
@@ -166,15 +181,18 @@ fn exchange(directory: &Path, batch: &Batch) -> Exchanged {
 
 /// Removes the outbox, with the secrets in it, where nothing is sent any more.
 fn forget(directory: &Path, db: &mut StateDb) -> Result<(), EngineError> {
+    let is_there = outbox_db::is_there(directory);
+    if is_there || db.has_news()? {
+        // It is no news any more when there is somebody to be told again.
+        db.note_copied(&Copied {
+            up_to: Some(i64::MAX),
+            ..Copied::default()
+        })?;
+    }
     // Looked at by name only: most ticks of most hosts have nothing to do here.
-    if !outbox_db::is_there(directory) {
+    if !is_there {
         return Ok(());
     }
-    // It is no news any more when there is somebody to be told again.
-    db.note_copied(&Copied {
-        up_to: Some(i64::MAX),
-        ..Copied::default()
-    })?;
     let owner = Owner::of(directory)?;
     // What cannot be removed is tried again at the next tick.
     owner.act(|| outbox_db::remove_all(directory))

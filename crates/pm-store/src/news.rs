@@ -50,6 +50,15 @@ impl StateDb {
         })
     }
 
+    /// Whether anything waits.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn has_news(&self) -> Result<bool, StoreError> {
+        self.read(Action::Load, rows::news::is_waiting)
+    }
+
     /// Returns whose trouble is told of, and since when they have it.
     ///
     /// # Errors

@@ -48,8 +48,8 @@ use told::{
 };
 use trouble::{
     a_clock_that_is_off_is_said_to_be, a_report_of_300_services_arrives_whole,
-    what_was_lost_is_told_once_there_is_room, whatever_stands_in_the_outbox_is_only_text,
-    who_is_no_server_is_known_for_what_he_is,
+    what_is_no_news_any_more_is_not_told, what_was_lost_is_told_once_there_is_room,
+    whatever_stands_in_the_outbox_is_only_text, who_is_no_server_is_known_for_what_he_is,
 };
 
 /// A program that these tests call, and the Debian package that has it.
@@ -71,6 +71,7 @@ tests!["notify":
     who_delivers_may_die_at_any_moment,
     a_tick_that_dies_between_its_two_commits_tells_nothing_twice,
     a_hostile_outbox_is_put_aside_and_costs_no_byte,
+    what_is_no_news_any_more_is_not_told,
     what_was_lost_is_told_once_there_is_room,
     whatever_stands_in_the_outbox_is_only_text,
     who_is_no_server_is_known_for_what_he_is,

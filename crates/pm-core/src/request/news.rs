@@ -86,7 +86,7 @@ fn holders(config: &Config) -> impl Iterator<Item = Holder> {
 /// Returns the services that the quota of one whom they belong to no more cut off, and that of him
 /// to whom they belong now does not.
 fn moved(before: Side<'_>, after: Side<'_>) -> impl Iterator<Item = Holder> {
-    let services = after
+    after
         .config
         .services
         .iter()
@@ -101,8 +101,7 @@ fn moved(before: Side<'_>, after: Side<'_>) -> impl Iterator<Item = Holder> {
                 && has_some_left(&holder_of(&now.group), after)
                 && !is_shut(ports, after);
             is_free.then(|| ports.into())
-        });
-    services
+        })
 }
 
 /// Whether a quota cut somebody off, and nothing does any more.

@@ -37,6 +37,16 @@ impl Voice<'_> {
                 "the outbox was damaged and is made anew; messages that waited in it are lost",
                 "发件箱损坏，已重建；其中等待发送的消息已丢失"
             ),
+            Gone::Outdated { count: 1 } => say!(
+                language;
+                "1 message was more than a day old and was left out",
+                "略过了 1 条超过一天的消息"
+            ),
+            Gone::Outdated { count } => say!(
+                language;
+                "{count} messages were more than a day old and were left out",
+                "略过了 {count} 条超过一天的消息"
+            ),
             Gone::Messages { count: 1 } => say!(
                 language;
                 "1 message of another version of pm was left out: this one cannot read it",
@@ -62,7 +72,11 @@ impl Voice<'_> {
                     "Not limited as it should be: for a while since {since}",
                     "未按设定限速：{since} 之后的一段时间"
                 ),
-                Gone::Rules | Gone::Counters | Gone::Outbox | Gone::Messages { .. } => say!(
+                Gone::Rules
+                | Gone::Counters
+                | Gone::Outbox
+                | Gone::Outdated { .. }
+                | Gone::Messages { .. } => say!(
                     language;
                     "Perhaps not counted: what passed for a while since {since}",
                     "可能未计入：{since} 之后一段时间的流量"

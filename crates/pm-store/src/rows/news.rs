@@ -62,6 +62,12 @@ pub(crate) fn add(connection: &Connection, news: &[News]) -> rusqlite::Result<()
     drop_old.execute([newest - MOST]).map(drop)
 }
 
+/// Whether anything waits.
+pub(crate) fn is_waiting(connection: &Connection) -> rusqlite::Result<bool> {
+    let mut select = connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM event)")?;
+    select.query_row([], |row| row.get(0))
+}
+
 /// Returns what waits, the oldest first, at most so many.
 pub(crate) fn waiting(connection: &Connection, most: u32) -> rusqlite::Result<WaitingNews> {
     let mut select =

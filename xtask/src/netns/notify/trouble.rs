@@ -4,13 +4,13 @@ use std::fs;
 
 use anyhow::{Context, Result, ensure};
 
-use super::channels::{NODE, SECRET, json, typed};
+use super::channels::{NODE, SECRET, add_hook, json, typed};
 use super::outage::{deliver, tick};
 use super::peer::{Peer, refused_under, under};
 use super::peers::{TOKEN, UNKIND, add_bot, standing};
 use super::{Hook, PORT, arrive, begin, events};
 use crate::lab::{Lab, wait_until};
-use crate::outbox::{directory as outbox, hold, make, sql};
+use crate::outbox::{directory as outbox, hold, make, sql, sql_in};
 
 /// What stands in a server's place, where in the strict Bot API's host, and what pm says of it.
 const STRANGERS: [(&str, &str, &str); 6] = [
@@ -201,4 +201,26 @@ pub(super) fn what_was_lost_is_told_once_there_is_room(lab: &mut Lab) -> Result<
     lab.ok(&["monitor"])?;
     let told = "the outbox was damaged and is made anew; messages that waited in it are lost";
     arrive(&hook, &[told])
+}
+
+/// Who comes later does not hear of what happened long before, and what nobody could hand over for days is
+/// only counted.
+pub(super) fn what_is_no_news_any_more_is_not_told(lab: &mut Lab) -> Result<()> {
+    begin(lab)?;
+    // Told to a channel that is gone before the next tick.
+    lab.ok(&["block", "20000"])?;
+    lab.ok(&["notify", "del", "hook"])?;
+    lab.ok(&["monitor"])?;
+    let hook = Hook::start(lab)?;
+    add_hook(lab, "hook", PORT, &[])?;
+    lab.ok(&["monitor"])?;
+    lab.ok(&["unblock", "20000"])?;
+    let older = "UPDATE event SET time = time - 90000,
+                     what = replace(what, '\"time\":17', '\"time\":16');";
+    sql_in(&lab.state_dir().join("state.db"), older)?;
+    lab.ok(&["block", "20000"])?;
+    lab.ok(&["monitor"])?;
+    lab.ok(&["monitor"])?;
+    let outdated = "1 message was more than a day old and was left out";
+    arrive(&hook, &["20000: blocked by the operator", outdated])
 }
