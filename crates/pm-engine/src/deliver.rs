@@ -42,6 +42,9 @@ const HANDOVER: Duration = Duration::from_secs(1);
 /// How often it looks whether there is more to do, or nothing any more.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// How long it sleeps before it looks whether something else is to be done by now.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+
 /// The first wait after a failure, in seconds.
 const FIRST_WAIT: i64 = 10;
 
@@ -67,12 +70,12 @@ struct Limits {
 ///
 /// `NoOutbox`, `NotStarted`, `Outbox`; the next tick tries again.
 pub fn deliver(directory: &Path) -> Result<(), EngineError> {
-    become_owner(directory)?;
-    set_no_new_privs().map_err(|errno| EngineError::NotStarted(errno.into()))?;
-    let done = deliver_in_turn(directory);
-    if done.is_err() {
-        // As long as the file is there, this is started again and again.
-        answer(directory);
+    let done = become_owner(directory)
+        .and_then(|()| set_no_new_privs().map_err(|errno| EngineError::NotStarted(errno.into())))
+        .and_then(|()| deliver_in_turn(directory));
+    if done.is_err() && !answer(directory) && is_woken(directory) {
+        // A unit that watches the call, which cannot be answered, starts this again at once.
+        thread::sleep(PATIENCE);
     }
     done
 }
@@ -174,11 +177,12 @@ fn left(next_try: i64) -> Option<Duration> {
 }
 
 impl Limits {
-    /// Waits so long, where that is before the end; returns whether it did.
+    /// Waits for what is due in so long, where that is before the end, but not longer than somebody
+    /// may who has changed that; returns whether it did.
     fn wait(self, left: Duration) -> bool {
         let is_before = Instant::now() + left <= self.end;
         if is_before {
-            thread::sleep(left);
+            thread::sleep(left.min(LONGEST_SLEEP));
         }
         is_before
     }

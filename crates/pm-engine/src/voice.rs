@@ -4,7 +4,7 @@ use std::fs;
 
 use pm_core::backend::{Netfilter, Shaper};
 use pm_core::calendar::Zone;
-use pm_core::config::{Channel, Config, Push};
+use pm_core::config::{Channel, ChannelName, Config, Push};
 use pm_core::language::Language;
 use pm_notify::Outcome;
 use pm_notify::compose::Voice;
@@ -12,10 +12,11 @@ use pm_store::Paths;
 use pm_store::outbox_db::{self, NewPush, OutboxDb, OutboxError, Sent, Standing};
 
 use crate::errand::Errand;
-use crate::outbox::{Owner, host_name, json};
+use crate::outbox::{Owner, host_name, json, start};
 use crate::{Engine, EngineError, View, clock};
 
 /// Sends a test message to a channel, now, whatever waits for it. It takes as long as the server does.
+/// Where it arrives, what waits for the channel is delivered now, too.
 ///
 /// # Errors
 ///
@@ -44,7 +45,28 @@ pub fn try_channel(
             break;
         }
     }
+    if let Outcome::Delivered { .. } = outcome {
+        let channels = config.notify.channels.iter();
+        let name = channels
+            .filter(|(_, it)| *it == channel)
+            .map(|(name, _)| name)
+            .next();
+        // What does not work now is done by a tick.
+        let _ = name.map(|name| hurry(paths, name));
+    }
     Ok(outcome)
+}
+
+/// Has what waits for a channel delivered now, however long it was to wait after a failure.
+fn hurry(paths: &Paths, name: &ChannelName) -> Result<(), EngineError> {
+    let hurried = with_outbox(paths, |outbox| outbox.hurry(name))?;
+    match hurried {
+        Some(true) => {
+            let directory = paths.outbox_dir();
+            start(&directory, Owner::of(&directory)?)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Returns the zone whose dates and hours count.

@@ -44,7 +44,7 @@ use peers::{
 use planted::no_secret_is_anywhere_but_where_it_belongs;
 use told::{
     a_channel_that_fails_is_found_and_says_what_it_drops,
-    what_happens_to_several_at_once_is_one_message,
+    what_happens_to_several_at_once_is_one_message, what_waits_is_delivered_once_a_test_arrives,
 };
 use trouble::{
     a_clock_that_is_off_is_said_to_be, a_report_of_300_services_arrives_whole,
@@ -87,6 +87,7 @@ tests!["notify":
     mails_are_collected_into_one,
     commands_take_secrets_from_files_and_show_none,
     what_is_sent_at_once_is_not_sent_by_root,
+    what_waits_is_delivered_once_a_test_arrives,
     what_happens_to_several_at_once_is_one_message,
     a_channel_that_fails_is_found_and_says_what_it_drops,
 ];

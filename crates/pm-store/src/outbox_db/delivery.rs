@@ -110,6 +110,18 @@ impl OutboxDb {
         })
     }
 
+    /// Has a channel tried again now that was to wait after a failure; returns whether there is one.
+    ///
+    /// # Errors
+    ///
+    /// Any; nothing is noted.
+    pub fn hurry(&mut self, channel: &ChannelName) -> Result<bool, OutboxError> {
+        self.write(|transaction| {
+            let sql = "UPDATE channel SET next_try = 0 WHERE name = ?1 AND attempts > 0";
+            Ok(transaction.execute(sql, [channel.as_str()])? > 0)
+        })
+    }
+
     /// Notes an attempt before it is made, and when the next one is due if nobody notes what became
     /// of this one. Returns whether it is to be made: not where the settings are others by now.
     ///

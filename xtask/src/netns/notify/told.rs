@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::channels::{DEAD, add_hook, deliver_once};
 use super::{Hook, arrive, begin};
 use crate::lab::Lab;
-use crate::outbox::make;
+use crate::outbox::{make, sql};
 
 pub(super) fn what_happens_to_several_at_once_is_one_message(lab: &mut Lab) -> Result<()> {
     begin(lab)?;
@@ -52,4 +52,19 @@ pub(super) fn a_channel_that_fails_is_found_and_says_what_it_drops(lab: &mut Lab
     ensure!(off.code == Some(0), "{off:?}");
     ensure!(off.stderr.contains(says), "{off:?}");
     Ok(())
+}
+
+/// An operator who sees the test arrive does not wait for a quarter of an hour for the rest.
+pub(super) fn what_waits_is_delivered_once_a_test_arrives(lab: &mut Lab) -> Result<()> {
+    begin(lab)?;
+    lab.ok(&["block", "20000"])?;
+    lab.ok(&["monitor"])?;
+    deliver_once(lab)?;
+    sql(
+        lab,
+        "UPDATE channel SET attempts = 9, next_try = unixepoch() + 900;",
+    )?;
+    let hook = Hook::start(lab)?;
+    lab.ok(&["notify", "test", "hook"])?;
+    arrive(&hook, &["this is a test", "20000: blocked by the operator"])
 }
