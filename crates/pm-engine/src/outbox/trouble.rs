@@ -2,13 +2,14 @@
 //!
 //! - Who fails for five minutes is told of once, once more when that has cost the first messages, and
 //!   once when it is over.
-//! - Nobody is told as long as nobody gets through: it would wait, and be told when it is over.
+//! - Nobody is told as long as nobody gets through who wants to know: it would wait, and be told when it
+//!   is over.
 //! - A channel is never told of its own.
 
 use std::collections::BTreeMap;
 
 use pm_core::calendar::Timestamp;
-use pm_core::config::Config;
+use pm_core::config::{Config, EventKind};
 use pm_core::notice::{Destination, What};
 use pm_store::outbox_db::Standing;
 
@@ -61,7 +62,7 @@ pub(super) fn told_of(
             _ => troubles.get(to) == Some(&mark),
         };
         let is_short = now.unix().saturating_sub(since.unix()) < TROUBLE_AFTER;
-        if is_known || is_short || !has_listener(&courses, to) {
+        if is_known || is_short || !has_listener(&courses, config, to) {
             continue;
         }
         troubles.insert(to.clone(), mark);
@@ -99,11 +100,21 @@ fn courses<'a>(standing: &'a Standing, config: &Config) -> BTreeMap<Destination,
     channels.chain(push).collect()
 }
 
-/// Whether a channel gets through that can be told of another's trouble.
-fn has_listener(courses: &BTreeMap<Destination, Course<'_>>, of: &Destination) -> bool {
-    courses
-        .iter()
-        .any(|(to, course)| to != of && *to != Destination::Push && course.failing_since.is_none())
+/// Whether a channel gets through that is told of another's trouble.
+fn has_listener(
+    courses: &BTreeMap<Destination, Course<'_>>,
+    config: &Config,
+    of: &Destination,
+) -> bool {
+    let listens = |to: &Destination| match to {
+        Destination::Channel(name) => {
+            let channel = config.notify.channels.get(name);
+            to != of && channel.is_some_and(|it| it.wants(EventKind::Delivery))
+        }
+        Destination::Push => false,
+    };
+    let mut all = courses.iter();
+    all.any(|(to, course)| course.failing_since.is_none() && listens(to))
 }
 
 /// Returns how a trouble is noted that was told of with the messages it has cost: by the negative of
@@ -207,11 +218,16 @@ mod tests {
     }
 
     #[test]
-    fn who_is_failing_alone_has_nobody_to_tell_but_others() {
-        let config = config();
+    fn who_does_not_want_to_know_is_no_listener() {
+        let mut config = config();
         let since = NOW - TROUBLE_AFTER;
+        let c = config.notify.channels.get_mut(&"c".parse().unwrap());
+        c.unwrap().events = Some([EventKind::Quota].into());
         let two = standing([Some(since), Some(since), None], None);
         let (_, news) = told_of(&BTreeMap::new(), &two, &config, at(NOW));
-        assert_eq!(news.len(), 2, "c is told of both");
+        assert_eq!(news, []);
+        let one = standing([Some(since), None, None], None);
+        let (_, news) = told_of(&BTreeMap::new(), &one, &config, at(NOW));
+        assert_eq!(news, [trouble(channel("a"), "no")]);
     }
 }
