@@ -1,13 +1,15 @@
 //! A new channel, and what is changed of one.
 
 use pm_core::config::{
-    Channel, ChannelName, Config, Email, MailAddress, Preset, Security, Via, WeCom, Webhook,
+    Channel, ChannelName, Config, Email, MailAddress, MailServer, Preset, Security, Via, WeCom,
+    Webhook,
 };
 use pm_core::request::{ChannelSettings, NotifyRefusal};
 
 use super::{ask, telegram};
 use crate::language::tr;
 use crate::wizard::text;
+use crate::wizard::ui::look::Paint;
 use crate::wizard::ui::{Answer, Entry, Question, Ui};
 
 /// Asks for all that a new channel takes.
@@ -96,20 +98,7 @@ fn email(ui: &mut Ui) -> Answer<Email> {
             "如 smtp.example.org 或 smtp.example.org:587"
         ),
     )?;
-    let entries = [
-        Entry::new(1, tr!("TLS, usually port 465", "TLS，通常是 465 端口")),
-        Entry::new(
-            2,
-            tr!("STARTTLS, usually port 587", "STARTTLS，通常是 587 端口"),
-        ),
-        Entry::new(3, tr!("none, to this host only", "不加密，只能发给本机")),
-    ];
-    let title = tr!("How is the connection secured?", "连接怎样加密？");
-    let security = match ui.choose(&title, "TLS", &entries)? {
-        None | Some(0) => Security::Tls,
-        Some(1) => Security::StartTls,
-        Some(_) => Security::None,
-    };
+    let security = security(ui, &server)?;
     let user: Option<String> = ask::optional(
         ui,
         tr!("User to log in as", "登录用户名"),
@@ -135,6 +124,30 @@ fn email(ui: &mut Ui) -> Answer<Email> {
     };
     let to = recipients(ui, &email)?;
     Ok(Email { to, ..email })
+}
+
+/// Asks how the way to `server` is secured, until it may be so.
+fn security(ui: &mut Ui, server: &MailServer) -> Answer<Security> {
+    let entries = [
+        Entry::new(1, tr!("TLS, usually port 465", "TLS，通常是 465 端口")),
+        Entry::new(
+            2,
+            tr!("STARTTLS, usually port 587", "STARTTLS，通常是 587 端口"),
+        ),
+        Entry::new(3, tr!("none, to this host only", "不加密，只能发给本机")),
+    ];
+    let title = tr!("How is the connection secured?", "连接怎样加密？");
+    loop {
+        let security = match ui.choose(&title, "TLS", &entries)? {
+            None | Some(0) => Security::Tls,
+            Some(1) => Security::StartTls,
+            Some(_) => Security::None,
+        };
+        match security.check(server) {
+            Ok(()) => return Ok(security),
+            Err(error) => ui.note(&text::why(&error), Paint::Bad)?,
+        }
+    }
 }
 
 /// Asks who gets the mail; what else is wrong with it is said here, too.

@@ -75,6 +75,17 @@ fn every_other_kind_of_channel_is_asked_for() {
              --user='pm' --password-file - --from 'pm@example.org' \
              --to 'a@example.org,b@example.org' --report 'every 1h'",
         ),
+        // Without encryption only to this host, which is said where it is asked.
+        (
+            "3\nsmtp.example.org:25\n3\n2\n\npm@example.org\na@example.org\nmail\n\n\n",
+            "pm notify add email --name mail --server smtp.example.org:25 --security starttls \
+             --from 'pm@example.org' --to 'a@example.org'",
+        ),
+        (
+            "3\nlocalhost\n3\n\npm@example.org\na@example.org\nmail\n\n\n",
+            "pm notify add email --name mail --server localhost --security none \
+             --from 'pm@example.org' --to 'a@example.org'",
+        ),
         (
             "4\n4\nhttps://oapi.dingtalk.com/robot/send?access_token=planted\ny\nSECplanted\n\n\n\n",
             "pm notify add webhook --name webhook --url-file - --secret-file - --preset dingtalk",

@@ -208,9 +208,7 @@ impl Email {
         if !(1..=MAX_RECIPIENTS).contains(&self.to.len()) {
             return Err(NotifyError::Recipients);
         }
-        if self.security == Security::None && !self.server.is_this_host() {
-            return Err(NotifyError::PlainMail(self.server.to_string()));
-        }
+        self.security.check(&self.server)?;
         if self.user.is_some() != self.password.is_some() {
             return Err(NotifyError::Login);
         }
@@ -299,6 +297,18 @@ impl Security {
     /// Whether it is the default.
     pub fn is_tls(&self) -> bool {
         *self == Self::Tls
+    }
+
+    /// Checks that the way to `server` may be secured so.
+    ///
+    /// # Errors
+    ///
+    /// `PlainMail` where others on the way would read what is sent.
+    pub fn check(self, server: &MailServer) -> Result<(), NotifyError> {
+        if self == Self::None && !server.is_this_host() {
+            return Err(NotifyError::PlainMail(server.to_string()));
+        }
+        Ok(())
     }
 
     /// Returns the usual port of a server that is reached so.
