@@ -300,10 +300,13 @@ fn new_place(
 ) -> Answer<()> {
     match via {
         Via::Telegram(present) => {
-            let base = present.api_base.as_ref();
-            let mut token = present.token.clone();
-            let (chat, thread) = telegram::chat(ui, &mut token, base, find)?;
-            settings.token = Some(token).filter(|token| *token != present.token);
+            let mut bot = telegram::Bot {
+                token: present.token.clone(),
+                api_base: present.api_base.clone(),
+            };
+            let (chat, thread) = telegram::chat(ui, &mut bot, find)?;
+            settings.token = Some(bot.token).filter(|token| *token != present.token);
+            settings.api_base = Some(bot.api_base).filter(|base| *base != present.api_base);
             settings.chat = Some(chat);
             settings.thread = Some(thread);
         }

@@ -98,6 +98,15 @@ fn every_other_kind_of_channel_is_asked_for() {
             "1\n123456:AA-planted\n\n3\n654321:AA-planted\n2\n-100\n\n\n\n",
             "pm notify add telegram --name telegram2 --token-file - --chat=-100",
         ),
+        // The bot is not reached, so another way to it is taken.
+        (
+            "1\n123456:AA-planted\nhttps://a.example\n4\nhttps://a.example?q\n\n\n2\n-100\n\n\n\n",
+            "pm notify add telegram --name telegram2 --token-file - --chat=-100 --api-base 'https://a.example'",
+        ),
+        (
+            "1\n123456:AA-planted\nhttps://a.example\n4\n-\n2\n-100\n\n\n\n",
+            "pm notify add telegram --name telegram2 --token-file - --chat=-100",
+        ),
     ] {
         for language in Language::ALL {
             let (made, said) = channel(language, input);

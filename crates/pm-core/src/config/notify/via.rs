@@ -171,22 +171,17 @@ impl Via {
     ///
     /// # Errors
     ///
-    /// As [`Email::check`] and [`Webhook::check`]; `Url` for a base of the Bot API with a query.
+    /// As [`Email::check`] and [`Webhook::check`]; as [`Telegram::check_base`].
     pub fn check(&self) -> Result<(), NotifyError> {
         match self {
             Self::Email(email) => email.check(),
             Self::Webhook(webhook) => webhook.check(),
-            Self::Telegram(telegram) => check_base(telegram.api_base.as_ref()),
+            Self::Telegram(telegram) => telegram
+                .api_base
+                .as_ref()
+                .map_or(Ok(()), Telegram::check_base),
             Self::WeCom(_) => Ok(()),
         }
-    }
-}
-
-/// The methods of the Bot API follow the base, which a query would swallow.
-fn check_base(base: Option<&WebUrl>) -> Result<(), NotifyError> {
-    match base {
-        Some(base) if base.as_str().contains('?') => Err(NotifyError::Query(base.to_string())),
-        _ => Ok(()),
     }
 }
 
@@ -194,8 +189,24 @@ fn without_query<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<WebUrl>, D::Error> {
     let base = Option::<WebUrl>::deserialize(deserializer)?;
-    check_base(base.as_ref()).map_err(serde::de::Error::custom)?;
+    if let Some(base) = &base {
+        Telegram::check_base(base).map_err(serde::de::Error::custom)?;
+    }
     Ok(base)
+}
+
+impl Telegram {
+    /// Checks where the Bot API is reached: its methods follow the address, which a query would swallow.
+    ///
+    /// # Errors
+    ///
+    /// `Query`.
+    pub fn check_base(base: &WebUrl) -> Result<(), NotifyError> {
+        match base.as_str().contains('?') {
+            true => Err(NotifyError::Query(base.to_string())),
+            false => Ok(()),
+        }
+    }
 }
 
 impl Email {
