@@ -1,7 +1,9 @@
 //! Who is told what happens: channels, and what concerns all of them.
 
 mod ask;
+mod change;
 mod channel;
+mod some;
 mod telegram;
 
 use pm_core::config::{ChannelName, Config, ServerName, Thresholds};
@@ -18,7 +20,7 @@ use crate::output::{errors, notify as shown};
 
 pub(super) use ask::secret;
 #[cfg(test)]
-pub(super) use channel::{change as change_channel, new};
+pub(super) use {change::change as change_channel, channel::new};
 
 /// One thing to do: its name, and what opens.
 type Item = (fn() -> String, fn(&mut Desk<'_>) -> Answer<()>);
@@ -122,9 +124,12 @@ fn change(desk: &mut Desk<'_>) -> Answer<()> {
         return Ok(());
     };
     let find = telegram::finder(commands::paths(desk.places));
-    let settings = channel::change(&mut desk.ui, &desk.view.config, &present, &find)?;
-    if settings == ChannelSettings::default() {
+    let settings = change::change(&mut desk.ui, &desk.view.config, &present, &find)?;
+    let Some(settings) = settings else {
         return Ok(());
+    };
+    if settings == ChannelSettings::default() {
+        return nothing_changed(desk);
     }
     let request = change_of(NotifyChange::Set { name, settings });
     apply(desk, &request, Confirm::IfHarmful).map(drop)
@@ -218,6 +223,10 @@ fn general(desk: &mut Desk<'_>, change: NotifyChange) -> Answer<()> {
     else {
         return apply(desk, &change_of(change), Confirm::IfHarmful).map(drop);
     };
+    nothing_changed(desk)
+}
+
+fn nothing_changed(desk: &mut Desk<'_>) -> Answer<()> {
     let nothing = tr!("Nothing was changed.", "未做任何改动。");
     desk.ui.note(&nothing, Paint::Dim)
 }

@@ -310,10 +310,24 @@ impl Ui {
         read: impl Fn(&BTreeSet<usize>, &str) -> Result<T, String>,
         show: impl Fn(&T) -> String,
     ) -> Answer<T> {
+        self.some(title, hint, items, BTreeSet::new(), read, show)
+    }
+
+    /// The same, where those at the indices `ticked` are ticked already.
+    pub(super) fn some<T>(
+        &mut self,
+        title: &str,
+        hint: &str,
+        items: &[String],
+        ticked: BTreeSet<usize>,
+        read: impl Fn(&BTreeSet<usize>, &str) -> Result<T, String>,
+        show: impl Fn(&T) -> String,
+    ) -> Answer<T> {
         match &mut self.device {
-            Device::Plain(plain) => plain.several(title, hint, items, read, show),
+            Device::Plain(plain) => plain.several(title, hint, items, &ticked, read, show),
             Device::Rich(rich) => {
-                rich.several(title, hint, items, Several::new(items.len()), read, show)
+                let several = Several::ticked(items.len(), ticked);
+                rich.several(title, hint, items, several, read, show)
             }
         }
     }
@@ -328,7 +342,7 @@ impl Ui {
         show: impl Fn(&T) -> String,
     ) -> Answer<T> {
         match &mut self.device {
-            Device::Plain(plain) => plain.several(title, hint, items, read, show),
+            Device::Plain(plain) => plain.several(title, hint, items, &BTreeSet::new(), read, show),
             Device::Rich(rich) => {
                 rich.several(title, hint, items, Several::one_of(items.len()), read, show)
             }

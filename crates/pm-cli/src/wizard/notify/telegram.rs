@@ -68,35 +68,20 @@ pub(super) fn token(ui: &mut Ui) -> Answer<BotToken> {
 
 /// Asks where the Bot API is reached; `None`: at Telegram's.
 pub(super) fn api_base(ui: &mut Ui, present: Option<&WebUrl>) -> Answer<Option<WebUrl>> {
-    let show = |base: &Option<WebUrl>| {
-        let base = base.as_ref().map(ToString::to_string);
-        base.unwrap_or_else(|| tr!("none", "无"))
-    };
-    let enter = show(&present.cloned());
-    let none = match present {
-        Some(_) => tr!("; - is none", "；输入 - 表示不用"),
-        None => String::new(),
-    };
-    let question = Question::new(
-        tr!(
-            "Reverse proxy of api.telegram.org",
-            "api.telegram.org 的反向代理"
-        ),
-        tr!(
-            "an address with https://; it sees the token{none}; Enter: {enter}",
-            "https:// 开头的地址，它会看到 Token{none}；直接回车：{enter}"
-        ),
+    let title = tr!(
+        "Reverse proxy of api.telegram.org",
+        "api.telegram.org 的反向代理"
     );
-    let read = |typed: &str| match typed.trim() {
-        "" => Ok(present.cloned()),
-        "-" => Ok(None),
-        typed => {
-            let base: WebUrl = ask::read(typed)?;
-            Telegram::check_base(&base).map_err(|error| text::why(&error))?;
-            Ok(Some(base))
-        }
+    let hint = tr!(
+        "an address with https://; it sees the token",
+        "https:// 开头的地址，它会看到 Token"
+    );
+    let read = |typed: &str| {
+        let base: WebUrl = ask::read(typed)?;
+        Telegram::check_base(&base).map_err(|error| text::why(&error))?;
+        Ok(base)
     };
-    ui.ask(&question, read, show)
+    ask::optional(ui, title, hint, present, read)
 }
 
 /// What there is to do beside choosing a chat.

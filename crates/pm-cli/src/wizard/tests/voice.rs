@@ -100,7 +100,7 @@ fn every_other_kind_of_channel_is_asked_for() {
         ),
         // The bot is not reached, so another way to it is taken.
         (
-            "1\n123456:AA-planted\nhttps://a.example\n4\nhttps://a.example?q\n\n\n2\n-100\n\n\n\n",
+            "1\n123456:AA-planted\nhttps://a.example\n4\nhttps://a.example?q\n\n2\n-100\n\n\n\n",
             "pm notify add telegram --name telegram2 --token-file - --chat=-100 --api-base 'https://a.example'",
         ),
         (
@@ -125,13 +125,20 @@ fn changed(name: &str, input: &str) -> (Answer<String>, String) {
     let config = r#"{"schema": 1, "groups": {"vip": {}}, "services": {"80": {}, "443": {}}, "notify": {"channels": {
         "mail": {"via": {"email": {"server": "smtp.example.org", "user": "u", "password": "planted",
             "from": "pm@example.org", "to": ["a@example.org"]}}},
-        "hook": {"enabled": false, "quiet": "23:00-07:00", "via": {"webhook": {"url": "https://h.example/planted"}}}}}}"#;
+        "robot": {"via": {"wecom": {"url": "https://q/planted"}}},
+        "bot": {"events": ["quota"], "services": ["80"], "report": "every 1h", "language": "zh", "server_name": "hk",
+            "via": {"telegram": {"token": "123456:AA-planted", "chat": "5", "api_base": "https://a.example"}}},
+        "hook": {"enabled": false, "quiet": "23:00-07:00",
+            "via": {"webhook": {"url": "https://h.example/planted", "secret": "planted"}}}}}}"#;
     let config = Config::parse(config).unwrap();
     let name = name.parse().unwrap();
     let present = &config.notify.channels[&name];
     let settings = notify::change_channel(&mut ui, &config, present, &|_, _| Ok(Vec::new()));
     drop(ui);
-    let line = settings.map(|settings| NotifyChange::Set { name, settings }.to_string());
+    let line = settings.map(|settings| {
+        let settings = settings.unwrap_or_default();
+        NotifyChange::Set { name, settings }.to_string()
+    });
     (line, said(talk))
 }
 
@@ -142,51 +149,101 @@ fn every_setting_of_a_channel_is_asked_for_in_both_languages() {
         ("hook", "1\n", "pm notify set hook --enabled yes"),
         (
             "hook",
-            "2\nlost\n\nquota，blocked\n",
+            "2\nlost\nquota，blocked\n",
             "pm notify set hook --events quota,blocked",
         ),
-        ("hook", "2\nall\n", "pm notify set hook --events all"),
-        ("hook", "3\n0\n", "pm notify set hook --quiet none"),
-        ("hook", "3\n\n", "pm notify set hook --quiet 23:00-07:00"),
-        ("hook", "4\n0\n", "pm notify set hook --report none"),
+        ("hook", "2\nall\n", "pm notify set hook"),
+        ("hook", "2\n\n", "pm notify set hook"),
+        ("hook", "2\nnone\n", "pm notify set hook --events none"),
+        ("bot", "2\n\n", "pm notify set bot"),
+        ("bot", "2\nall\n", "pm notify set bot --events all"),
+        (
+            "mail",
+            "3\n81\n,\n80,group vip\n",
+            "pm notify set mail --services '80,group vip'",
+        ),
+        ("mail", "3\nall\n", "pm notify set mail"),
+        ("bot", "3\n\n", "pm notify set bot"),
+        ("bot", "3\nall\n", "pm notify set bot --services all"),
+        ("hook", "4\n0\n", "pm notify set hook --quiet none"),
+        ("hook", "4\n\n", "pm notify set hook"),
+        ("bot", "5\n0\n", "pm notify set bot --report none"),
+        ("mail", "6\n2\n", "pm notify set mail --language zh"),
+        ("bot", "6\n3\n", "pm notify set bot --language system"),
+        ("hook", "6\n\n", "pm notify set hook"),
+        (
+            "mail",
+            "7\nhk 01\n",
+            "pm notify set mail --server-name='hk 01'",
+        ),
+        ("bot", "7\n-\n", "pm notify set bot --server-name="),
         (
             "hook",
-            "5\nplanted\nhttps://h.example/planted2\n",
+            "8\nplanted\nhttps://h.example/planted2\n",
             "pm notify set hook --url-file -",
         ),
         (
-            "mail",
-            "5\nplanted2\n",
-            "pm notify set mail --password-file -",
+            "robot",
+            "8\nhttps://q/planted2\n",
+            "pm notify set robot --url-file -",
         ),
         (
-            "mail",
-            "6\nnobody\nb@example.org\n",
-            "pm notify set mail --to 'b@example.org'",
+            "hook",
+            "9\nplanted2\n",
+            "pm notify set hook --secret-file -",
         ),
-        (
-            "mail",
-            "7\n81\n80,group vip\n",
-            "pm notify set mail --services '80,group vip'",
-        ),
-        ("mail", "7\nall\n", "pm notify set mail --services all"),
-        ("mail", "8\n2\n", "pm notify set mail --language zh"),
-        ("hook", "8\n3\n", "pm notify set hook --language system"),
-        ("hook", "8\n\n", "pm notify set hook"),
-        (
-            "mail",
-            "9\nhk 01\n",
-            "pm notify set mail --server-name='hk 01'",
-        ),
-        ("hook", "9\n-\n", "pm notify set hook --server-name="),
-        ("mail", "10\n1441\n60\n", "pm notify set mail --digest 60"),
-        ("mail", "10\n0\n", "pm notify set mail --digest none"),
+        ("hook", "9\n-\n", "pm notify set hook --no-secret"),
+        ("hook", "9\n\n", "pm notify set hook"),
         (
             "hook",
             "10\n{{text}}\n{\"msg\": \"{{text}}\"}\n",
             r#"pm notify set hook --body '{"msg": "{{text}}"}'"#,
         ),
-        ("hook", "10\n-\n", "pm notify set hook --body none"),
+        ("hook", "10\n-\n", "pm notify set hook"),
+        (
+            "bot",
+            "8\n123456:AA-planted2\n",
+            "pm notify set bot --token-file -",
+        ),
+        ("bot", "9\n2\n-100\n", "pm notify set bot --chat=-100"),
+        (
+            "bot",
+            "10\nhttps://b.example\n",
+            "pm notify set bot --api-base 'https://b.example'",
+        ),
+        ("bot", "10\n-\n", "pm notify set bot --api-base none"),
+        ("bot", "10\n\n", "pm notify set bot"),
+        (
+            "mail",
+            "8\nsmtp2.example.org:25\n3\n2\n",
+            "pm notify set mail --server smtp2.example.org:25 --security starttls",
+        ),
+        ("mail", "8\n\n\n", "pm notify set mail"),
+        ("mail", "9\n\n\n", "pm notify set mail"),
+        (
+            "mail",
+            "9\n\nn\nplanted2\n",
+            "pm notify set mail --password-file -",
+        ),
+        ("mail", "9\n-\n", "pm notify set mail --user="),
+        (
+            "mail",
+            "9\nv\nplanted2\n",
+            "pm notify set mail --user='v' --password-file -",
+        ),
+        (
+            "mail",
+            "10\nb@example.org\n",
+            "pm notify set mail --from 'b@example.org'",
+        ),
+        (
+            "mail",
+            "11\nnobody\nb@example.org\n",
+            "pm notify set mail --to 'b@example.org'",
+        ),
+        ("mail", "11\n\n", "pm notify set mail"),
+        ("mail", "12\n1441\n60\n", "pm notify set mail --digest 60"),
+        ("mail", "12\n0\n", "pm notify set mail"),
         ("mail", "0\n", "pm notify set mail"),
     ] {
         for language in Language::ALL {

@@ -214,7 +214,7 @@ impl Email {
     ///
     /// # Errors
     ///
-    /// `Recipients`, `PlainMail`, `Login`, `Name` for a user that is no line of text.
+    /// `Recipients`, `Login`, as [`Security::check`] and [`Email::check_user`].
     pub fn check(&self) -> Result<(), NotifyError> {
         if !(1..=MAX_RECIPIENTS).contains(&self.to.len()) {
             return Err(NotifyError::Recipients);
@@ -223,16 +223,21 @@ impl Email {
         if self.user.is_some() != self.password.is_some() {
             return Err(NotifyError::Login);
         }
-        match &self.user {
-            Some(user)
-                if user.is_empty() || user.len() > 256 || user.chars().any(char::is_control) =>
-            {
-                Err(NotifyError::Name(
-                    user.chars().take(80).flat_map(char::escape_debug).collect(),
-                ))
-            }
-            _ => Ok(()),
+        self.user.as_deref().map_or(Ok(()), Self::check_user)
+    }
+
+    /// Checks who logs in.
+    ///
+    /// # Errors
+    ///
+    /// `Name` for what is no line of text, of 1 to 256 bytes.
+    pub fn check_user(user: &str) -> Result<(), NotifyError> {
+        if user.is_empty() || user.len() > 256 || user.chars().any(char::is_control) {
+            return Err(NotifyError::Name(
+                user.chars().take(80).flat_map(char::escape_debug).collect(),
+            ));
         }
+        Ok(())
     }
 }
 
