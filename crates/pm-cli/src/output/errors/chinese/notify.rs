@@ -101,7 +101,7 @@ pub(super) fn setting(error: &NotifyError) -> String {
 
 pub(super) fn secret(error: &SecretError) -> String {
     match error {
-        SecretError::Empty => "密钥是空的：请填写，或者不用它".to_owned(),
+        SecretError::Empty => "内容是空的：请填写".to_owned(),
         SecretError::TooLong(bytes) => {
             format!("密钥有 {bytes} 字节：最多 {MAX_SECRET_BYTES} 字节")
         }
