@@ -67,6 +67,8 @@ pub(super) fn sign(is_on: bool, is_set_up: bool, look: Look) -> String {
 
 /// Shows the channels, and asks what to do.
 pub(super) fn open(desk: &mut Desk<'_>) -> Answer<()> {
+    // What is shown beside it is as of now, too.
+    desk.refresh()?;
     let config = &desk.view.config;
     let standing = pm_engine::standing(&commands::paths(desk.places));
     let (standing, untold) = match standing {
@@ -75,8 +77,11 @@ pub(super) fn open(desk: &mut Desk<'_>) -> Answer<()> {
         Err(_) if config.notify.channels.is_empty() => Default::default(),
         Err(error) => (Default::default(), Some(errors::untold(&error))),
     };
-    let table = shown::channels(config, &standing, &pm_engine::zone(config), None);
-    desk.ui.say(&table)?;
+    let shown = match config.notify.channels.is_empty() {
+        true => format!("{}\n{}", no_channel(), shown::general(config)),
+        false => shown::channels(config, &standing, &pm_engine::zone(config), None),
+    };
+    desk.ui.say(&shown)?;
     if let Some(untold) = untold {
         desk.ui.note(&untold, Paint::Warn)?;
     }
@@ -253,12 +258,15 @@ pub(super) fn quote(desk: &mut Desk<'_>, line: &str) -> Answer<()> {
     ))
 }
 
+fn no_channel() -> String {
+    tr!("There is no channel yet.", "还没有渠道。")
+}
+
 /// Asks for a channel; `None`: there is none, or the user goes back.
 fn which(desk: &mut Desk<'_>, title: &str) -> Answer<Option<ChannelName>> {
     let channels = &desk.view.config.notify.channels;
     if channels.is_empty() {
-        let none = tr!("There is no channel yet.", "还没有渠道。");
-        desk.ui.say(&none)?;
+        desk.ui.say(&no_channel())?;
         return Ok(None);
     }
     let names: Vec<ChannelName> = channels.keys().cloned().collect();

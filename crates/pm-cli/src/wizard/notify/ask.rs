@@ -188,7 +188,15 @@ fn schedule(text: &str) -> Result<Schedule, String> {
     } else {
         text.to_owned()
     };
-    read(&as_command)
+    // What is typed here is less than what a command takes, and is said so.
+    as_command.parse().map_err(|_| {
+        let typed: String = text.chars().take(40).collect();
+        tr!(
+            "`{typed}` does not say when: type 60 (or any number of minutes from 1 to 1440), \
+             08:00,20:00 or 0",
+            "“{typed}”没有说明何时：请输入 60（或 1 到 1440 之间的分钟数）、08:00,20:00 或 0"
+        )
+    })
 }
 
 /// Asks for the language of a channel's messages; nothing: the user goes back.
@@ -297,7 +305,7 @@ pub(super) fn thresholds(ui: &mut Ui, present: &Thresholds) -> Answer<Thresholds
 }
 
 pub(super) fn read<T: FromStr<Err: Error + 'static>>(typed: &str) -> Result<T, String> {
-    text::name(typed)
+    text::needed(typed)
 }
 
 #[cfg(test)]

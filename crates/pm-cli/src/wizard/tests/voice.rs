@@ -257,6 +257,35 @@ fn every_setting_of_a_channel_is_asked_for_in_both_languages() {
     }
 }
 
+/// What there must be is said by its question, and what is wrong in the words of the menu.
+#[test]
+fn what_is_left_out_or_wrong_is_said_as_it_is_typed_here() {
+    for (language, input, says) in [
+        (
+            Language::English,
+            "3\n\nsmtp.example.org\n\n\n\npm@example.org\na@example.org\n\n\nsoon\n0\n",
+            [
+                "> nothing was typed, and it cannot be left out\n",
+                "> `soon` does not say when: type 60 (or any number of minutes from 1 to 1440), 08:00,20:00 or 0\n",
+            ],
+        ),
+        (
+            Language::Chinese,
+            "2\n\nhttps://q/planted\n\n\n1441\n0\n",
+            [
+                "> 没有输入内容，这一项不能留空\n",
+                "> “1441”没有说明何时：请输入 60（或 1 到 1440 之间的分钟数）、08:00,20:00 或 0\n",
+            ],
+        ),
+    ] {
+        let (made, said) = channel(language, input);
+        assert!(made.is_ok(), "{said}");
+        for words in says {
+            assert!(said.contains(words), "{said}");
+        }
+    }
+}
+
 /// Answers the questions of the push, as it is in `config`.
 fn pushed(config: &str, input: &str) -> (String, String) {
     let talk = Said::default();
