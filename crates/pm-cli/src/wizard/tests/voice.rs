@@ -55,7 +55,7 @@ fn a_bot_is_set_up_step_by_step_and_finds_its_chat() {
         assert_eq!(
             made.unwrap(),
             "pm notify add telegram --name ops --token-file - --chat=-1001 --thread 7 \
-             --api-base 'https://tg.example.org' --quiet 23:00-07:00 --report 'at 08:00,20:00'",
+             --api-base https://tg.example.org --quiet 23:00-07:00 --report 'at 08:00,20:00'",
             "{said}"
         );
         insta::assert_snapshot!(format!("telegram-{language}"), said);
@@ -72,19 +72,19 @@ fn every_other_kind_of_channel_is_asked_for() {
         (
             "3\nsmtp.example.org\n2\npm\nplanted\npm@example.org\na@example.org b@example.org\nmail\n\n60\n",
             "pm notify add email --name mail --server smtp.example.org --security starttls \
-             --user='pm' --password-file - --from 'pm@example.org' \
-             --to 'a@example.org,b@example.org' --report 'every 1h'",
+             --user=pm --password-file - --from pm@example.org \
+             --to a@example.org,b@example.org --report 'every 1h'",
         ),
         // Without encryption only to this host, which is said where it is asked.
         (
             "3\nsmtp.example.org:25\n3\n2\n\npm@example.org\na@example.org\nmail\n\n\n",
             "pm notify add email --name mail --server smtp.example.org:25 --security starttls \
-             --from 'pm@example.org' --to 'a@example.org'",
+             --from pm@example.org --to a@example.org",
         ),
         (
             "3\nlocalhost\n3\n\npm@example.org\na@example.org\nmail\n\n\n",
             "pm notify add email --name mail --server localhost --security none \
-             --from 'pm@example.org' --to 'a@example.org'",
+             --from pm@example.org --to a@example.org",
         ),
         (
             "4\n4\nhttps://oapi.dingtalk.com/robot/send?access_token=planted\ny\nSECplanted\n\n\n\n",
@@ -101,7 +101,7 @@ fn every_other_kind_of_channel_is_asked_for() {
         // The bot is not reached, so another way to it is taken.
         (
             "1\n123456:AA-planted\nhttps://a.example\n4\nhttps://a.example?q\n\n2\n-100\n\n\n\n",
-            "pm notify add telegram --name telegram2 --token-file - --chat=-100 --api-base 'https://a.example'",
+            "pm notify add telegram --name telegram2 --token-file - --chat=-100 --api-base https://a.example",
         ),
         (
             "1\n123456:AA-planted\nhttps://a.example\n4\n-\n2\n-100\n\n\n\n",
@@ -209,7 +209,7 @@ fn every_setting_of_a_channel_is_asked_for_in_both_languages() {
         (
             "bot",
             "10\nhttps://b.example\n",
-            "pm notify set bot --api-base 'https://b.example'",
+            "pm notify set bot --api-base https://b.example",
         ),
         ("bot", "10\n-\n", "pm notify set bot --api-base none"),
         ("bot", "10\n\n", "pm notify set bot"),
@@ -229,17 +229,17 @@ fn every_setting_of_a_channel_is_asked_for_in_both_languages() {
         (
             "mail",
             "9\nv\nplanted2\n",
-            "pm notify set mail --user='v' --password-file -",
+            "pm notify set mail --user=v --password-file -",
         ),
         (
             "mail",
             "10\nb@example.org\n",
-            "pm notify set mail --from 'b@example.org'",
+            "pm notify set mail --from b@example.org",
         ),
         (
             "mail",
             "11\nnobody\nb@example.org\n",
-            "pm notify set mail --to 'b@example.org'",
+            "pm notify set mail --to b@example.org",
         ),
         ("mail", "11\n\n", "pm notify set mail"),
         ("mail", "12\n1441\n60\n", "pm notify set mail --digest 60"),
@@ -311,11 +311,11 @@ fn the_push_is_asked_for_whole_and_then_only_what_changes() {
         );
         assert_eq!(
             line,
-            "pm push set --url 'https://w.example/api/push' --node='hk' --secret-file - --notes yes"
+            "pm push set --url https://w.example/api/push --node=hk --secret-file - --notes yes"
         );
         insta::assert_snapshot!(format!("push-{language}"), said);
         assert_eq!(pushed(set_up, "\n\n\n\n").0, "pm push set");
         let (line, _) = pushed(set_up, "\nhk-02\nn\nplanted2\n\n");
-        assert_eq!(line, "pm push set --node='hk-02' --secret-file -");
+        assert_eq!(line, "pm push set --node=hk-02 --secret-file -");
     }
 }

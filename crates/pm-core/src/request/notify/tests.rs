@@ -206,7 +206,7 @@ fn the_command_line_has_files_in_the_place_of_secrets() {
     });
     assert_eq!(
         set.to_string(),
-        "pm push set --url 'https://w.example/api/push' --node='hk-01' --secret-file -"
+        "pm push set --url https://w.example/api/push --node=hk-01 --secret-file -"
     );
 }
 
