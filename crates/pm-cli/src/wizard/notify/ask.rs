@@ -160,7 +160,7 @@ pub(super) fn report(ui: &mut Ui, present: Option<&Schedule>) -> Answer<Option<S
     let question = Question::new(
         tr!(
             "When to send a summary of all services",
-            "何时发送所有端口的汇总"
+            "何时发送所有服务的汇总"
         ),
         tr!(
             "60 is every 60 minutes (1 to 1440); 08:00,20:00 each day; 0 is never; Enter: {enter}",

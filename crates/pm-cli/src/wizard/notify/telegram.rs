@@ -8,6 +8,7 @@ use super::ask;
 use crate::language::{self, tr};
 use crate::output::errors;
 use crate::output::notify::no_chats;
+use crate::output::words::fields;
 use crate::wizard::text;
 use crate::wizard::ui::look::Paint;
 use crate::wizard::ui::{Answer, Entry, Question, Ui};
@@ -30,7 +31,7 @@ pub(super) fn new(ui: &mut Ui, find: &Find<'_>) -> Answer<Telegram> {
     for line in [
         tr!(
             "1. In Telegram, write to @BotFather: /newbot. He asks for two names and gives a token.",
-            "1. 在 Telegram 中找到 @BotFather，发送 /newbot，按提示起两个名字，得到 Token。"
+            "1. 在 Telegram 中找到 @BotFather，发送 /newbot，按提示起两个名字，得到令牌（token）。"
         ),
         tr!(
             "2. Write anything to your new bot, or add it to a group and write /start there.",
@@ -38,7 +39,7 @@ pub(super) fn new(ui: &mut Ui, find: &Find<'_>) -> Answer<Telegram> {
         ),
         tr!(
             "3. Paste the token here: pm finds the chat by itself.",
-            "3. 把 Token 粘贴到这里：会话由 pm 自动查找。"
+            "3. 把令牌粘贴到这里：会话由 pm 自动查找。"
         ),
     ] {
         ui.say(&line)?;
@@ -63,7 +64,7 @@ pub(super) struct Bot {
 }
 
 pub(super) fn token(ui: &mut Ui) -> Answer<BotToken> {
-    ask::secret(ui, tr!("Token of the bot", "机器人的 Token"))
+    ask::secret(ui, tr!("Token of the bot", "机器人的令牌"))
 }
 
 /// Asks where the Bot API is reached; `None`: at Telegram's.
@@ -74,7 +75,7 @@ pub(super) fn api_base(ui: &mut Ui, present: Option<&WebUrl>) -> Answer<Option<W
     );
     let hint = tr!(
         "an address with https://; it sees the token",
-        "https:// 开头的地址，它会看到 Token"
+        "https:// 开头的地址，它会看到令牌"
     );
     let read = |typed: &str| {
         let base: WebUrl = ask::read(typed)?;
@@ -141,7 +142,7 @@ impl Otherwise {
         match self {
             Self::LookAgain => tr!("look again", "重新查找"),
             Self::TypeNumber => tr!("type its number", "手动输入编号"),
-            Self::NewToken => tr!("type the token again", "重新输入 Token"),
+            Self::NewToken => tr!("type the token again", "重新输入令牌"),
             Self::NewBase => tr!(
                 "reach api.telegram.org another way",
                 "换一种途径访问 api.telegram.org"
@@ -162,9 +163,8 @@ fn number(ui: &mut Ui) -> Answer<ChatId> {
 }
 
 fn described(chat: &Chat) -> String {
-    let Chat {
-        id, title, kind, ..
-    } = chat;
+    let Chat { id, title, .. } = chat;
+    let kind = fields::chat(&chat.kind);
     match chat.thread {
         Some(thread) => tr!(
             "{title} ({kind} {id}, topic {thread})",
