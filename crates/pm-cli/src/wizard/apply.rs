@@ -204,7 +204,8 @@ fn show(
         .note(&tr!("This will change:", "将要做出以下改动："), Paint::Bold)?;
     changes(desk, request, executed)?;
     for line in dropped {
-        desk.ui.note(&format!("  {line}"), Paint::Warn)?;
+        let line = desk.ui.look().paint(line, Paint::Warn);
+        desk.ui.say(&format!("  {line}"))?;
     }
     tell_command(desk, request, force)
 }

@@ -144,8 +144,8 @@ impl Otherwise {
             Self::TypeNumber => tr!("type its number", "手动输入编号"),
             Self::NewToken => tr!("type the token again", "重新输入令牌"),
             Self::NewBase => tr!(
-                "reach api.telegram.org another way",
-                "换一种途径访问 api.telegram.org"
+                "take a reverse proxy of api.telegram.org, or another one",
+                "填写或更换 api.telegram.org 的反向代理"
             ),
         }
     }
