@@ -300,21 +300,9 @@ impl Ui {
         }
     }
 
-    /// Asks for any number of `items`: the indices of those that were ticked and what was typed go
-    /// to `read`.
+    /// Asks for any number of `items`, those at the indices `ticked` ticked already: the indices of
+    /// those that are ticked and what was typed go to `read`.
     pub(super) fn several<T>(
-        &mut self,
-        title: &str,
-        hint: &str,
-        items: &[String],
-        read: impl Fn(&BTreeSet<usize>, &str) -> Result<T, String>,
-        show: impl Fn(&T) -> String,
-    ) -> Answer<T> {
-        self.some(title, hint, items, BTreeSet::new(), read, show)
-    }
-
-    /// The same, where those at the indices `ticked` are ticked already.
-    pub(super) fn some<T>(
         &mut self,
         title: &str,
         hint: &str,

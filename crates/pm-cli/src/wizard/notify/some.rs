@@ -49,7 +49,7 @@ pub(super) fn events(
         }
     };
     let title = tr!("Which events?", "通知哪些事件？");
-    ui.some(&title, &hint, &items, before, read, |kinds| {
+    ui.several(&title, &hint, &items, before, read, |kinds| {
         shown(kinds.as_ref(), show)
     })
 }
@@ -99,7 +99,7 @@ pub(super) fn services(
         }
     };
     let title = tr!("Of which services and groups?", "通知哪些端口和分组？");
-    ui.some(&title, &hint, &items, before, read, |chosen| {
+    ui.several(&title, &hint, &items, before, read, |chosen| {
         shown(chosen.as_ref(), show)
     })
 }
