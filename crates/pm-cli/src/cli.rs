@@ -17,6 +17,7 @@ mod settings;
 mod setup;
 #[cfg(test)]
 mod tests;
+mod tips;
 mod update;
 mod values;
 
@@ -34,7 +35,7 @@ use crate::language::{self, tr};
 use crate::output::errors::sentence;
 
 pub(crate) use archive::{Apply, Export};
-pub(crate) use change::{Change, ChangeOptions};
+pub(crate) use change::{Change, ChangeOptions, SafeOptions};
 pub(crate) use config::Config;
 pub(crate) use group::Group;
 pub(crate) use history::{By, History};
@@ -86,7 +87,7 @@ impl Cli {
                 "'--monitor' is a command of its own: leave the other one out",
                 "'--monitor' 本身就是命令：去掉另一个"
             );
-            errors::refuse(ErrorKind::ArgumentConflict, &message);
+            errors::refuse(&[], ErrorKind::ArgumentConflict, &message);
         }
         cli
     }
@@ -95,6 +96,7 @@ impl Cli {
     fn of(words: impl Iterator<Item = OsString>) -> Result<Self, Error> {
         let words: Vec<OsString> = words.collect();
         let matches = Self::command().try_get_matches_from(&words);
+        let matches = matches.map_err(tips::with_tip);
         let matches = matches.or_else(|error| match error.kind() {
             // Only now: to write the help of every command takes longer than most commands.
             ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
@@ -483,5 +485,5 @@ fn services() -> String {
 fn merge(lists: &[PortList]) -> PortList {
     let ranges = lists.iter().flat_map(PortList::iter).collect();
     PortList::new(ranges)
-        .unwrap_or_else(|error| errors::refuse(ErrorKind::ValueValidation, &sentence(&error)))
+        .unwrap_or_else(|error| errors::refuse(&[], ErrorKind::ValueValidation, &sentence(&error)))
 }

@@ -32,7 +32,7 @@ pub struct Secret(String);
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum SecretError {
     /// Nothing, or white space.
-    #[error("the secret is empty: write it, or do without it")]
+    #[error("it is empty: write it")]
     Empty,
     /// More than a secret has.
     #[error("the secret has {0} bytes: the most is {MAX_SECRET_BYTES}")]

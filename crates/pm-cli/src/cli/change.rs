@@ -97,10 +97,36 @@ struct Ports {
 
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub(crate) struct ChangeOptions {
-    #[arg(long, help = tr!("Only say what would change", "只说明会改什么，不真改"))]
+    #[arg(long, help = dry_run())]
     pub(crate) dry_run: bool,
-    #[arg(long, help = tr!("Even if it could lock you out of SSH", "即使可能把你锁在 SSH 之外"))]
+    #[arg(long, help = force())]
     pub(crate) force: bool,
+}
+
+/// The same for what can lock nobody out: `--force` is taken, and not spoken of.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub(crate) struct SafeOptions {
+    #[arg(long, help = dry_run())]
+    dry_run: bool,
+    #[arg(long, hide = true, help = force())]
+    force: bool,
+}
+
+fn dry_run() -> String {
+    tr!("Only say what would change", "只说明会改什么，不真改")
+}
+
+fn force() -> String {
+    tr!(
+        "Even if it could lock you out of SSH",
+        "即使可能把你锁在 SSH 之外"
+    )
+}
+
+impl From<SafeOptions> for ChangeOptions {
+    fn from(SafeOptions { dry_run, force }: SafeOptions) -> Self {
+        Self { dry_run, force }
+    }
 }
 
 impl Change {

@@ -3,7 +3,7 @@
 use std::error::Error as _;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory, Error};
+use clap::{Command, CommandFactory, Error};
 use pm_core::language::Language;
 
 use super::Cli;
@@ -20,16 +20,29 @@ pub(super) fn exit(error: &Error) -> ! {
     error.exit()
 }
 
-/// Ends the process with what is wrong with words that fit, each for itself.
-pub(super) fn refuse(kind: ErrorKind, message: &str) -> ! {
+/// Ends the process with what is wrong with words of the command that `path` leads to, which fit
+/// each for itself.
+pub(super) fn refuse(path: &[&str], kind: ErrorKind, message: &str) -> ! {
+    let mut command = below(Cli::command(), path);
     match language::current() {
-        Language::English => Cli::command().error(kind, message).exit(),
+        Language::English => command.error(kind, message).exit(),
         Language::Chinese => {
-            let usage = usage(&Cli::command().render_usage().to_string());
+            let usage = usage(&command.render_usage().to_string());
             tell!("错误：{message}\n\n用法：{usage}\n\n{MORE}");
             std::process::exit(Error::new(kind).exit_code())
         }
     }
+}
+
+/// Returns the command that `path` leads to, which knows how it is used.
+fn below(mut command: Command, path: &[&str]) -> Command {
+    command.build();
+    for name in path {
+        if let Some(below) = command.find_subcommand(name).cloned() {
+            command = below;
+        }
+    }
+    command
 }
 
 const MORE: &str = "详见 '--help'。";
@@ -189,5 +202,17 @@ pub(super) fn text(error: &Error) -> String {
     match language::current() {
         Language::English => error.to_string(),
         Language::Chinese => chinese(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_command_is_the_one_whose_usage_is_shown() {
+        let usage = |path: &[&str]| below(Cli::command(), path).render_usage().to_string();
+        assert!(usage(&[]).starts_with("Usage: pm [OPTIONS]"));
+        assert!(usage(&["notify", "set"]).starts_with("Usage: pm notify set [OPTIONS]"));
     }
 }

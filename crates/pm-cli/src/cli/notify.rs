@@ -13,7 +13,7 @@ use pm_core::request::{NotifyChange, Request};
 
 use super::secrets::Secrets;
 use super::values::Text;
-use super::{ChangeOptions, Reading};
+use super::{ChangeOptions, Reading, SafeOptions};
 use crate::language::tr;
 
 use add::Add;
@@ -83,7 +83,7 @@ pub(crate) struct Del {
     )]
     name: ChannelName,
     #[command(flatten)]
-    options: ChangeOptions,
+    options: SafeOptions,
 }
 
 #[derive(Args, Debug)]
@@ -145,7 +145,11 @@ pub(crate) struct FindChat {
         value_name = tr!("URL", "地址"),
         value_parser = Text::<WebUrl>::new(),
         conflicts_with = "name",
-        help = flags::api_base()
+        help = tr!(
+            "A reverse proxy of the Bot API, which sees the token [default: \
+             https://api.telegram.org]",
+            "Bot API 的反向代理，它会看到令牌 [默认：https://api.telegram.org]",
+        )
     )]
     pub(crate) api_base: Option<WebUrl>,
     #[command(flatten)]
@@ -182,7 +186,7 @@ impl Change {
         let (change, options) = match self {
             Self::Add(add) => add.change(secrets)?,
             Self::Set(set) => set.change(secrets)?,
-            Self::Del(Del { name, options }) => (NotifyChange::Delete { name }, options),
+            Self::Del(Del { name, options }) => (NotifyChange::Delete { name }, options.into()),
         };
         Ok((Request::Notify(Box::new(change)), options))
     }

@@ -9,7 +9,7 @@ use pm_core::request::{PushChange, PushSettings, Request};
 
 use super::secrets::Secrets;
 use super::values::{self, OrEmpty, Text};
-use super::{ChangeOptions, Reading};
+use super::{ChangeOptions, Reading, SafeOptions};
 use crate::language::tr;
 
 #[derive(Debug, Subcommand)]
@@ -37,9 +37,9 @@ pub(crate) enum Change {
     ))]
     Set(Set),
     #[command(about = tr!("Push the state each minute", "每分钟推送"))]
-    On(ChangeOptions),
+    On(SafeOptions),
     #[command(about = tr!("Push no longer; the settings stay", "不再推送，设置保留"))]
-    Off(ChangeOptions),
+    Off(SafeOptions),
 }
 
 #[derive(Args, Debug)]
@@ -59,7 +59,7 @@ pub(crate) struct Set {
         value_name = tr!("NAME", "名称"),
         allow_hyphen_values = true,
         value_parser = Text::<ServerName>::new(),
-        help = tr!("The node's key, by which the receiver tells hosts apart", "节点名，接收端用它区分主机")
+        help = tr!("The node's name, by which the receiver tells hosts apart", "节点名，接收端用它区分主机")
     )]
     node: Option<ServerName>,
     #[arg(
@@ -93,7 +93,7 @@ pub(crate) struct Set {
     )]
     notes: Option<bool>,
     #[command(flatten)]
-    options: ChangeOptions,
+    options: SafeOptions,
 }
 
 impl Change {
@@ -119,6 +119,6 @@ impl Change {
             Self::On(options) => (PushChange::Enable(true), options),
             Self::Off(options) => (PushChange::Enable(false), options),
         };
-        Ok((Request::Push(Box::new(change)), options))
+        Ok((Request::Push(Box::new(change)), options.into()))
     }
 }

@@ -89,7 +89,7 @@ proptest! {
 /// Returns what a wrong command line is answered with, and the exit code.
 fn usage_error(line: &str) -> (String, i32) {
     let words = shell(&format!("pm {line}"));
-    let error = Cli::try_parse_from(words).unwrap_err();
+    let error = Cli::of(words.into_iter().map(Into::into)).unwrap_err();
     (errors::text(&error), error.exit_code())
 }
 
@@ -209,6 +209,12 @@ fn wrong_usage() -> String {
         "notify set a --report daily",
         "notify set a --language fr",
         "notify set a --enabled on",
+        "notify add slack --name a",
+        "notify add mail --name a",
+        "notify set a --name b",
+        "notify set a --nam b",
+        "notify del a b",
+        "notify del a --all",
         "notify find-chat",
         "notify find-chat --name a --token-file -",
         "notify log -n 0",

@@ -16,9 +16,23 @@ use crate::output::{say, tell};
 /// Carries out `request` and says what changed. A limit that was asked for and is not in force
 /// makes it a failure, though the rest was done.
 pub(crate) fn run(places: &Places, request: &Request, options: ChangeOptions) -> Result<ExitCode> {
+    run_and_say(places, request, options, |_| Vec::new())
+}
+
+/// The same, and says what else comes of it, a line each.
+pub(crate) fn run_and_say(
+    places: &Places,
+    request: &Request,
+    options: ChangeOptions,
+    else_comes: impl FnOnce(&Executed) -> Vec<String>,
+) -> Result<ExitCode> {
     let options = engine_options(options);
     let executed = super::engine(places)?.execute(request, options)?;
-    tell(request, options, &executed)
+    let code = tell(request, options, &executed)?;
+    for line in else_comes(&executed) {
+        say!("{line}");
+    }
+    Ok(code)
 }
 
 /// The same, if the configuration is still the one that the request was made for.

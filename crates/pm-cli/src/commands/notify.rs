@@ -22,10 +22,10 @@ pub(crate) fn run(places: &Places, command: Command) -> Result<ExitCode> {
     match command {
         Command::Change(command) => {
             let (request, options) = command.request(&mut Secrets::of_process())?;
-            let dropped = Dropped::before(places);
-            let code = change::run(places, &request, options)?;
-            dropped.tell(places)?;
-            Ok(code)
+            let waiting = Waiting::of(places);
+            change::run_and_say(places, &request, options, |executed| {
+                waiting.dropped_by(&executed.before, &executed.after)
+            })
         }
         Command::List(reading) => list(places, reading),
         Command::Test(test) => try_channels(places, test.name),
@@ -34,39 +34,35 @@ pub(crate) fn run(places: &Places, command: Command) -> Result<ExitCode> {
     }
 }
 
-/// What waits for the channels that are on.
-pub(crate) struct Dropped(BTreeMap<ChannelName, u64>);
+/// How many messages wait for each channel.
+pub(crate) struct Waiting(BTreeMap<ChannelName, u64>);
 
-impl Dropped {
-    /// Returns what waits before something is changed.
-    pub(crate) fn before(places: &Places) -> Self {
-        // Who cannot look at it is told by what he changes.
+impl Waiting {
+    /// Returns those of this host; none where they cannot be looked at.
+    pub(crate) fn of(places: &Places) -> Self {
         let standing = pm_engine::standing(&super::paths(places));
         let channels = standing.ok().flatten().unwrap_or_default().channels;
         let waiting = channels.into_iter().map(|(name, it)| (name, it.waiting));
-        Self(waiting.filter(|(_, count)| *count > 0).collect())
+        Self(waiting.collect())
     }
 
-    /// Tells what does not wait any more, because its channel is off or gone.
-    pub(crate) fn tell(self, places: &Places) -> Result<()> {
-        if self.0.is_empty() {
-            return Ok(());
-        }
-        let config = config::current(places)?;
-        for (name, count) in self.0 {
-            let channel = config.notify.channels.get(&name);
-            if !channel.is_some_and(|channel| channel.enabled) {
-                let plural = if count == 1 { "" } else { "s" };
-                tell!(
-                    "{}",
-                    tr!(
-                        "{name}: {count} message{plural} that waited for it will not be sent",
-                        "{name}：等待发送的 {count} 条消息不再发送"
-                    )
-                );
-            }
-        }
-        Ok(())
+    /// Returns what waits no longer, because its channel is off or gone `after` a change, a line
+    /// each.
+    pub(crate) fn dropped_by(&self, before: &Config, after: &Config) -> Vec<String> {
+        let is_on = |config: &Config, name: &ChannelName| {
+            let channel = config.notify.channels.get(name);
+            channel.is_some_and(|channel| channel.enabled)
+        };
+        let waiting = self.0.iter().filter(|(_, count)| **count > 0);
+        let dropped = waiting.filter(|(name, _)| is_on(before, name) && !is_on(after, name));
+        let said = dropped.map(|(name, count)| {
+            let plural = if *count == 1 { "" } else { "s" };
+            tr!(
+                "{name}: {count} message{plural} waiting for it will not be sent",
+                "{name}：等待发送的 {count} 条消息不再发送"
+            )
+        });
+        said.collect()
     }
 }
 
@@ -180,4 +176,52 @@ fn find_chat(places: &Places, find: &FindChat) -> Result<ExitCode> {
         say!("{}", shown::chats(&chats, None));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::language::in_chinese;
+
+    #[test]
+    fn what_will_not_be_sent_is_said_of_who_goes_and_who_is_off() {
+        let channel = |name: &str, on: bool| {
+            format!(r#""{name}":{{"enabled":{on},"via":{{"wecom":{{"url":"https://q/x"}}}}}}"#)
+        };
+        let config = |channels: &[String]| {
+            let channels = channels.join(",");
+            let text = format!(r#"{{"schema":1,"notify":{{"channels":{{{channels}}}}}}}"#);
+            Config::parse(&text).unwrap()
+        };
+        let (on, off) = (|name| channel(name, true), |name| channel(name, false));
+        let before = config(&[
+            on("gone"),
+            on("off"),
+            on("stays"),
+            off("was_off"),
+            on("idle"),
+        ]);
+        let after = config(&[off("off"), on("stays"), off("was_off")]);
+        let counts = [
+            ("gone", 1),
+            ("off", 6),
+            ("stays", 2),
+            ("was_off", 3),
+            ("idle", 0),
+        ];
+        let counts = counts.map(|(name, count)| (name.parse().unwrap(), count));
+        let said = || Waiting(counts.clone().into()).dropped_by(&before, &after);
+        assert_eq!(
+            said(),
+            [
+                "gone: 1 message waiting for it will not be sent",
+                "off: 6 messages waiting for it will not be sent"
+            ]
+        );
+        let chinese = in_chinese(|| said().join("\n"));
+        assert!(
+            chinese.starts_with("gone：等待发送的 1 条消息不再发送\n"),
+            "{chinese}"
+        );
+    }
 }

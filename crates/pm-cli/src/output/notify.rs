@@ -9,6 +9,7 @@ use pm_notify::{Outcome, Part};
 use pm_store::outbox_db::{ChannelStanding, Fate, Sent, Standing};
 
 use super::grid::{Column, render};
+use super::words::fields;
 use crate::language::{self, tr};
 
 /// Returns the table of all channels, and below it what else there is to say of each.
@@ -325,7 +326,7 @@ pub(crate) fn chats(chats: &[Chat], width: Option<u16>) -> String {
         ),
         Column::words(
             tr!("KIND", "类型"),
-            chats.iter().map(|chat| one_line(&chat.kind)),
+            chats.iter().map(|chat| one_line(fields::chat(&chat.kind))),
         ),
         Column::prose(
             tr!("TITLE", "名称"),

@@ -3,6 +3,7 @@
 mod changes;
 pub(crate) mod doubts;
 mod events;
+pub(crate) mod fields;
 mod voice;
 mod warnings;
 

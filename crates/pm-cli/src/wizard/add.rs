@@ -86,7 +86,14 @@ fn which(
         }
     };
     loop {
-        let list = ui.several(&title, &hint, &items, read, PortList::to_string)?;
+        let list = ui.several(
+            &title,
+            &hint,
+            &items,
+            BTreeSet::new(),
+            read,
+            PortList::to_string,
+        )?;
         let ssh = ssh_ports
             .iter()
             .find(|port| list.iter().any(|range| range.contains(**port)));

@@ -11,7 +11,7 @@ use super::patience::patiently;
 use super::text::tidy;
 use super::ui::look::Paint;
 use super::ui::{Answer, Question, size};
-use crate::commands;
+use crate::commands::{self, notify::Waiting};
 use crate::language::tr;
 use crate::output::{errors, words};
 
@@ -40,9 +40,10 @@ pub(super) fn apply(desk: &mut Desk<'_>, request: &Request, confirm: Confirm) ->
                 false => return Ok(false),
             },
         };
-        let is_harmful = is_harmful(request, &rehearsed);
+        let dropped = dropped(desk, &rehearsed);
+        let is_harmful = is_harmful(request, &rehearsed) || !dropped.is_empty();
         if !was_shown && (is_harmful || confirm == Confirm::Always) {
-            show(desk, request, &rehearsed, force)?;
+            show(desk, request, &rehearsed, &dropped, force)?;
             if !desk.ui.confirm(tr!("Do it?", "确认执行？"), !is_harmful)? {
                 desk.ui
                     .note(&tr!("Nothing was changed.", "未做任何改动。"), Paint::Dim)?;
@@ -183,10 +184,29 @@ fn ends_periods(before: &Config, after: &Config) -> bool {
     !before.services.iter().all(stays) || !groups.all(|name| after.groups.contains_key(name))
 }
 
-fn show(desk: &mut Desk<'_>, request: &Request, executed: &Executed, force: bool) -> Answer<()> {
+/// Returns which messages are not sent any more, a line for each channel.
+fn dropped(desk: &Desk<'_>, executed: &Executed) -> Vec<String> {
+    let Executed { before, after, .. } = executed;
+    match before.notify == after.notify {
+        true => Vec::new(),
+        false => Waiting::of(desk.places).dropped_by(before, after),
+    }
+}
+
+fn show(
+    desk: &mut Desk<'_>,
+    request: &Request,
+    executed: &Executed,
+    dropped: &[String],
+    force: bool,
+) -> Answer<()> {
     desk.ui
         .note(&tr!("This will change:", "将要做出以下改动："), Paint::Bold)?;
     changes(desk, request, executed)?;
+    for line in dropped {
+        let line = desk.ui.look().paint(line, Paint::Warn);
+        desk.ui.say(&format!("  {line}"))?;
+    }
     tell_command(desk, request, force)
 }
 

@@ -1,7 +1,9 @@
 //! Who is told what happens: channels, and what concerns all of them.
 
 mod ask;
+mod change;
 mod channel;
+mod some;
 mod telegram;
 
 use pm_core::config::{ChannelName, Config, ServerName, Thresholds};
@@ -18,7 +20,7 @@ use crate::output::{errors, notify as shown};
 
 pub(super) use ask::secret;
 #[cfg(test)]
-pub(super) use channel::{change as change_channel, new};
+pub(super) use {change::change as change_channel, channel::new};
 
 /// One thing to do: its name, and what opens.
 type Item = (fn() -> String, fn(&mut Desk<'_>) -> Answer<()>);
@@ -65,6 +67,8 @@ pub(super) fn sign(is_on: bool, is_set_up: bool, look: Look) -> String {
 
 /// Shows the channels, and asks what to do.
 pub(super) fn open(desk: &mut Desk<'_>) -> Answer<()> {
+    // What is shown beside it is as of now, too.
+    desk.refresh()?;
     let config = &desk.view.config;
     let standing = pm_engine::standing(&commands::paths(desk.places));
     let (standing, untold) = match standing {
@@ -73,8 +77,11 @@ pub(super) fn open(desk: &mut Desk<'_>) -> Answer<()> {
         Err(_) if config.notify.channels.is_empty() => Default::default(),
         Err(error) => (Default::default(), Some(errors::untold(&error))),
     };
-    let table = shown::channels(config, &standing, &pm_engine::zone(config), None);
-    desk.ui.say(&table)?;
+    let shown = match config.notify.channels.is_empty() {
+        true => format!("{}\n{}", no_channel(), shown::general(config)),
+        false => shown::channels(config, &standing, &pm_engine::zone(config), None),
+    };
+    desk.ui.say(&shown)?;
     if let Some(untold) = untold {
         desk.ui.note(&untold, Paint::Warn)?;
     }
@@ -122,9 +129,12 @@ fn change(desk: &mut Desk<'_>) -> Answer<()> {
         return Ok(());
     };
     let find = telegram::finder(commands::paths(desk.places));
-    let settings = channel::change(&mut desk.ui, &desk.view.config, &present, &find)?;
-    if settings == ChannelSettings::default() {
+    let settings = change::change(&mut desk.ui, &desk.view.config, &present, &find)?;
+    let Some(settings) = settings else {
         return Ok(());
+    };
+    if settings == ChannelSettings::default() {
+        return nothing_changed(desk);
     }
     let request = change_of(NotifyChange::Set { name, settings });
     apply(desk, &request, Confirm::IfHarmful).map(drop)
@@ -218,6 +228,10 @@ fn general(desk: &mut Desk<'_>, change: NotifyChange) -> Answer<()> {
     else {
         return apply(desk, &change_of(change), Confirm::IfHarmful).map(drop);
     };
+    nothing_changed(desk)
+}
+
+fn nothing_changed(desk: &mut Desk<'_>) -> Answer<()> {
     let nothing = tr!("Nothing was changed.", "未做任何改动。");
     desk.ui.note(&nothing, Paint::Dim)
 }
@@ -244,12 +258,15 @@ pub(super) fn quote(desk: &mut Desk<'_>, line: &str) -> Answer<()> {
     ))
 }
 
+fn no_channel() -> String {
+    tr!("There is no channel yet.", "还没有渠道。")
+}
+
 /// Asks for a channel; `None`: there is none, or the user goes back.
 fn which(desk: &mut Desk<'_>, title: &str) -> Answer<Option<ChannelName>> {
     let channels = &desk.view.config.notify.channels;
     if channels.is_empty() {
-        let none = tr!("There is no channel yet.", "还没有渠道。");
-        desk.ui.say(&none)?;
+        desk.ui.say(&no_channel())?;
         return Ok(None);
     }
     let names: Vec<ChannelName> = channels.keys().cloned().collect();

@@ -36,7 +36,9 @@ pub(super) fn several(
     let read =
         |ticked: &BTreeSet<usize>, typed: &str| read(&ids, candidates, &closed, ticked, typed);
     desk.ui
-        .several(title, &hint, &items, read, |chosen| names(chosen))
+        .several(title, &hint, &items, BTreeSet::new(), read, |chosen| {
+            names(chosen)
+        })
 }
 
 /// Asks for one of `candidates`.

@@ -21,6 +21,8 @@ pub(super) fn state(config: &Config, look: Look) -> String {
 
 /// Shows how it goes, and asks what to do.
 pub(super) fn open(desk: &mut Desk<'_>) -> Answer<()> {
+    // What is shown beside it is as of now, too.
+    desk.refresh()?;
     let push = desk.view.config.push.clone();
     let Some(push) = push else {
         desk.ui.say(&tr!(
@@ -104,7 +106,7 @@ pub(super) fn ask(ui: &mut Ui, present: Option<&Push>) -> Answer<PushSettings> {
     let url: WebUrl = ui.ask(&question, |typed| or(typed, url), WebUrl::to_string)?;
     let node = present.map(|push| &push.node);
     let question = Question::new(
-        tr!("Key of this node", "节点名"),
+        tr!("Name of this node", "节点名"),
         hint(
             tr!(
                 "by which the receiver tells hosts apart, such as hk-01",
@@ -147,7 +149,7 @@ where
 {
     match (typed.trim(), present) {
         ("", Some(present)) => Ok(present.clone()),
-        (typed, _) => text::name(typed),
+        (typed, _) => text::needed(typed),
     }
 }
 

@@ -198,6 +198,17 @@ pub(super) fn name<T: FromStr<Err: Error + 'static>>(text: &str) -> Result<T, St
     read(text.trim())
 }
 
+/// Reads what may not be left out, and is only text.
+pub(super) fn needed<T: FromStr<Err: Error + 'static>>(text: &str) -> Result<T, String> {
+    match text.trim() {
+        "" => Err(tr!(
+            "nothing was typed, and it cannot be left out",
+            "没有输入内容，这一项不能留空"
+        )),
+        text => read(text),
+    }
+}
+
 /// Reads yes or no; nothing is `default`.
 pub(crate) fn yes_or_no(text: &str, default: bool) -> Result<bool, String> {
     match &*tidy(text).to_lowercase() {

@@ -300,20 +300,22 @@ impl Ui {
         }
     }
 
-    /// Asks for any number of `items`: the indices of those that were ticked and what was typed go
-    /// to `read`.
+    /// Asks for any number of `items`, those at the indices `ticked` ticked already: the indices of
+    /// those that are ticked and what was typed go to `read`.
     pub(super) fn several<T>(
         &mut self,
         title: &str,
         hint: &str,
         items: &[String],
+        ticked: BTreeSet<usize>,
         read: impl Fn(&BTreeSet<usize>, &str) -> Result<T, String>,
         show: impl Fn(&T) -> String,
     ) -> Answer<T> {
         match &mut self.device {
-            Device::Plain(plain) => plain.several(title, hint, items, read, show),
+            Device::Plain(plain) => plain.several(title, hint, items, &ticked, read, show),
             Device::Rich(rich) => {
-                rich.several(title, hint, items, Several::new(items.len()), read, show)
+                let several = Several::ticked(items.len(), ticked);
+                rich.several(title, hint, items, several, read, show)
             }
         }
     }
@@ -328,7 +330,7 @@ impl Ui {
         show: impl Fn(&T) -> String,
     ) -> Answer<T> {
         match &mut self.device {
-            Device::Plain(plain) => plain.several(title, hint, items, read, show),
+            Device::Plain(plain) => plain.several(title, hint, items, &BTreeSet::new(), read, show),
             Device::Rich(rich) => {
                 rich.several(title, hint, items, Several::one_of(items.len()), read, show)
             }

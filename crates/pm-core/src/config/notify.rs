@@ -5,6 +5,7 @@ mod channels;
 mod error;
 mod filter;
 mod names;
+mod security;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -19,9 +20,10 @@ pub use address::{MAX_URL_BYTES, MailAddress, MailServer, SecretUrl, WebUrl};
 pub use error::NotifyError;
 pub use filter::EventKind;
 pub use names::{BotToken, ChannelName, ChatId, MAX_NAME_BYTES, ServerName};
+pub use security::Security;
 pub use template::{MAX_TEMPLATE_BYTES, Placeholder, Template};
 pub use times::{DigestMinutes, QuietHours, ReportMinutes, Schedule, Thresholds, TimeOfDay};
-pub use via::{Email, Preset, Security, Telegram, Via, WeCom, Webhook};
+pub use via::{Email, Preset, Telegram, Via, WeCom, Webhook};
 
 use super::Config;
 use crate::holder::Holder;

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use super::{ContractSettings, Request, Selection, Settings};
-use crate::config::GroupName;
 
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -39,7 +38,7 @@ impl fmt::Display for Request {
                 settings,
                 or_set,
             } => {
-                write!(f, "pm group add {}{settings}", word(name))?;
+                write!(f, "pm group add {}{settings}", word(name.as_str()))?;
                 if *or_set {
                     f.write_str(" --or-set")?;
                 }
@@ -50,14 +49,14 @@ impl fmt::Display for Request {
                 settings,
                 used,
             } => {
-                write!(f, "pm group set {}{settings}", word(name))?;
+                write!(f, "pm group set {}{settings}", word(name.as_str()))?;
                 match used {
                     Some(used) => write!(f, " --used {used}"),
                     None => Ok(()),
                 }
             }
-            Self::DeleteGroup { name } => write!(f, "pm group del {}", word(name)),
-            Self::ResetGroup { name } => write!(f, "pm group reset {}", word(name)),
+            Self::DeleteGroup { name } => write!(f, "pm group del {}", word(name.as_str())),
+            Self::ResetGroup { name } => write!(f, "pm group reset {}", word(name.as_str())),
             Self::SetTimeZone(Some(zone)) => write!(f, "pm config set time_zone {}", zone.as_str()),
             Self::SetTimeZone(None) => f.write_str("pm config set time_zone system"),
             Self::SetLanguage(Some(language)) => write!(f, "pm config set language {language}"),
@@ -102,10 +101,7 @@ impl fmt::Display for ContractSettings {
             write!(f, " --factor {factor}")?;
         }
         if let Some(reset) = self.reset {
-            match reset.to_string() {
-                words if words.contains(' ') => write!(f, " --reset {}", quoted(&words))?,
-                word => write!(f, " --reset {word}")?,
-            }
+            write!(f, " --reset {}", word(&reset.to_string()))?;
         }
         Ok(())
     }
@@ -114,7 +110,7 @@ impl fmt::Display for ContractSettings {
 impl fmt::Display for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.group {
-            Some(Some(group)) => write!(f, " --group {}", word(group))?,
+            Some(Some(group)) => write!(f, " --group {}", word(group.as_str()))?,
             Some(None) => f.write_str(" --group none")?,
             None => {}
         }
@@ -148,17 +144,17 @@ pub(super) fn write_or(
     }
 }
 
-/// Returns a name as one word of a POSIX shell.
-fn word(name: &GroupName) -> String {
-    let text = name.as_str();
-    if text.chars().all(|c| c.is_ascii_alphanumeric()) {
+/// Returns a text as one word of a POSIX shell, in quotes only where it needs them.
+pub(super) fn word(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@,+%".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
         text.to_owned()
     } else {
         quoted(text)
     }
 }
 
-/// Returns the text as one word of a POSIX shell.
-pub(super) fn quoted(text: &str) -> String {
+/// Returns the text as one word of a POSIX shell, in quotes.
+fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }

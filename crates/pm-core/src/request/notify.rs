@@ -61,9 +61,9 @@ pub enum PushChange {
 pub struct PushSettings {
     /// The receiver's address.
     pub url: Option<WebUrl>,
-    /// The node's key.
+    /// The node's name.
     pub node: Option<ServerName>,
-    /// What the receiver calls the host; `Some(None)`: as the node's key.
+    /// What the receiver calls the host; `Some(None)`: as the node's name.
     pub node_id: Option<Option<ServerName>>,
     /// What the push is signed with.
     pub secret: Option<Secret>,
@@ -93,12 +93,30 @@ pub enum NotifyRefusal {
     /// Settings that do not go together.
     #[error(transparent)]
     Setting(#[from] NotifyError),
-    /// The push is not set up.
-    #[error("the push needs {0} the first time")]
-    PushLacks(&'static str),
+    /// A change request without a change.
+    #[error("nothing to change was given")]
+    Nothing {
+        /// The command that changes such things, without `pm`.
+        command: &'static str,
+    },
+    /// The push is not set up: what it lacks, as in `config.json`.
+    #[error("the push needs {} the first time", listed(.0))]
+    PushLacks(Vec<&'static str>),
     /// There is nothing to switch on or off.
     #[error("the push is not set up")]
     NoPush,
+}
+
+/// What there is to say where nothing is to change of channels.
+const NOTHING: NotifyRefusal = NotifyRefusal::Nothing {
+    command: "notify set",
+};
+
+fn listed(fields: &[&str]) -> String {
+    match fields {
+        [most @ .., last] if !most.is_empty() => format!("{} and {last}", most.join(", ")),
+        fields => fields.join(", "),
+    }
 }
 
 impl NotifyChange {
@@ -115,7 +133,7 @@ impl NotifyChange {
             }
             Self::Set { name, settings } => {
                 if *settings == ChannelSettings::default() {
-                    return Err(Refusal::Nothing);
+                    return Err(NOTHING.into());
                 }
                 let mut channel = channel(config, name)?.clone();
                 settings.apply(name, &mut channel)?;
@@ -131,7 +149,7 @@ impl NotifyChange {
             Self::General {
                 server_name: None,
                 thresholds: None,
-            } => return Err(Refusal::Nothing),
+            } => return Err(NOTHING.into()),
             Self::General {
                 server_name,
                 thresholds,
@@ -174,7 +192,8 @@ impl PushChange {
     pub(super) fn apply(&self, push: &mut Option<Push>) -> Result<(), Refusal> {
         match self {
             Self::Set(settings) if *settings == PushSettings::default() => {
-                return Err(Refusal::Nothing);
+                let command = "push set";
+                return Err(NotifyRefusal::Nothing { command }.into());
             }
             Self::Set(settings) => *push = Some(settings.applied(push.take())?),
             Self::Enable(enabled) => {
@@ -188,17 +207,9 @@ impl PushChange {
 
 impl PushSettings {
     fn applied(&self, push: Option<Push>) -> Result<Push, NotifyRefusal> {
-        let lacks = NotifyRefusal::PushLacks;
         let mut push = match push {
             Some(push) => push,
-            None => Push {
-                enabled: true,
-                url: self.url.clone().ok_or(lacks("url"))?,
-                node: self.node.clone().ok_or(lacks("node"))?,
-                node_id: None,
-                secret: self.secret.clone().ok_or(lacks("secret"))?,
-                notes: false,
-            },
+            None => self.first()?,
         };
         push.url = self.url.clone().unwrap_or(push.url);
         push.node = self.node.clone().unwrap_or(push.node);
@@ -206,6 +217,28 @@ impl PushSettings {
         push.secret = self.secret.clone().unwrap_or(push.secret);
         push.notes = self.notes.unwrap_or(push.notes);
         Ok(push)
+    }
+
+    /// Returns the push that is set up with what there must be.
+    fn first(&self) -> Result<Push, NotifyRefusal> {
+        let (Some(url), Some(node), Some(secret)) = (&self.url, &self.node, &self.secret) else {
+            let needed = [
+                ("url", self.url.is_some()),
+                ("node", self.node.is_some()),
+                ("secret", self.secret.is_some()),
+            ];
+            let lacking = needed.into_iter().filter(|&(_, is_there)| !is_there);
+            let lacking = lacking.map(|(field, _)| field).collect();
+            return Err(NotifyRefusal::PushLacks(lacking));
+        };
+        Ok(Push {
+            enabled: true,
+            url: url.clone(),
+            node: node.clone(),
+            node_id: None,
+            secret: secret.clone(),
+            notes: false,
+        })
     }
 }
 

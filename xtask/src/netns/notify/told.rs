@@ -47,10 +47,12 @@ pub(super) fn a_channel_that_fails_is_found_and_says_what_it_drops(lab: &mut Lab
     let nobody = lab.pm(&["notify", "log", "nobody"])?;
     ensure!(nobody.code == Some(1), "{nobody:?}");
     ensure!(nobody.stderr.contains("nobody"), "{nobody:?}");
+    let would = lab.pm(&["notify", "del", "dead", "--dry-run"])?;
     let off = lab.pm(&["notify", "set", "dead", "--enabled", "no"])?;
-    let says = "dead: 1 message that waited for it will not be sent";
+    let says = "dead: 1 message waiting for it will not be sent";
     ensure!(off.code == Some(0), "{off:?}");
-    ensure!(off.stderr.contains(says), "{off:?}");
+    ensure!(off.stdout.contains(says), "{off:?}");
+    ensure!(would.stdout.contains(says), "{would:?}");
     Ok(())
 }
 

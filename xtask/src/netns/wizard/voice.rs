@@ -71,7 +71,7 @@ pub(super) fn channels_and_the_push_are_set_up_in_the_menu(lab: &mut Lab) -> Res
     wizard.answer("添加哪种渠道", "1\r")?;
     wizard.see("@BotFather")?;
     wizard.see("/newbot")?;
-    wizard.answer("机器人的 Token", &format!("123456:AA{PLANTED}\r"))?;
+    wizard.answer("机器人的令牌", &format!("123456:AA{PLANTED}\r"))?;
     wizard.answer("的反向代理", &format!("http://127.0.0.1:{PORT}\r"))?;
     wizard.see("ops room")?;
     wizard.answer("重新查找", ENTER)?;

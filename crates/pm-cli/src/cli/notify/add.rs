@@ -11,9 +11,9 @@ use pm_core::config::{
 use pm_core::request::NotifyChange;
 
 use super::flags::{self, Filters, Recipients};
-use crate::cli::ChangeOptions;
 use crate::cli::secrets::Secrets;
 use crate::cli::values::{OrEmpty, OrNone, Text};
+use crate::cli::{ChangeOptions, SafeOptions};
 use crate::language::tr;
 
 /// What is added.
@@ -75,7 +75,7 @@ pub(crate) struct AddTelegram {
     #[command(flatten)]
     filters: Filters,
     #[command(flatten)]
-    options: ChangeOptions,
+    options: SafeOptions,
 }
 
 #[derive(Args, Debug)]
@@ -87,7 +87,7 @@ pub(crate) struct AddWeCom {
     #[command(flatten)]
     filters: Filters,
     #[command(flatten)]
-    options: ChangeOptions,
+    options: SafeOptions,
 }
 
 #[derive(Args, Debug)]
@@ -150,7 +150,7 @@ pub(crate) struct AddEmail {
     #[command(flatten)]
     filters: Filters,
     #[command(flatten)]
-    options: ChangeOptions,
+    options: SafeOptions,
 }
 
 #[derive(Args, Debug)]
@@ -178,7 +178,7 @@ pub(crate) struct AddWebhook {
     #[command(flatten)]
     filters: Filters,
     #[command(flatten)]
-    options: ChangeOptions,
+    options: SafeOptions,
 }
 
 impl Add {
@@ -237,6 +237,6 @@ impl Add {
             server_name: chosen.server_name.flatten(),
             report: chosen.report.flatten(),
         };
-        Ok((NotifyChange::Add { name, channel }, options))
+        Ok((NotifyChange::Add { name, channel }, options.into()))
     }
 }

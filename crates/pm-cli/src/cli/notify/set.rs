@@ -14,7 +14,7 @@ use pm_core::request::{ChannelSettings, NotifyChange};
 use super::flags::{self, Filters, Recipients, SecretFiles};
 use crate::cli::secrets::Secrets;
 use crate::cli::values::{OrEmpty, OrNone, Text};
-use crate::cli::{ChangeOptions, errors};
+use crate::cli::{ChangeOptions, SafeOptions, errors};
 use crate::language::tr;
 
 #[derive(Args, Debug)]
@@ -35,8 +35,9 @@ pub(crate) struct Set {
         conflicts_with = "name",
         value_parser = Text::<Thresholds>::new(),
         help = tr!(
-            "At which parts of a quota its holder is warned of: 50,80,100 [default], or `none`",
-            "配额用到百分之几时预警：50,80,100 [默认]，或 `none`",
+            "At which parts of a quota its holder is warned of; `none`: never [while it is not \
+             set: 50,80,100]",
+            "配额用到百分之几时预警；`none`：不预警 [未设置时：50,80,100]",
         )
     )]
     thresholds: Option<Thresholds>,
@@ -45,7 +46,7 @@ pub(crate) struct Set {
     #[command(flatten)]
     kinds: Kinds,
     #[command(flatten)]
-    options: ChangeOptions,
+    options: SafeOptions,
 }
 
 /// What channels of one kind have.
@@ -227,7 +228,8 @@ impl Set {
                         "which channel? Write its name: `pm notify set NAME ...`",
                         "哪个渠道？请写名称：`pm notify set 名称 ...`"
                     );
-                    errors::refuse(ErrorKind::MissingRequiredArgument, &message);
+                    let kind = ErrorKind::MissingRequiredArgument;
+                    errors::refuse(&["notify", "set"], kind, &message);
                 }
                 NotifyChange::General {
                     server_name: self.filters.server_name.map(|name| name.0),
@@ -235,6 +237,6 @@ impl Set {
                 }
             }
         };
-        Ok((change, self.options))
+        Ok((change, self.options.into()))
     }
 }

@@ -93,7 +93,12 @@ fn refusals() -> String {
         }
         .into(),
         NotifyRefusal::Setting(NotifyError::Login).into(),
-        NotifyRefusal::PushLacks("url").into(),
+        NotifyRefusal::PushLacks(vec!["url"]).into(),
+        NotifyRefusal::PushLacks(vec!["url", "node", "secret"]).into(),
+        NotifyRefusal::Nothing {
+            command: "notify set",
+        }
+        .into(),
         NotifyRefusal::NoPush.into(),
     ];
     all(refusals.map(|refusal| EngineError::Refused(refusal).into()))

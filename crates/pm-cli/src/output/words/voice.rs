@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use pm_core::config::{Channel, ChannelName, Config, ServerName};
 use pm_core::request::{changed_fields, changed_push_fields};
 
+use super::fields::{kind, list};
 use crate::language::tr;
 
 /// Returns what differs, a line each; of secrets only that they do.
@@ -48,8 +49,8 @@ pub(super) fn differences(before: &Config, after: &Config) -> Vec<String> {
             ["enabled"] if to.enabled => tr!("push: on", "推送：已开启"),
             ["enabled"] => tr!("push: off", "推送：已关闭"),
             ref fields => {
-                let fields = fields.join(", ");
-                tr!("push: changed {fields}", "推送：修改了 {fields}")
+                let fields = list(fields);
+                tr!("push: changed {fields}", "推送：修改了{fields}")
             }
         }),
         _ => None,
@@ -69,10 +70,10 @@ fn channels(
                 ["enabled"] if to.enabled => tr!("channel {name}: on", "渠道 {name}：已开启"),
                 ["enabled"] => tr!("channel {name}: off", "渠道 {name}：已关闭"),
                 ref fields => {
-                    let fields = fields.join(", ");
+                    let fields = list(fields);
                     tr!(
                         "channel {name}: changed {fields}",
-                        "渠道 {name}：修改了 {fields}"
+                        "渠道 {name}：修改了{fields}"
                     )
                 }
             }),
@@ -80,7 +81,7 @@ fn channels(
         }
     }
     for (name, channel) in after.iter().filter(|(name, _)| !before.contains_key(name)) {
-        let kind = channel.via.kind();
+        let kind = kind(&channel.via);
         lines.push(tr!(
             "channel {name}: added ({kind})",
             "渠道 {name}：已添加（{kind}）"

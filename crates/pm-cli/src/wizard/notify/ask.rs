@@ -1,18 +1,17 @@
 //! A question for each thing that can be said of channels. Enter alone takes what is stated.
 
-use std::collections::BTreeSet;
 use std::error::Error;
 use std::str::FromStr;
 
 use pm_core::config::{
-    Config, DigestMinutes, EventKind, QuietHours, Schedule, ServerName, Template, Thresholds,
+    DigestMinutes, Email, MailAddress, MailServer, QuietHours, Schedule, ServerName, Template,
+    Thresholds,
 };
-use pm_core::holder::Holder;
 use pm_core::language::Language;
+use pm_core::secret::Secret;
 
 use crate::language::tr;
 use crate::output::notify as shown;
-use crate::output::words::holder as name;
 use crate::wizard::language::{languages, name as language_name};
 use crate::wizard::text;
 use crate::wizard::ui::{Answer, Entry, Question, Ui};
@@ -27,29 +26,105 @@ pub(in crate::wizard) fn secret<T: FromStr<Err: Error + 'static>>(
     ui.ask(&question, read, |_| tr!("taken", "已填写"))
 }
 
-/// Asks for something that there may be none of: Enter alone, or `-`, is none.
-pub(super) fn optional<T>(ui: &mut Ui, title: String, hint: String) -> Answer<Option<T>>
-where
-    T: FromStr<Err: Error + 'static> + ToString,
-{
-    let none = tr!("{hint}; Enter: none", "{hint}；直接回车：无");
-    let question = Question::new(title, none);
-    ui.ask(
-        &question,
-        |typed| match typed.trim() {
-            "" | "-" => Ok(None),
-            typed => read(typed).map(Some),
-        },
-        |value: &Option<T>| value.as_ref().map_or(tr!("none", "无"), T::to_string),
-    )
+/// Asks for a secret that there is, or may be none of; `None`: it stays as it is.
+pub(super) fn new_secret(
+    ui: &mut Ui,
+    title: String,
+    is_there: bool,
+) -> Answer<Option<Option<Secret>>> {
+    let none = || tr!("none", "无");
+    let stays = || match is_there {
+        true => tr!("as it is", "保持不变"),
+        false => none(),
+    };
+    let enter = stays();
+    let hint = match is_there {
+        true => tr!(
+            "paste it; it is not shown; - is none",
+            "请粘贴；输入内容不会显示；输入 - 表示不用"
+        ),
+        false => tr!("paste it; it is not shown", "请粘贴；输入内容不会显示"),
+    };
+    let question = Question::new(title, with_enter(hint, Some(enter))).hidden();
+    let read = |typed: &str| match typed.trim() {
+        "" => Ok(None),
+        "-" => Ok(is_there.then_some(None)),
+        typed => read(typed).map(|secret| Some(Some(secret))),
+    };
+    ui.ask(&question, read, |secret| match secret {
+        None => stays(),
+        Some(None) => none(),
+        Some(Some(_)) => tr!("taken", "已填写"),
+    })
 }
 
-/// Asks for something that there must be.
-pub(super) fn needed<T>(ui: &mut Ui, title: String, hint: String) -> Answer<T>
+/// Asks for something that there may be none of: `-`, or Enter alone where there is none now.
+pub(super) fn optional<T: Clone + ToString>(
+    ui: &mut Ui,
+    title: String,
+    hint: String,
+    present: Option<&T>,
+    read: impl Fn(&str) -> Result<T, String>,
+) -> Answer<Option<T>> {
+    let show = |value: &Option<T>| value.as_ref().map_or(tr!("none", "无"), T::to_string);
+    let hint = match present {
+        Some(_) => tr!("{hint}; - is none", "{hint}；输入 - 表示不用"),
+        None => hint,
+    };
+    let question = Question::new(title, with_enter(hint, Some(show(&present.cloned()))));
+    let read = |typed: &str| match typed.trim() {
+        "" => Ok(present.cloned()),
+        "-" => Ok(None),
+        typed => read(typed).map(Some),
+    };
+    ui.ask(&question, read, show)
+}
+
+/// Asks for something that there must be; Enter alone is `present`, where there is one.
+fn needed<T>(ui: &mut Ui, title: String, hint: String, present: Option<&T>) -> Answer<T>
 where
-    T: FromStr<Err: Error + 'static> + ToString,
+    T: Clone + FromStr<Err: Error + 'static> + ToString,
 {
-    ui.ask(&Question::new(title, hint), read, T::to_string)
+    let question = Question::new(title, with_enter(hint, present.map(T::to_string)));
+    let read = |typed: &str| match (typed.trim(), present) {
+        ("", Some(present)) => Ok(present.clone()),
+        (typed, _) => read(typed),
+    };
+    ui.ask(&question, read, T::to_string)
+}
+
+/// Returns a hint with what Enter alone means, if it means anything.
+pub(super) fn with_enter(hint: String, enter: Option<String>) -> String {
+    match enter {
+        Some(enter) => tr!("{hint}; Enter: {enter}", "{hint}；直接回车：{enter}"),
+        None => hint,
+    }
+}
+
+/// Asks which server takes the mail.
+pub(super) fn server(ui: &mut Ui, present: Option<&MailServer>) -> Answer<MailServer> {
+    let hint = tr!(
+        "such as smtp.example.org or smtp.example.org:587",
+        "如 smtp.example.org 或 smtp.example.org:587"
+    );
+    needed(ui, tr!("Mail server", "邮件服务器"), hint, present)
+}
+
+/// Asks who logs in at the mail server; `None`: nobody.
+pub(super) fn user(ui: &mut Ui, present: Option<&String>) -> Answer<Option<String>> {
+    let hint = tr!("often the address", "通常是邮箱地址");
+    let read = |typed: &str| match Email::check_user(typed) {
+        Ok(()) => Ok(typed.to_owned()),
+        Err(error) => Err(text::why(&error)),
+    };
+    let title = tr!("User to log in as", "登录用户名");
+    optional(ui, title, hint, present, read)
+}
+
+/// Asks who the mail is from.
+pub(super) fn sender(ui: &mut Ui, present: Option<&MailAddress>) -> Answer<MailAddress> {
+    let hint = tr!("such as pm@example.org", "如 pm@example.org");
+    needed(ui, tr!("Sender's address", "发件人地址"), hint, present)
 }
 
 /// Asks when messages wait.
@@ -85,7 +160,7 @@ pub(super) fn report(ui: &mut Ui, present: Option<&Schedule>) -> Answer<Option<S
     let question = Question::new(
         tr!(
             "When to send a summary of all services",
-            "何时发送所有端口的汇总"
+            "何时发送所有服务的汇总"
         ),
         tr!(
             "60 is every 60 minutes (1 to 1440); 08:00,20:00 each day; 0 is never; Enter: {enter}",
@@ -113,7 +188,15 @@ fn schedule(text: &str) -> Result<Schedule, String> {
     } else {
         text.to_owned()
     };
-    read(&as_command)
+    // What is typed here is less than what a command takes, and is said so.
+    as_command.parse().map_err(|_| {
+        let typed: String = text.chars().take(40).collect();
+        tr!(
+            "`{typed}` does not say when: type 60 (or any number of minutes from 1 to 1440), \
+             08:00,20:00 or 0",
+            "“{typed}”没有说明何时：请输入 60（或 1 到 1440 之间的分钟数）、08:00,20:00 或 0"
+        )
+    })
 }
 
 /// Asks for the language of a channel's messages; nothing: the user goes back.
@@ -221,114 +304,8 @@ pub(super) fn thresholds(ui: &mut Ui, present: &Thresholds) -> Answer<Thresholds
     ui.ask(&question, read, show)
 }
 
-/// Asks which events are told; `None`: all.
-pub(super) fn events(ui: &mut Ui) -> Answer<Option<BTreeSet<EventKind>>> {
-    let hint = if ui.ticks() {
-        tr!(
-            "Space ticks, or type names: quota,blocked or all; then Enter",
-            "空格勾选，或输入名称（如 quota,blocked、all），回车确认"
-        )
-    } else {
-        tr!(
-            "Type names: quota,blocked or all",
-            "请输入名称，如 quota,blocked、all"
-        )
-    };
-    let items: Vec<String> = EventKind::ALL
-        .iter()
-        .map(|kind| format!("{:<9} {}", kind.name(), explained(*kind)))
-        .collect();
-    let read = |ticked: &BTreeSet<usize>, typed: &str| {
-        let typed = text::separated(typed);
-        if typed == "all" {
-            return Ok(None);
-        }
-        let names = typed.split(',').filter(|name| !name.is_empty());
-        let mut kinds: BTreeSet<EventKind> = names.map(read).collect::<Result<_, _>>()?;
-        let ticked = ticked.iter().filter_map(|&index| EventKind::ALL.get(index));
-        kinds.extend(ticked.copied());
-        match kinds.is_empty() {
-            true => Err(tr!("nothing was chosen", "什么都没有选")),
-            false => Ok(Some(kinds)),
-        }
-    };
-    let show = |kinds: &Option<BTreeSet<EventKind>>| match kinds {
-        None => tr!("all", "全部"),
-        Some(kinds) => {
-            let names: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
-            names.join(", ")
-        }
-    };
-    let title = tr!("Which events?", "通知哪些事件？");
-    ui.several(&title, &hint, &items, read, show)
-}
-
-/// Asks of which services and groups is told; `None`: of all.
-pub(super) fn services(ui: &mut Ui, config: &Config) -> Answer<Option<BTreeSet<Holder>>> {
-    let hint = if ui.ticks() {
-        tr!(
-            "Space ticks, or type names: 20000,group vip or all; then Enter",
-            "空格勾选，或输入名称（如 20000,group vip、all），回车确认"
-        )
-    } else {
-        tr!(
-            "Type names: 20000,group vip or all",
-            "请输入名称，如 20000,group vip、all"
-        )
-    };
-    let services = config.services.keys().copied().map(Holder::Service);
-    let groups = config.groups.keys().cloned().map(Holder::Group);
-    let all: Vec<Holder> = groups.chain(services).collect();
-    let items: Vec<String> = all.iter().map(name).collect();
-    let read = |ticked: &BTreeSet<usize>, typed: &str| {
-        let typed = text::tidy(typed);
-        if typed == "all" {
-            return Ok(None);
-        }
-        let names = typed.split(',').filter(|name| !name.trim().is_empty());
-        let mut chosen: BTreeSet<Holder> = names.map(read).collect::<Result<_, _>>()?;
-        if let Some(other) = chosen.iter().find(|one| !all.contains(one)) {
-            let other = name(other);
-            return Err(tr!("there is no {other}", "没有{other}"));
-        }
-        chosen.extend(ticked.iter().filter_map(|&index| all.get(index)).cloned());
-        match chosen.is_empty() {
-            true => Err(tr!("nothing was chosen", "什么都没有选")),
-            false => Ok(Some(chosen)),
-        }
-    };
-    let show = |chosen: &Option<BTreeSet<Holder>>| match chosen {
-        None => tr!("all", "全部"),
-        Some(chosen) => {
-            let names: Vec<_> = chosen.iter().map(name).collect();
-            names.join(&tr!(", ", "、"))
-        }
-    };
-    let title = tr!("Of which services and groups?", "通知哪些端口和分组？");
-    ui.several(&title, &hint, &items, read, show)
-}
-
-fn explained(kind: EventKind) -> String {
-    match kind {
-        EventKind::Quota => tr!("a part of a quota is used", "配额用到预警线"),
-        EventKind::Blocked => tr!("cut off", "被切断"),
-        EventKind::Unblocked => tr!("open again", "恢复放行"),
-        EventKind::Reset => tr!("a new period begins", "开始新周期"),
-        EventKind::Punished => tr!("slowed down by DynQoS", "触发动态限速"),
-        EventKind::Restored => tr!("no longer slowed down", "动态限速解除"),
-        EventKind::Expiring => tr!("expires soon", "即将到期"),
-        EventKind::Expired => tr!("expired", "已到期"),
-        EventKind::Healed => tr!("rules were removed and put back", "规则被删，已恢复"),
-        EventKind::Restarted => tr!("the host was restarted", "主机重启"),
-        EventKind::Delivery => tr!(
-            "another channel fails, or is well again",
-            "其他渠道发送失败或恢复"
-        ),
-    }
-}
-
 pub(super) fn read<T: FromStr<Err: Error + 'static>>(typed: &str) -> Result<T, String> {
-    text::name(typed)
+    text::needed(typed)
 }
 
 #[cfg(test)]

@@ -1,13 +1,15 @@
-//! A new channel, and what is changed of one.
+//! A new channel.
 
 use pm_core::config::{
-    Channel, ChannelName, Config, Email, MailAddress, Preset, Security, Via, WeCom, Webhook,
+    Channel, ChannelName, Config, Email, MailAddress, MailServer, Preset, Security, Via, WeCom,
+    Webhook,
 };
-use pm_core::request::{ChannelSettings, NotifyRefusal};
+use pm_core::request::NotifyRefusal;
 
 use super::{ask, telegram};
 use crate::language::tr;
 use crate::wizard::text;
+use crate::wizard::ui::look::Paint;
 use crate::wizard::ui::{Answer, Entry, Question, Ui};
 
 /// Asks for all that a new channel takes.
@@ -88,42 +90,14 @@ fn name(ui: &mut Ui, config: &Config, kind: &str) -> Answer<ChannelName> {
 }
 
 fn email(ui: &mut Ui) -> Answer<Email> {
-    let server = ask::needed(
-        ui,
-        tr!("Mail server", "邮件服务器"),
-        tr!(
-            "such as smtp.example.org or smtp.example.org:587",
-            "如 smtp.example.org 或 smtp.example.org:587"
-        ),
-    )?;
-    let entries = [
-        Entry::new(1, tr!("TLS, usually port 465", "TLS，通常是 465 端口")),
-        Entry::new(
-            2,
-            tr!("STARTTLS, usually port 587", "STARTTLS，通常是 587 端口"),
-        ),
-        Entry::new(3, tr!("none, to this host only", "不加密，只能发给本机")),
-    ];
-    let title = tr!("How is the connection secured?", "连接怎样加密？");
-    let security = match ui.choose(&title, "TLS", &entries)? {
-        None | Some(0) => Security::Tls,
-        Some(1) => Security::StartTls,
-        Some(_) => Security::None,
-    };
-    let user: Option<String> = ask::optional(
-        ui,
-        tr!("User to log in as", "登录用户名"),
-        tr!("often the address", "通常是邮箱地址"),
-    )?;
+    let server = ask::server(ui, None)?;
+    let security = security(ui, &server, Security::default())?;
+    let user = ask::user(ui, None)?;
     let password = match user {
         Some(_) => Some(ask::secret(ui, tr!("Password", "密码"))?),
         None => None,
     };
-    let from = ask::needed(
-        ui,
-        tr!("Sender's address", "发件人地址"),
-        tr!("such as pm@example.org", "如 pm@example.org"),
-    )?;
+    let from = ask::sender(ui, None)?;
     let email = Email {
         server,
         security,
@@ -137,14 +111,47 @@ fn email(ui: &mut Ui) -> Answer<Email> {
     Ok(Email { to, ..email })
 }
 
-/// Asks who gets the mail; what else is wrong with it is said here, too.
-fn recipients(ui: &mut Ui, email: &Email) -> Answer<Vec<MailAddress>> {
+/// Asks how the way to `server` is secured, until it may be so; Enter alone is `present`.
+pub(super) fn security(ui: &mut Ui, server: &MailServer, present: Security) -> Answer<Security> {
+    let name = |security| match security {
+        Security::Tls => tr!("TLS, usually port 465", "TLS，通常是 465 端口"),
+        Security::StartTls => tr!("STARTTLS, usually port 587", "STARTTLS，通常是 587 端口"),
+        Security::None => tr!("none, to this host only", "不加密，只能发给本机"),
+    };
+    let entries: Vec<Entry> = Security::ALL
+        .iter()
+        .enumerate()
+        .map(|(index, security)| Entry::new(index + 1, name(*security)))
+        .collect();
+    let title = tr!("How is the connection secured?", "连接怎样加密？");
+    loop {
+        let chosen = ui.choose(&title, &name(present), &entries)?;
+        let security = chosen.and_then(|index| Security::ALL.get(index));
+        let security = security.copied().unwrap_or(present);
+        match security.check(server) {
+            Ok(()) => return Ok(security),
+            Err(error) => ui.note(&text::why(&error), Paint::Bad)?,
+        }
+    }
+}
+
+/// Asks who gets the mail; Enter alone is who does now.
+pub(super) fn recipients(ui: &mut Ui, email: &Email) -> Answer<Vec<MailAddress>> {
+    let show = |to: &Vec<MailAddress>| {
+        let to: Vec<_> = to.iter().map(ToString::to_string).collect();
+        to.join(", ")
+    };
+    let hint = tr!("up to 20, separated by commas", "最多 20 个，用逗号分隔");
+    let present = (!email.to.is_empty()).then(|| show(&email.to));
     let question = Question::new(
         tr!("Recipients' addresses", "收件人地址"),
-        tr!("up to 20, separated by commas", "最多 20 个，用逗号分隔"),
+        ask::with_enter(hint, present),
     );
     let read = |typed: &str| {
         let typed = text::tidy(typed).replace([';', ' '], ",");
+        if typed.is_empty() && !email.to.is_empty() {
+            return Ok(email.to.clone());
+        }
         let parts = typed.split(',').filter(|part| !part.is_empty());
         let to: Vec<MailAddress> = parts.map(ask::read).collect::<Result<_, _>>()?;
         let whole = Email {
@@ -153,10 +160,6 @@ fn recipients(ui: &mut Ui, email: &Email) -> Answer<Vec<MailAddress>> {
         };
         whole.check().map_err(|error| text::why(&error))?;
         Ok(to)
-    };
-    let show = |to: &Vec<MailAddress>| {
-        let to: Vec<_> = to.iter().map(ToString::to_string).collect();
-        to.join(", ")
     };
     ui.ask(&question, read, show)
 }
@@ -186,116 +189,4 @@ fn webhook(ui: &mut Ui) -> Answer<Webhook> {
         preset,
         body: None,
     })
-}
-
-/// Asks what is to be changed of a channel; nothing: the user goes back.
-pub(in crate::wizard) fn change(
-    ui: &mut Ui,
-    config: &Config,
-    present: &Channel,
-    find: &telegram::Find<'_>,
-) -> Answer<ChannelSettings> {
-    let on = if present.enabled {
-        tr!("switch it off", "关闭")
-    } else {
-        tr!("switch it on", "开启")
-    };
-    let mut entries = vec![
-        Entry::new(1, on),
-        Entry::new(2, tr!("which events", "通知哪些事件")),
-        Entry::new(3, tr!("quiet hours", "免打扰时段")),
-        Entry::new(4, tr!("summary of all services", "端口汇总")),
-    ];
-    let (secret, place) = match &present.via {
-        Via::Telegram(_) => (
-            Some(tr!("token of the bot", "机器人的 Token")),
-            Some(tr!("chat", "会话")),
-        ),
-        Via::WeCom(_) => (Some(tr!("address of the robot", "机器人的地址")), None),
-        Via::Webhook(_) => (Some(tr!("address of the hook", "Webhook 地址")), None),
-        Via::Email(email) => (
-            email.user.as_ref().map(|_| tr!("password", "密码")),
-            Some(tr!("recipients", "收件人")),
-        ),
-    };
-    entries.extend(secret.map(|text| Entry::new(5, text)));
-    entries.extend(place.map(|text| Entry::new(6, text)));
-    entries.push(Entry::new(
-        7,
-        tr!("of which services", "通知哪些端口和分组"),
-    ));
-    entries.push(Entry::new(8, tr!("language", "消息语言")));
-    entries.push(Entry::new(
-        9,
-        tr!("what it calls this host", "消息里的主机名称"),
-    ));
-    match &present.via {
-        Via::Email(_) => entries.push(Entry::new(10, tr!("mails in one", "合并邮件"))),
-        Via::Webhook(_) => entries.push(Entry::new(10, tr!("what is posted", "发送的内容"))),
-        Via::Telegram(_) | Via::WeCom(_) => {}
-    }
-    entries.push(Entry::new(0, tr!("back", "返回")));
-    let title = tr!("Change what?", "修改哪一项？");
-    let chosen = ui.choose(&title, &tr!("back", "返回"), &entries)?;
-    let number = chosen.and_then(|index| entries.get(index));
-    let mut settings = ChannelSettings::default();
-    match number.map_or(0, |entry| entry.number) {
-        1 => settings.enabled = Some(!present.enabled),
-        2 => settings.events = Some(ask::events(ui)?),
-        3 => settings.quiet = Some(ask::quiet(ui, present.quiet)?),
-        4 => settings.report = Some(ask::report(ui, present.report.as_ref())?),
-        5 => new_secret(ui, &present.via, &mut settings)?,
-        6 => new_place(ui, &present.via, find, &mut settings)?,
-        7 => settings.services = Some(ask::services(ui, config)?),
-        8 => settings.language = ask::language(ui, present.language)?,
-        9 => settings.server_name = Some(ask::server_name(ui, present.server_name.as_ref())?),
-        10 => new_form(ui, &present.via, &mut settings)?,
-        _ => {}
-    }
-    Ok(settings)
-}
-
-fn new_secret(ui: &mut Ui, via: &Via, settings: &mut ChannelSettings) -> Answer<()> {
-    match via {
-        Via::Telegram(_) => {
-            let title = tr!("Token of the bot", "机器人的 Token");
-            settings.token = Some(ask::secret(ui, title)?);
-        }
-        Via::WeCom(_) | Via::Webhook(_) => {
-            settings.url = Some(ask::secret(ui, tr!("Address", "地址"))?);
-        }
-        Via::Email(_) => settings.password = Some(ask::secret(ui, tr!("Password", "密码"))?),
-    }
-    Ok(())
-}
-
-/// Asks in what form messages are sent.
-fn new_form(ui: &mut Ui, via: &Via, settings: &mut ChannelSettings) -> Answer<()> {
-    match via {
-        Via::Email(present) => settings.digest = Some(ask::digest(ui, present.digest)?),
-        Via::Webhook(present) => settings.body = Some(ask::body(ui, present.body.as_ref())?),
-        Via::Telegram(_) | Via::WeCom(_) => {}
-    }
-    Ok(())
-}
-
-fn new_place(
-    ui: &mut Ui,
-    via: &Via,
-    find: &telegram::Find<'_>,
-    settings: &mut ChannelSettings,
-) -> Answer<()> {
-    match via {
-        Via::Telegram(present) => {
-            let base = present.api_base.as_ref();
-            let mut token = present.token.clone();
-            let (chat, thread) = telegram::chat(ui, &mut token, base, find)?;
-            settings.token = Some(token).filter(|token| *token != present.token);
-            settings.chat = Some(chat);
-            settings.thread = Some(thread);
-        }
-        Via::Email(present) => settings.to = Some(recipients(ui, present)?),
-        Via::WeCom(_) | Via::Webhook(_) => {}
-    }
-    Ok(())
 }

@@ -8,6 +8,8 @@ use super::ask;
 use crate::language::{self, tr};
 use crate::output::errors;
 use crate::output::notify::no_chats;
+use crate::output::words::fields;
+use crate::wizard::text;
 use crate::wizard::ui::look::Paint;
 use crate::wizard::ui::{Answer, Entry, Question, Ui};
 
@@ -29,7 +31,7 @@ pub(super) fn new(ui: &mut Ui, find: &Find<'_>) -> Answer<Telegram> {
     for line in [
         tr!(
             "1. In Telegram, write to @BotFather: /newbot. He asks for two names and gives a token.",
-            "1. 在 Telegram 中找到 @BotFather，发送 /newbot，按提示起两个名字，得到 Token。"
+            "1. 在 Telegram 中找到 @BotFather，发送 /newbot，按提示起两个名字，得到令牌（token）。"
         ),
         tr!(
             "2. Write anything to your new bot, or add it to a group and write /start there.",
@@ -37,50 +39,70 @@ pub(super) fn new(ui: &mut Ui, find: &Find<'_>) -> Answer<Telegram> {
         ),
         tr!(
             "3. Paste the token here: pm finds the chat by itself.",
-            "3. 把 Token 粘贴到这里：会话由 pm 自动查找。"
+            "3. 把令牌粘贴到这里：会话由 pm 自动查找。"
         ),
     ] {
         ui.say(&line)?;
     }
-    let mut token = ask_token(ui)?;
-    let api_base = ask::optional(
-        ui,
-        tr!(
-            "Reverse proxy of api.telegram.org",
-            "api.telegram.org 的反向代理"
-        ),
-        tr!(
-            "an address with https://; it sees the token",
-            "https:// 开头的地址，它会看到 Token"
-        ),
-    )?;
-    let (chat, thread) = chat(ui, &mut token, api_base.as_ref(), find)?;
+    let mut bot = Bot {
+        token: token(ui)?,
+        api_base: api_base(ui, None)?,
+    };
+    let (chat, thread) = chat(ui, &mut bot, find)?;
     Ok(Telegram {
-        token,
+        token: bot.token,
         chat,
         thread,
-        api_base,
+        api_base: bot.api_base,
     })
 }
 
-fn ask_token(ui: &mut Ui) -> Answer<BotToken> {
-    ask::secret(ui, tr!("Token of the bot", "机器人的 Token"))
+/// What a bot is asked with.
+pub(super) struct Bot {
+    pub(super) token: BotToken,
+    pub(super) api_base: Option<WebUrl>,
+}
+
+pub(super) fn token(ui: &mut Ui) -> Answer<BotToken> {
+    ask::secret(ui, tr!("Token of the bot", "机器人的令牌"))
+}
+
+/// Asks where the Bot API is reached; `None`: at Telegram's.
+pub(super) fn api_base(ui: &mut Ui, present: Option<&WebUrl>) -> Answer<Option<WebUrl>> {
+    let title = tr!(
+        "Reverse proxy of api.telegram.org",
+        "api.telegram.org 的反向代理"
+    );
+    let hint = tr!(
+        "an address with https://; it sees the token",
+        "https:// 开头的地址，它会看到令牌"
+    );
+    let read = |typed: &str| {
+        let base: WebUrl = ask::read(typed)?;
+        Telegram::check_base(&base).map_err(|error| text::why(&error))?;
+        Ok(base)
+    };
+    ask::optional(ui, title, hint, present, read)
+}
+
+/// What there is to do beside choosing a chat.
+#[derive(Clone, Copy)]
+enum Otherwise {
+    LookAgain,
+    TypeNumber,
+    NewToken,
+    NewBase,
 }
 
 /// Lets the user choose among the chats that the bot has heard of, look again, or type a number;
-/// where the bot could not be asked, also another token.
-pub(super) fn chat(
-    ui: &mut Ui,
-    token: &mut BotToken,
-    api_base: Option<&WebUrl>,
-    find: &Find<'_>,
-) -> Answer<(ChatId, Option<i64>)> {
+/// where the bot could not be asked, also another token or another way to it.
+pub(super) fn chat(ui: &mut Ui, bot: &mut Bot, find: &Find<'_>) -> Answer<(ChatId, Option<i64>)> {
     loop {
         let looking = tr!("Looking for chats…", "正在查找会话…");
         ui.note(&looking, Paint::Dim)?;
-        let found = find(token, api_base);
+        let found = find(&bot.token, bot.api_base.as_ref());
         ui.forget_typed();
-        let is_refused = found.is_err();
+        let mut others = vec![Otherwise::LookAgain, Otherwise::TypeNumber];
         let chats = match found {
             Ok(chats) => {
                 if chats.is_empty() {
@@ -90,52 +112,59 @@ pub(super) fn chat(
             }
             Err(why) => {
                 ui.note(&why, Paint::Bad)?;
+                others.extend([Otherwise::NewToken, Otherwise::NewBase]);
                 Vec::new()
             }
         };
-        let mut entries: Vec<Entry> = chats
-            .iter()
-            .enumerate()
-            .map(|(index, chat)| Entry::new(index + 1, described(chat)))
+        let texts = chats.iter().map(described);
+        let texts = texts.chain(others.iter().copied().map(Otherwise::text));
+        let texts = texts.enumerate();
+        let entries: Vec<Entry> = texts
+            .map(|(index, text)| Entry::new(index + 1, text))
             .collect();
-        let (again, typed) = (chats.len() + 1, chats.len() + 2);
-        entries.push(Entry::new(again, tr!("look again", "重新查找")));
-        entries.push(Entry::new(typed, tr!("type its number", "手动输入编号")));
-        if is_refused {
-            let again = tr!("type the token again", "重新输入 Token");
-            entries.push(Entry::new(typed + 1, again));
-        }
         let title = tr!("Which chat?", "发到哪个会话？");
-        let enter = match chats.first() {
-            Some(chat) => described(chat),
-            None => tr!("look again", "重新查找"),
-        };
+        let enter = entries.first().map_or(String::new(), |it| it.text.clone());
         let chosen = ui.choose(&title, &enter, &entries)?.unwrap_or(0);
         if let Some(chat) = chats.get(chosen) {
             return Ok((chat.id.clone(), chat.thread));
         }
-        if chosen == chats.len() + 2 {
-            *token = ask_token(ui)?;
-            continue;
-        }
-        if chosen == chats.len() + 1 {
-            let question = Question::new(
-                tr!("Number of the chat", "会话编号"),
-                tr!(
-                    "a person's is positive, a group's negative, such as -1001234567890",
-                    "个人为正数，群为负数，如 -1001234567890"
-                ),
-            );
-            let chat = ui.ask(&question, ask::read, ChatId::to_string)?;
-            return Ok((chat, None));
+        match others.get(chosen - chats.len()) {
+            Some(Otherwise::TypeNumber) => return Ok((number(ui)?, None)),
+            Some(Otherwise::NewToken) => bot.token = token(ui)?,
+            Some(Otherwise::NewBase) => bot.api_base = api_base(ui, bot.api_base.as_ref())?,
+            Some(Otherwise::LookAgain) | None => {}
         }
     }
 }
 
+impl Otherwise {
+    fn text(self) -> String {
+        match self {
+            Self::LookAgain => tr!("look again", "重新查找"),
+            Self::TypeNumber => tr!("type its number", "手动输入编号"),
+            Self::NewToken => tr!("type the token again", "重新输入令牌"),
+            Self::NewBase => tr!(
+                "take a reverse proxy of api.telegram.org, or another one",
+                "填写或更换 api.telegram.org 的反向代理"
+            ),
+        }
+    }
+}
+
+fn number(ui: &mut Ui) -> Answer<ChatId> {
+    let question = Question::new(
+        tr!("Number of the chat", "会话编号"),
+        tr!(
+            "a person's is positive, a group's negative, such as -1001234567890",
+            "个人为正数，群为负数，如 -1001234567890"
+        ),
+    );
+    ui.ask(&question, ask::read, ChatId::to_string)
+}
+
 fn described(chat: &Chat) -> String {
-    let Chat {
-        id, title, kind, ..
-    } = chat;
+    let Chat { id, title, .. } = chat;
+    let kind = fields::chat(&chat.kind);
     match chat.thread {
         Some(thread) => tr!(
             "{title} ({kind} {id}, topic {thread})",

@@ -107,6 +107,7 @@ impl Plain {
         title: &str,
         hint: &str,
         items: &[String],
+        ticked: &BTreeSet<usize>,
         read: impl Fn(&BTreeSet<usize>, &str) -> Result<T, String>,
         show: impl Fn(&T) -> String,
     ) -> Answer<T> {
@@ -116,7 +117,7 @@ impl Plain {
         }
         self.say(hint)?;
         loop {
-            match read(&BTreeSet::new(), &self.line()?) {
+            match read(ticked, &self.line()?) {
                 Ok(value) => {
                     let shown = show(&value);
                     self.say(&format!("* {shown}"))?;

@@ -29,13 +29,21 @@ pub(in crate::wizard) struct Several {
 }
 
 impl Several {
-    pub(in crate::wizard) fn new(count: usize) -> Self {
+    fn new(count: usize) -> Self {
         Self {
             count,
             at: 0,
             ticked: BTreeSet::new(),
             line: Line::default(),
             is_single: false,
+        }
+    }
+
+    /// Returns a choice among `count` things, some of which are ticked already.
+    pub(in crate::wizard) fn ticked(count: usize, ticked: BTreeSet<usize>) -> Self {
+        Self {
+            ticked,
+            ..Self::new(count)
         }
     }
 

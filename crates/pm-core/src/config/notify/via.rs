@@ -6,8 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BotToken, ChatId, DigestMinutes, MailAddress, MailServer, NotifyError, SecretUrl, Template,
-    WebUrl, as_text,
+    BotToken, ChatId, DigestMinutes, MailAddress, MailServer, NotifyError, SecretUrl, Security,
+    Template, WebUrl, as_text,
 };
 use crate::secret::Secret;
 
@@ -97,19 +97,6 @@ pub struct Webhook {
     pub body: Option<Template>,
 }
 
-/// How the way to a mail server is secured.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum Security {
-    /// TLS from the first byte on, usually at port 465.
-    #[default]
-    Tls,
-    /// TLS after a greeting, usually at port 587.
-    StartTls,
-    /// Not at all: to this host only.
-    None,
-}
-
 /// What a web hook's server understands.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(try_from = "String", into = "String")]
@@ -171,22 +158,17 @@ impl Via {
     ///
     /// # Errors
     ///
-    /// As [`Email::check`] and [`Webhook::check`]; `Url` for a base of the Bot API with a query.
+    /// As [`Email::check`] and [`Webhook::check`]; as [`Telegram::check_base`].
     pub fn check(&self) -> Result<(), NotifyError> {
         match self {
             Self::Email(email) => email.check(),
             Self::Webhook(webhook) => webhook.check(),
-            Self::Telegram(telegram) => check_base(telegram.api_base.as_ref()),
+            Self::Telegram(telegram) => telegram
+                .api_base
+                .as_ref()
+                .map_or(Ok(()), Telegram::check_base),
             Self::WeCom(_) => Ok(()),
         }
-    }
-}
-
-/// The methods of the Bot API follow the base, which a query would swallow.
-fn check_base(base: Option<&WebUrl>) -> Result<(), NotifyError> {
-    match base {
-        Some(base) if base.as_str().contains('?') => Err(NotifyError::Query(base.to_string())),
-        _ => Ok(()),
     }
 }
 
@@ -194,8 +176,24 @@ fn without_query<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<WebUrl>, D::Error> {
     let base = Option::<WebUrl>::deserialize(deserializer)?;
-    check_base(base.as_ref()).map_err(serde::de::Error::custom)?;
+    if let Some(base) = &base {
+        Telegram::check_base(base).map_err(serde::de::Error::custom)?;
+    }
     Ok(base)
+}
+
+impl Telegram {
+    /// Checks where the Bot API is reached: its methods follow the address, which a query would swallow.
+    ///
+    /// # Errors
+    ///
+    /// `Query`.
+    pub fn check_base(base: &WebUrl) -> Result<(), NotifyError> {
+        match base.as_str().contains('?') {
+            true => Err(NotifyError::Query(base.to_string())),
+            false => Ok(()),
+        }
+    }
 }
 
 impl Email {
@@ -203,27 +201,30 @@ impl Email {
     ///
     /// # Errors
     ///
-    /// `Recipients`, `PlainMail`, `Login`, `Name` for a user that is no line of text.
+    /// `Recipients`, `Login`, as [`Security::check`] and [`Email::check_user`].
     pub fn check(&self) -> Result<(), NotifyError> {
         if !(1..=MAX_RECIPIENTS).contains(&self.to.len()) {
             return Err(NotifyError::Recipients);
         }
-        if self.security == Security::None && !self.server.is_this_host() {
-            return Err(NotifyError::PlainMail(self.server.to_string()));
-        }
+        self.security.check(&self.server)?;
         if self.user.is_some() != self.password.is_some() {
             return Err(NotifyError::Login);
         }
-        match &self.user {
-            Some(user)
-                if user.is_empty() || user.len() > 256 || user.chars().any(char::is_control) =>
-            {
-                Err(NotifyError::Name(
-                    user.chars().take(80).flat_map(char::escape_debug).collect(),
-                ))
-            }
-            _ => Ok(()),
+        self.user.as_deref().map_or(Ok(()), Self::check_user)
+    }
+
+    /// Checks who logs in.
+    ///
+    /// # Errors
+    ///
+    /// `Name` for what is no line of text, of 1 to 256 bytes.
+    pub fn check_user(user: &str) -> Result<(), NotifyError> {
+        if user.is_empty() || user.len() > 256 || user.chars().any(char::is_control) {
+            return Err(NotifyError::Name(
+                user.chars().take(80).flat_map(char::escape_debug).collect(),
+            ));
         }
+        Ok(())
     }
 }
 
@@ -291,50 +292,6 @@ impl TryFrom<WebhookFields> for Webhook {
         Ok(webhook)
     }
 }
-
-impl Security {
-    /// Every one.
-    pub const ALL: [Self; 3] = [Self::Tls, Self::StartTls, Self::None];
-
-    /// Whether it is the default.
-    pub fn is_tls(&self) -> bool {
-        *self == Self::Tls
-    }
-
-    /// Returns the usual port of a server that is reached so.
-    pub fn port(self) -> u16 {
-        match self {
-            Self::Tls => 465,
-            Self::StartTls => 587,
-            Self::None => 25,
-        }
-    }
-}
-
-impl fmt::Display for Security {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Tls => "tls",
-            Self::StartTls => "starttls",
-            Self::None => "none",
-        })
-    }
-}
-
-impl FromStr for Security {
-    type Err = NotifyError;
-
-    fn from_str(text: &str) -> Result<Self, NotifyError> {
-        match text {
-            "tls" => Ok(Self::Tls),
-            "starttls" => Ok(Self::StartTls),
-            "none" => Ok(Self::None),
-            _ => Err(NotifyError::Security(text.escape_debug().to_string())),
-        }
-    }
-}
-
-as_text!(Security);
 
 impl Preset {
     /// Every one.

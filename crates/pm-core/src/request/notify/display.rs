@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::{ChannelSettings, NotifyChange, PushChange, PushSettings};
-use crate::request::display::{quoted, write_or};
+use crate::request::display::{word, write_or};
 
 impl fmt::Display for NotifyChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -23,7 +23,7 @@ impl fmt::Display for NotifyChange {
             } => {
                 f.write_str("pm notify set")?;
                 match server_name {
-                    Some(Some(name)) => write!(f, " --server-name={}", quoted(name.as_str()))?,
+                    Some(Some(name)) => write!(f, " --server-name={}", word(name.as_str()))?,
                     Some(None) => f.write_str(" --server-name=")?,
                     None => {}
                 }
@@ -77,7 +77,7 @@ impl fmt::Display for ChannelSettings {
             "api-base",
             api_base
                 .as_ref()
-                .map(|base| base.as_ref().map(|base| quoted(base.as_str()))),
+                .map(|base| base.as_ref().map(|base| word(base.as_str()))),
             "none",
         )?;
         f.write_str(&some("url-file", url.is_some()))?;
@@ -91,13 +91,13 @@ impl fmt::Display for ChannelSettings {
             f,
             "body",
             body.as_ref()
-                .map(|body| body.as_ref().map(|body| quoted(&body.to_string()))),
+                .map(|body| body.as_ref().map(|body| word(&body.to_string()))),
             "none",
         )?;
         write_or(f, "server", server.as_ref().map(Some), "")?;
         write_or(f, "security", security.map(Some), "")?;
         match user {
-            Some(Some(user)) => write!(f, " --user={}", quoted(user))?,
+            Some(Some(user)) => write!(f, " --user={}", word(user))?,
             Some(None) => f.write_str(" --user=")?,
             None => {}
         }
@@ -105,28 +105,28 @@ impl fmt::Display for ChannelSettings {
         write_or(
             f,
             "from",
-            from.as_ref().map(|from| Some(quoted(from.as_str()))),
+            from.as_ref().map(|from| Some(word(from.as_str()))),
             "",
         )?;
-        let to = to.as_ref().map(|to| quoted(&joined(to)));
+        let to = to.as_ref().map(|to| word(&joined(to)));
         write_or(f, "to", to.map(Some), "")?;
         write_or(f, "digest", *digest, "none")?;
         let events = events.as_ref().map(|events| events.as_ref().map(joined));
         write_or(f, "events", events, "all")?;
         let services = services
             .as_ref()
-            .map(|services| services.as_ref().map(|all| quoted(&joined(all))));
+            .map(|services| services.as_ref().map(|all| word(&joined(all))));
         write_or(f, "services", services, "all")?;
         write_or(f, "quiet", *quiet, "none")?;
         write_or(f, "language", *language, "system")?;
         match server_name {
-            Some(Some(name)) => write!(f, " --server-name={}", quoted(name.as_str()))?,
+            Some(Some(name)) => write!(f, " --server-name={}", word(name.as_str()))?,
             Some(None) => f.write_str(" --server-name=")?,
             None => {}
         }
         let report = report
             .as_ref()
-            .map(|report| report.as_ref().map(|report| quoted(&report.to_string())));
+            .map(|report| report.as_ref().map(|report| word(&report.to_string())));
         write_or(f, "report", report, "none")?;
         match enabled {
             Some(true) => f.write_str(" --enabled yes"),
@@ -158,13 +158,13 @@ impl fmt::Display for PushChange {
 impl fmt::Display for PushSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(url) = &self.url {
-            write!(f, " --url {}", quoted(url.as_str()))?;
+            write!(f, " --url {}", word(url.as_str()))?;
         }
         if let Some(node) = &self.node {
-            write!(f, " --node={}", quoted(node.as_str()))?;
+            write!(f, " --node={}", word(node.as_str()))?;
         }
         match &self.node_id {
-            Some(Some(id)) => write!(f, " --node-id={}", quoted(id.as_str()))?,
+            Some(Some(id)) => write!(f, " --node-id={}", word(id.as_str()))?,
             Some(None) => f.write_str(" --node-id=")?,
             None => {}
         }

@@ -59,7 +59,7 @@ fn a_channel_is_added_changed_and_deleted() {
     assert_eq!(ops.via, telegram().via);
     assert_eq!(
         change(set("ops", ChannelSettings::default()), &config),
-        Err(Refusal::Nothing)
+        refused(NOTHING)
     );
     let gone = change(NotifyChange::Delete { name: name("ops") }, &config).unwrap();
     assert!(gone.notify.is_default());
@@ -96,7 +96,7 @@ fn what_a_channel_cannot_have_is_refused() {
         server_name: None,
         thresholds: None,
     };
-    assert_eq!(change(nothing, &config), Err(Refusal::Nothing));
+    assert_eq!(change(nothing, &config), refused(NOTHING));
 }
 
 #[test]
@@ -140,7 +140,19 @@ fn the_push_is_set_up_once_and_changed_in_parts() {
     };
     assert_eq!(
         push(PushChange::Set(settings.clone()), &empty),
-        refused(NotifyRefusal::PushLacks("url"))
+        refused(NotifyRefusal::PushLacks(vec!["url"]))
+    );
+    let notes = PushSettings {
+        notes: Some(true),
+        ..PushSettings::default()
+    };
+    let lacks = push(PushChange::Set(notes), &empty).unwrap_err();
+    let said = "the push needs url, node and secret the first time";
+    assert_eq!(lacks.to_string(), said);
+    let command = "push set";
+    assert_eq!(
+        push(PushChange::Set(PushSettings::default()), &empty),
+        refused(NotifyRefusal::Nothing { command })
     );
     settings.url = Some("https://w.example/api/push".parse().unwrap());
     let config = push(PushChange::Set(settings), &empty).unwrap();
@@ -206,7 +218,7 @@ fn the_command_line_has_files_in_the_place_of_secrets() {
     });
     assert_eq!(
         set.to_string(),
-        "pm push set --url 'https://w.example/api/push' --node='hk-01' --secret-file -"
+        "pm push set --url https://w.example/api/push --node=hk-01 --secret-file -"
     );
 }
 

@@ -6,15 +6,22 @@ use pm_core::config::{
 use pm_core::request::NotifyRefusal;
 use pm_core::secret::{MAX_SECRET_BYTES, SecretError};
 
+use crate::output::words::fields;
+
 pub(super) fn refusal(refusal: &NotifyRefusal) -> String {
     match refusal {
         NotifyRefusal::ChannelExists(name) => format!("渠道 {name} 已经有了"),
         NotifyRefusal::NoSuchChannel(name) => format!("没有渠道 {name}"),
         NotifyRefusal::NotOfKind { name, kind, field } => {
-            format!("渠道 {name} 的类型是 {kind}，没有 {field} 这一项")
+            let (kind, field) = (fields::chinese_kind(kind), fields::in_chinese(&[*field]));
+            format!("渠道 {name} 的类型是 {kind}，没有“{field}”这一项")
         }
         NotifyRefusal::Setting(error) => setting(error),
-        NotifyRefusal::PushLacks(field) => format!("第一次设置推送要写 {field}"),
+        NotifyRefusal::Nothing { .. } => "没有写要改什么".to_owned(),
+        NotifyRefusal::PushLacks(lacking) => {
+            let lacking = fields::in_chinese(lacking);
+            format!("第一次设置推送要写{lacking}")
+        }
         NotifyRefusal::NoPush => "还没有设置推送".to_owned(),
     }
 }
@@ -101,7 +108,7 @@ pub(super) fn setting(error: &NotifyError) -> String {
 
 pub(super) fn secret(error: &SecretError) -> String {
     match error {
-        SecretError::Empty => "密钥是空的：请填写，或者不用它".to_owned(),
+        SecretError::Empty => "内容是空的：请填写".to_owned(),
         SecretError::TooLong(bytes) => {
             format!("密钥有 {bytes} 字节：最多 {MAX_SECRET_BYTES} 字节")
         }

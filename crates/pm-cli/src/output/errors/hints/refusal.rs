@@ -129,6 +129,10 @@ fn notify_refusal(refusal: &NotifyRefusal) -> String {
             "see `pm notify add --help` for what goes together",
             "哪些设置能搭配，见 `pm notify add --help`"
         ),
+        NotifyRefusal::Nothing { command } => tr!(
+            "`pm {command} --help` says what can be set",
+            "能改什么，见 `pm {command} --help`"
+        ),
         NotifyRefusal::PushLacks(_) | NotifyRefusal::NoPush => tr!(
             "set it up with `pm push set --url URL --node NAME --secret-file FILE`",
             "用 `pm push set --url 地址 --node 名称 --secret-file 文件` 设置"
