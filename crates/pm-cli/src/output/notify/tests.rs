@@ -1,3 +1,6 @@
+use pm_notify::Part;
+use pm_store::outbox_db::{Fate, Sent};
+
 use super::*;
 use crate::language::in_chinese;
 use crate::output::{json, push};
@@ -66,6 +69,71 @@ fn channels_are_shown_with_what_waits_and_since_when_one_fails() {
         "{both}"
     );
     insta::assert_snapshot!(both);
+}
+
+/// What a channel is told, how, and by what is to be seen without opening `config.json`; and why a
+/// message waits that no server refused.
+#[test]
+fn what_differs_from_the_defaults_and_what_keeps_messages_is_shown() {
+    let config = r#"{"schema": 1, "time_zone": "Asia/Shanghai", "notify": {"channels": {
+        "mail": {"via": {"email": {"server": "smtp.example.org", "from": "pm@example.org", "to": ["a@example.org"],
+            "digest": 60}}, "language": "zh"},
+        "night": {"via": {"wecom": {"url": "https://qyapi.weixin.qq.com/send?key=planted"}}, "quiet": "15:00-07:00"},
+        "ops": {"via": {"telegram": {"token": "1:planted", "chat": "-1001234567890", "thread": 7,
+            "api_base": "https://tg.example.org/planted"}}, "language": "en", "server_name": "edge 1"},
+        "plain": {"via": {"wecom": {"url": "https://qyapi.weixin.qq.com/send?key=planted"}}}}}}"#;
+    let config = Config::parse(config).unwrap();
+    let waits = |name: &str| {
+        let waits = ChannelStanding {
+            waiting: 2,
+            oldest: Some(time(1)),
+            ..ChannelStanding::default()
+        };
+        (name.parse().unwrap(), waits)
+    };
+    let standing = Standing {
+        channels: ["mail", "night", "ops", "plain"].map(waits).into(),
+        push: None,
+    };
+    let shown = || {
+        let wide = channels(&config, &standing, &zone(), None);
+        format!(
+            "{wide}\n\n{}",
+            channels(&config, &standing, &zone(), Some(80))
+        )
+    };
+    let both = format!("{}\n\n{}", shown(), in_chinese(shown));
+    assert!(!both.contains("planted"), "{both}");
+    insta::assert_snapshot!(both);
+}
+
+/// The cut of one cable stops all channels.
+#[test]
+fn what_is_the_matter_with_several_is_said_once() {
+    let fails = |name: &str, why, minutes, lost| {
+        let failing = ChannelStanding {
+            waiting: 3,
+            failing_since: Some(time(-90)),
+            next_try: Some(time(minutes)),
+            error: Some(pm_notify::Failure::of(why).stored()),
+            lost,
+            ..ChannelStanding::default()
+        };
+        (name.parse().unwrap(), failing)
+    };
+    use pm_notify::Why::{Connect, Credentials};
+    let standing = Standing {
+        channels: [
+            fails("billing", Connect, 15, 3),
+            fails("hook", Credentials, 4, 1),
+            fails("ops", Credentials, 7, 0),
+            fails("运维", Connect, 9, 12),
+        ]
+        .into(),
+        push: None,
+    };
+    let shown = || channels(&config(), &standing, &zone(), Some(80));
+    insta::assert_snapshot!(format!("{}\n\n{}", shown(), in_chinese(shown)));
 }
 
 fn message(minutes: i64, fate: Fate, attempts: u64, title: &str) -> Sent {
