@@ -169,14 +169,26 @@ fn what_became_of_a_message_is_shown_and_cannot_steer_the_terminal() {
         message(2, Fate::Waiting, 3, "[hk-01] 20002: open again"),
         message(3, Fate::Waiting, 0, "[hk-01] 20003: open again"),
         Sent {
+            channel: "mail".parse().unwrap(),
+            ..message(3, Fate::Waiting, 0, "[hk-01] 20003: open again")
+        },
+        Sent {
+            done: Some(time(600)),
+            ..message(4, Fate::Delivered, 2, "[other] 20004: blocked")
+        },
+        Sent {
             body: "no json".to_owned(),
             ..message(4, Fate::Waiting, 0, "")
         },
     ];
+    let config = r#"{"schema": 1, "notify": {"channels": {"mail": {"via": {"email": {"server": "smtp.example.org",
+        "from": "pm@example.org", "to": ["a@example.org"], "digest": 60}}}}}}"#;
+    let config = Config::parse(config).unwrap();
     let shown = || {
         [
-            sent(&messages, &zone(), Some(100)),
-            sent(&[], &zone(), None),
+            sent(&messages, &config, &zone(), Some(100)),
+            sent(&messages[..4], &config, &zone(), Some(80)),
+            sent(&[], &config, &zone(), None),
             json::sent(&messages).unwrap(),
         ]
         .join("\n\n")
@@ -210,7 +222,7 @@ fn why_something_fails_is_said_in_the_language_of_whoever_looks() {
     let shown = || {
         vec![
             channels(&config(), &standing, &zone(), None),
-            sent(&messages, &zone(), None),
+            sent(&messages, &config(), &zone(), None),
             push::status(config().push.as_ref(), Some(&push_standing), &zone()),
         ]
     };
