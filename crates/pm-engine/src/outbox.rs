@@ -41,7 +41,7 @@ const MOST_NEWS: u32 = 500;
 const MOST_MESSAGES: u32 = 1_500;
 
 /// For how long a channel fails before the others are told, in seconds.
-const TROUBLE_AFTER: i64 = 300;
+pub(crate) const TROUBLE_AFTER: i64 = 300;
 
 /// What it takes to send to a channel.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
