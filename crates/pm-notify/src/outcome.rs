@@ -80,8 +80,14 @@ pub enum Why {
     NotTheServer,
     /// The token, key or password is wrong.
     Credentials,
-    /// There is no such chat, robot, hook or mailbox.
+    /// There is no such robot or hook.
     NoRecipient,
+    /// There is no such chat, or none that the bot may see.
+    NoChat,
+    /// There is no such mailbox.
+    NoMailbox,
+    /// The receiver of the push knows no such node, or has nothing at this address.
+    NoNode,
     /// The recipient does not want it: the bot was blocked or thrown out.
     Unwanted,
     /// Too many at a time.
@@ -210,9 +216,24 @@ impl Why {
             ),
             Self::NoRecipient => say!(
                 language;
-                "there is no such recipient: check the chat, robot, hook or mailbox; a bot must be \
-                 written to first, or be in the group",
-                "没有这个接收者：请检查会话、机器人、webhook 或邮箱；要先给机器人发一条消息，或把它拉进群"
+                "there is no such hook or robot: check whether it still exists, and its address",
+                "没有这个 webhook 或机器人：请检查它是否还在，以及地址是否正确"
+            ),
+            Self::NoChat => say!(
+                language;
+                "there is no such chat for the bot: check its number; the bot must be written to \
+                 first, or be in the group",
+                "机器人找不到这个会话：请检查编号；要先给机器人发一条消息，或把它拉进群"
+            ),
+            Self::NoMailbox => say!(
+                language;
+                "the server has no such mailbox, or takes nothing for it from here: check the recipients",
+                "服务器没有这个邮箱，或不从这里为它收信：请检查收件人"
+            ),
+            Self::NoNode => say!(
+                language;
+                "the receiver does not know the node, or the address leads elsewhere: check both",
+                "接收端不认识这个节点，或地址不对：请检查两者"
             ),
             Self::Unwanted => say!(
                 language;
@@ -221,8 +242,8 @@ impl Why {
             ),
             Self::TooMany => say!(
                 language;
-                "too many messages at a time; it goes on later",
-                "一时消息太多，稍后继续"
+                "too many messages at a time: the server takes more later",
+                "一时消息太多：服务器过一会儿才接收"
             ),
             Self::Content => say!(
                 language;
@@ -280,6 +301,7 @@ impl Why {
             | Self::Endless
             | Self::Redirected
             | Self::NotTheServer
+            | Self::NoNode
             | Self::TooMany
             | Self::Clock { .. }
             | Self::Rejected { .. }
@@ -289,6 +311,8 @@ impl Why {
             | Self::Credentials
             | Self::NoLogin
             | Self::NoRecipient
+            | Self::NoChat
+            | Self::NoMailbox
             | Self::Unwanted
             | Self::Content => false,
         }
