@@ -121,7 +121,11 @@ const KEPT: usize = 300;
 
 impl Failure {
     pub(crate) fn new(why: Why, answer: impl AsRef<str>) -> Self {
-        let answer = short(answer.as_ref());
+        let answer = match why {
+            // What the system calls a timeout says less, and in other words each time.
+            Why::Slow => String::new(),
+            _ => short(answer.as_ref()),
+        };
         Self { why, answer }
     }
 
@@ -132,11 +136,15 @@ impl Failure {
 
     /// Returns what is the matter and what to do, with what the server said.
     pub fn text(&self, language: Language) -> String {
-        let why = self.why.text(language);
-        if self.answer.is_empty() {
+        let answer = &self.answer;
+        let number = self.why.number().map(|number| number.to_string());
+        let why = match number.filter(|number| answer.contains(number)) {
+            Some(_) => self.why.unnumbered(language),
+            None => self.why.text(language),
+        };
+        if answer.is_empty() {
             return why;
         }
-        let answer = &self.answer;
         say!(language; "{why} ({answer})", "{why}（{answer}）")
     }
 }
@@ -275,16 +283,36 @@ impl Why {
                     ),
                 }
             }
-            Self::Rejected { code } => say!(
+            Self::Rejected { code } => {
+                let no = self.unnumbered(language);
+                say!(language; "{no}, with number {code}", "{no}，编号 {code}")
+            }
+            Self::Server { status } => {
+                let trouble = self.unnumbered(language);
+                say!(language; "{trouble} (number {status})", "{trouble}（编号 {status}）")
+            }
+        }
+    }
+
+    /// Returns the server's number, where the text has it.
+    fn number(&self) -> Option<i64> {
+        match self {
+            Self::Rejected { code } => Some(*code),
+            Self::Server { status } => Some((*status).into()),
+            _ => None,
+        }
+    }
+
+    /// Returns the text without the number, for where that stands beside it.
+    fn unnumbered(&self, language: Language) -> String {
+        match self {
+            Self::Rejected { .. } => say!(language; "the server says no", "服务器拒绝"),
+            Self::Server { .. } => say!(
                 language;
-                "the server says no, with number {code}",
-                "服务器拒绝，编号 {code}"
+                "the server has trouble of its own",
+                "服务器自身有问题"
             ),
-            Self::Server { status } => say!(
-                language;
-                "the server has trouble of its own (number {status})",
-                "服务器自身有问题（编号 {status}）"
-            ),
+            other => other.text(language),
         }
     }
 
@@ -347,4 +375,54 @@ pub(crate) fn short(text: &str) -> String {
 /// Reads a stranger's text as [`short`] leaves it.
 pub(crate) fn in_short<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     String::deserialize(deserializer).map(|text| short(&text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_said_once() {
+        let said = |why, answer| {
+            let failure = Failure::new(why, answer);
+            [Language::English, Language::Chinese].map(|language| failure.text(language))
+        };
+        let server = |status, answer| said(Why::Server { status }, answer);
+        assert_eq!(
+            server(500, "HTTP 500 oops"),
+            [
+                "the server has trouble of its own (HTTP 500 oops)",
+                "服务器自身有问题（HTTP 500 oops）"
+            ]
+        );
+        assert_eq!(
+            server(503, ""),
+            [
+                "the server has trouble of its own (number 503)",
+                "服务器自身有问题（编号 503）"
+            ]
+        );
+        assert_eq!(
+            said(Why::Rejected { code: 60_020 }, "60020 not allowed"),
+            [
+                "the server says no (60020 not allowed)",
+                "服务器拒绝（60020 not allowed）"
+            ]
+        );
+        assert_eq!(
+            said(Why::Rejected { code: 7 }, "go away"),
+            [
+                "the server says no, with number 7 (go away)",
+                "服务器拒绝，编号 7（go away）"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_timeout_is_not_said_in_the_systems_words() {
+        let said = "network error: Resource temporarily unavailable (os error 11)";
+        let slow = Failure::new(Why::Slow, said);
+        assert_eq!(slow.text(Language::English), "the server took too long");
+        assert_eq!(slow.text(Language::Chinese), "服务器太久没有答复");
+    }
 }
