@@ -30,6 +30,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use keep::{is_collected, is_quiet};
 pub(crate) use owner::{Owner, become_owner};
+pub(crate) use trouble::TROUBLE_AFTER;
 pub(crate) use wake::{answer, is_woken, start};
 
 use crate::voice::spoken;

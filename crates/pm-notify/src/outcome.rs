@@ -80,8 +80,14 @@ pub enum Why {
     NotTheServer,
     /// The token, key or password is wrong.
     Credentials,
-    /// There is no such chat, robot, hook or mailbox.
+    /// There is no such robot or hook.
     NoRecipient,
+    /// There is no such chat, or none that the bot may see.
+    NoChat,
+    /// There is no such mailbox.
+    NoMailbox,
+    /// The receiver of the push knows no such node, or has nothing at this address.
+    NoNode,
     /// The recipient does not want it: the bot was blocked or thrown out.
     Unwanted,
     /// Too many at a time.
@@ -115,7 +121,11 @@ const KEPT: usize = 300;
 
 impl Failure {
     pub(crate) fn new(why: Why, answer: impl AsRef<str>) -> Self {
-        let answer = short(answer.as_ref());
+        let answer = match why {
+            // What the system calls a timeout says less, and in other words each time.
+            Why::Slow => String::new(),
+            _ => short(answer.as_ref()),
+        };
         Self { why, answer }
     }
 
@@ -126,11 +136,15 @@ impl Failure {
 
     /// Returns what is the matter and what to do, with what the server said.
     pub fn text(&self, language: Language) -> String {
-        let why = self.why.text(language);
-        if self.answer.is_empty() {
+        let answer = &self.answer;
+        let number = self.why.number().map(|number| number.to_string());
+        let why = match number.filter(|number| answer.contains(number)) {
+            Some(_) => self.why.unnumbered(language),
+            None => self.why.text(language),
+        };
+        if answer.is_empty() {
             return why;
         }
-        let answer = &self.answer;
         say!(language; "{why} ({answer})", "{why}（{answer}）")
     }
 }
@@ -210,9 +224,24 @@ impl Why {
             ),
             Self::NoRecipient => say!(
                 language;
-                "there is no such recipient: check the chat, robot, hook or mailbox; a bot must be \
-                 written to first, or be in the group",
-                "没有这个接收者：请检查会话、机器人、webhook 或邮箱；要先给机器人发一条消息，或把它拉进群"
+                "there is no such hook or robot: check whether it still exists, and its address",
+                "没有这个 webhook 或机器人：请检查它是否还在，以及地址是否正确"
+            ),
+            Self::NoChat => say!(
+                language;
+                "there is no such chat for the bot: check its number; the bot must be written to \
+                 first, or be in the group",
+                "机器人找不到这个会话：请检查编号；要先给机器人发一条消息，或把它拉进群"
+            ),
+            Self::NoMailbox => say!(
+                language;
+                "the server has no such mailbox, or takes nothing for it from here: check the recipients",
+                "服务器没有这个邮箱，或不从这里为它收信：请检查收件人"
+            ),
+            Self::NoNode => say!(
+                language;
+                "the receiver does not know the node, or the address leads elsewhere: check both",
+                "接收端不认识这个节点，或地址不对：请检查两者"
             ),
             Self::Unwanted => say!(
                 language;
@@ -221,8 +250,8 @@ impl Why {
             ),
             Self::TooMany => say!(
                 language;
-                "too many messages at a time; it goes on later",
-                "一时消息太多，稍后继续"
+                "too many messages at a time: the server takes more later",
+                "一时消息太多：服务器过一会儿才接收"
             ),
             Self::Content => say!(
                 language;
@@ -254,16 +283,36 @@ impl Why {
                     ),
                 }
             }
-            Self::Rejected { code } => say!(
+            Self::Rejected { code } => {
+                let no = self.unnumbered(language);
+                say!(language; "{no}, with number {code}", "{no}，编号 {code}")
+            }
+            Self::Server { status } => {
+                let trouble = self.unnumbered(language);
+                say!(language; "{trouble} (number {status})", "{trouble}（编号 {status}）")
+            }
+        }
+    }
+
+    /// Returns the server's number, where the text has it.
+    fn number(&self) -> Option<i64> {
+        match self {
+            Self::Rejected { code } => Some(*code),
+            Self::Server { status } => Some((*status).into()),
+            _ => None,
+        }
+    }
+
+    /// Returns the text without the number, for where that stands beside it.
+    fn unnumbered(&self, language: Language) -> String {
+        match self {
+            Self::Rejected { .. } => say!(language; "the server says no", "服务器拒绝"),
+            Self::Server { .. } => say!(
                 language;
-                "the server says no, with number {code}",
-                "服务器拒绝，编号 {code}"
+                "the server has trouble of its own",
+                "服务器自身有问题"
             ),
-            Self::Server { status } => say!(
-                language;
-                "the server has trouble of its own (number {status})",
-                "服务器自身有问题（编号 {status}）"
-            ),
+            other => other.text(language),
         }
     }
 
@@ -280,6 +329,7 @@ impl Why {
             | Self::Endless
             | Self::Redirected
             | Self::NotTheServer
+            | Self::NoNode
             | Self::TooMany
             | Self::Clock { .. }
             | Self::Rejected { .. }
@@ -289,6 +339,8 @@ impl Why {
             | Self::Credentials
             | Self::NoLogin
             | Self::NoRecipient
+            | Self::NoChat
+            | Self::NoMailbox
             | Self::Unwanted
             | Self::Content => false,
         }
@@ -323,4 +375,54 @@ pub(crate) fn short(text: &str) -> String {
 /// Reads a stranger's text as [`short`] leaves it.
 pub(crate) fn in_short<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     String::deserialize(deserializer).map(|text| short(&text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_said_once() {
+        let said = |why, answer| {
+            let failure = Failure::new(why, answer);
+            [Language::English, Language::Chinese].map(|language| failure.text(language))
+        };
+        let server = |status, answer| said(Why::Server { status }, answer);
+        assert_eq!(
+            server(500, "HTTP 500 oops"),
+            [
+                "the server has trouble of its own (HTTP 500 oops)",
+                "服务器自身有问题（HTTP 500 oops）"
+            ]
+        );
+        assert_eq!(
+            server(503, ""),
+            [
+                "the server has trouble of its own (number 503)",
+                "服务器自身有问题（编号 503）"
+            ]
+        );
+        assert_eq!(
+            said(Why::Rejected { code: 60_020 }, "60020 not allowed"),
+            [
+                "the server says no (60020 not allowed)",
+                "服务器拒绝（60020 not allowed）"
+            ]
+        );
+        assert_eq!(
+            said(Why::Rejected { code: 7 }, "go away"),
+            [
+                "the server says no, with number 7 (go away)",
+                "服务器拒绝，编号 7（go away）"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_timeout_is_not_said_in_the_systems_words() {
+        let said = "network error: Resource temporarily unavailable (os error 11)";
+        let slow = Failure::new(Why::Slow, said);
+        assert_eq!(slow.text(Language::English), "the server took too long");
+        assert_eq!(slow.text(Language::Chinese), "服务器太久没有答复");
+    }
 }

@@ -226,6 +226,8 @@ fn judge(answer: &Answer, now: i64) -> Outcome {
             return Outcome::Delivered { answer };
         }
         401 | 403 => clock(answer, now).unwrap_or(Why::Credentials),
+        // Whoever explains himself so is no login page.
+        404 if answer.json().is_some() => Why::NoNode,
         404 | 405 => Why::NotTheServer,
         429 => Why::TooMany,
         400 | 413 => Why::Content,

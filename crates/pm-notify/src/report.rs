@@ -26,12 +26,12 @@ pub fn summary(
         0 => say!(
             language;
             en: "traffic report, {count} {}", plural(count, "service");
-            zh: "流量报告，{count} 个服务"
+            zh: "流量汇总，{count} 个服务"
         ),
         blocked => say!(
             language;
             en: "traffic report, {count} {}, {blocked} blocked", plural(count, "service");
-            zh: "流量报告，{count} 个服务，{blocked} 个已阻断"
+            zh: "流量汇总，{count} 个服务，{blocked} 个已阻断"
         ),
     };
     let mut lines = Vec::new();
@@ -75,7 +75,8 @@ impl Voice<'_> {
         let name = &group.name;
         let icon = if group.is_spent { "⛔" } else { "👥" };
         let name = say!(self.language; "group {name}", "组 {name}");
-        format!("{icon} {name}: {}", self.share(group.billed, group.quota))
+        let share = self.share(group.billed, group.quota);
+        say!(self.language; "{icon} {name}: {share}", "{icon} {name}：{share}")
     }
 
     /// A service that has a quota of its own, or none.
@@ -101,7 +102,7 @@ impl Voice<'_> {
             Some(BlockedBy::Expiry) => say!(self.language; ", expired", "，已到期"),
             Some(BlockedBy::Quota) | None => String::new(),
         };
-        format!("{icon} {name}: {share}{why}")
+        say!(self.language; "{icon} {name}: {share}{why}", "{icon} {name}：{share}{why}")
     }
 
     fn share(self, billed: u64, quota: Option<QuotaSize>) -> String {
@@ -109,7 +110,12 @@ impl Voice<'_> {
         match quota {
             Some(quota) => {
                 let percent = percent(billed, quota);
-                format!("{used} / {} ({percent}%)", spaced(quota.size()))
+                let quota = spaced(quota.size());
+                say!(
+                    self.language;
+                    "{used} / {quota} ({percent}%)",
+                    "{used} / {quota}（{percent}%）"
+                )
             }
             None => used,
         }

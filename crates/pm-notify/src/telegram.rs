@@ -176,7 +176,7 @@ fn judge(answer: &Answer) -> Outcome {
             "upgraded",
         ]) =>
         {
-            Why::NoRecipient
+            Why::NoChat
         }
         400 if has(&["not enough rights", "kicked", "blocked", "topic_closed"]) => Why::Unwanted,
         400 if has(&["parse", "too long", "empty", "encoded"]) => Why::Content,

@@ -8,7 +8,7 @@ use pm_core::calendar::{Timestamp, Zone, iso_date};
 use pm_core::config::{Config, EventKind, QuotaSize};
 use pm_core::language::Language;
 use pm_core::ledger::Usage;
-use pm_core::notice::{Destination, Ended, Gone, Notice, What, Whom};
+use pm_core::notice::{Deed, Destination, Ended, Gone, Notice, What, Whom};
 use pm_core::report::{BlockedBy, GroupReport, Report};
 use pm_core::units::Size;
 use pm_notify::Message;
@@ -40,9 +40,40 @@ fn ago(minutes: i64) -> Option<Timestamp> {
     Some(Timestamp::from_unix(NOW.unix() - minutes * 60))
 }
 
+/// What happens to several at once, and what the operator does, where that is said otherwise.
+fn others(kind: EventKind, voice: Voice<'_>, note: &str) -> Option<Message> {
+    let notice = |what: What| {
+        assert_eq!(what.kind(), kind);
+        Notice { time: NOW, what }
+    };
+    let several = || [("20000", note), ("30000-30100", "")].map(|(who, note)| whom(who, note));
+    let done = |deed| {
+        let whom = several().into();
+        voice.notice(&notice(What::Done { deed, whom }))
+    };
+    let all: Vec<_> = match kind {
+        EventKind::Blocked => return Some(done(Deed::Blocked)),
+        EventKind::Unblocked => return Some(done(Deed::Unblocked)),
+        EventKind::Reset => ended(note).map(notice).into(),
+        EventKind::Expiring => {
+            let [alice, range] = several();
+            let near = |whom, day, days| What::Expiring {
+                whom,
+                last_day: date(day),
+                days,
+            };
+            let near = [near(alice, "2026-11-25", 3), near(range, "2026-11-23", 1)];
+            near.map(notice).into()
+        }
+        _ => return None,
+    };
+    let (first, rest) = all.split_first()?;
+    Some(voice.notices(first, &rest.iter().collect::<Vec<_>>()))
+}
+
 /// A month that begins for several at once.
-fn several(voice: Voice<'_>, note: &str) -> Message {
-    let ended = [
+fn ended(note: &str) -> [What; 3] {
+    [
         ("20000", note, "100GB", true),
         ("30000-30100", "", "500GiB", false),
         ("group vip", "", "1TB", false),
@@ -50,7 +81,7 @@ fn several(voice: Voice<'_>, note: &str) -> Message {
     .map(|(holder, note, size, reopened)| {
         let whom = whom(holder, note);
         let quota = quota(size);
-        let what = What::Reset(Ended {
+        What::Reset(Ended {
             whom,
             by_operator: false,
             incoming: quota.bytes() / 20,
@@ -58,11 +89,8 @@ fn several(voice: Voice<'_>, note: &str) -> Message {
             reopened,
             quota: Some(quota),
             next_reset: date("2026-12-22"),
-        });
-        Notice { time: NOW, what }
-    });
-    let [first, others @ ..] = &ended;
-    voice.notices(first, &others.each_ref())
+        })
+    })
 }
 
 /// Three of each kind.
@@ -159,12 +187,12 @@ fn notices(kind: EventKind, note: &str) -> [What; 3] {
         EventKind::Delivery => [
             What::Delivery {
                 to: Destination::Channel("ops".parse().unwrap()),
-                why: "401 Unauthorized".into(),
+                why: "[credentials] 401 Unauthorized".into(),
                 lost: 0,
             },
             What::Delivery {
                 to: Destination::Channel("群-1".parse().unwrap()),
-                why: "HTTP 502, a web page".into(),
+                why: "[server 502] HTTP 502, a web page".into(),
                 lost: 12,
             },
             What::DeliveredAgain {
@@ -236,7 +264,7 @@ fn summaries(voice: Voice<'_>, note: &str) -> [Message; 3] {
     ]
 }
 
-/// Returns the section, a block of three messages for each kind.
+/// Returns the section, a block of messages for each kind.
 fn section(language: Language, note: &str, report: &str) -> String {
     let zone = Zone::named("Asia/Shanghai").unwrap();
     let voice = Voice {
@@ -253,8 +281,8 @@ fn section(language: Language, note: &str, report: &str) -> String {
             assert_eq!(what.kind(), kind);
             voice.notice(&Notice { time: NOW, what })
         });
-        let together = (kind == EventKind::Reset).then(|| several(voice, note));
-        block(kind.name(), said.into_iter().chain(together).collect())
+        let said = said.into_iter().chain(others(kind, voice, note));
+        block(kind.name(), said.collect())
     });
     format!(
         "\n{}{}",
@@ -283,6 +311,6 @@ fn the_messages_in_the_documentation_are_those_that_are_sent() {
     );
     assert_in(
         "notifications.zh-CN.md",
-        &section(Language::Chinese, "老王", "报告（report）"),
+        &section(Language::Chinese, "老王", "汇总（report）"),
     );
 }

@@ -141,8 +141,9 @@ fn show_log(places: &Places, log: &NotifyLog) -> Result<ExitCode> {
     if log.reading.json {
         say!("{}", json::sent(&sent)?);
     } else {
-        let zone = pm_engine::zone(&config::current(places)?);
-        say!("{}", shown::sent(&sent, &zone, None));
+        let config = config::current(places)?;
+        let zone = pm_engine::zone(&config);
+        say!("{}", shown::sent(&sent, &config, &zone, None));
     }
     Ok(ExitCode::SUCCESS)
 }

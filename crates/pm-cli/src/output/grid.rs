@@ -129,6 +129,21 @@ pub(super) fn render(mut columns: Vec<Column>, width: Option<u16>) -> String {
     table.trim_fmt()
 }
 
+/// Whether a table of `columns` has room for all of them, none cut short; `width` as in [`render`].
+pub(super) fn fits(columns: &[Column], width: Option<u16>) -> bool {
+    let table = filled(columns, width);
+    let widths = table.column_max_content_widths();
+    let gaps = GAP.saturating_mul(
+        u16::try_from(columns.len())
+            .unwrap_or(u16::MAX)
+            .saturating_sub(1),
+    );
+    let all = widths
+        .iter()
+        .fold(gaps, |sum, &one| sum.saturating_add(one));
+    table.width().is_none_or(|available| all <= available)
+}
+
 fn filled(columns: &[Column], width: Option<u16>) -> Table {
     let mut table = Table::new();
     table

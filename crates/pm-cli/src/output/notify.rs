@@ -2,72 +2,100 @@
 //!
 //! What comes out of the outbox was written by the delivering side: it is shown as one line of text.
 
+mod lines;
+mod log;
+
+use std::collections::BTreeMap;
+
 use pm_core::calendar::{Timestamp, Zone};
 use pm_core::config::{Channel, ChannelName, Config, Schedule, ServerName, Via};
+use pm_notify::Outcome;
 use pm_notify::telegram::Chat;
-use pm_notify::{Outcome, Part};
-use pm_store::outbox_db::{ChannelStanding, Fate, Sent, Standing};
+use pm_store::outbox_db::{ChannelStanding, Standing};
 
-use super::grid::{Column, render};
+use super::grid::{Column, fits, render};
 use super::words::fields;
+use super::wrap::hanging;
 use crate::language::{self, tr};
+
+pub(crate) use log::sent;
+pub(in crate::output) use log::title;
+
+/// How far further in a line goes on, in columns.
+const INDENT: usize = 2;
 
 /// Returns the table of all channels, and below it what else there is to say of each.
 ///
-/// `width` is in columns; `None`: the terminal's, or as wide as it takes where there is none.
+/// `width` is in columns; `None`: the terminal's, or as wide as it takes where there is none. Where
+/// not all of it fits into the table, where a channel leads is said below: it is never cut short.
 pub(crate) fn channels(
     config: &Config,
     standing: &Standing,
     zone: &Zone,
     width: Option<u16>,
 ) -> String {
-    let channels = || config.notify.channels.iter();
-    let mut text = if config.notify.channels.is_empty() {
-        tr!(
+    let channels = &config.notify.channels;
+    let (mut text, has_places) = if channels.is_empty() {
+        let nothing = tr!(
             "There is no channel yet: `pm notify add --help` says how to add one.",
             "还没有渠道：`pm notify add --help` 说明如何添加。"
-        )
+        );
+        (nothing, true)
     } else {
-        let of = |name: &ChannelName| standing.channels.get(name);
-        let columns = vec![
-            Column::names(
-                tr!("NAME", "名称"),
-                channels().map(|(name, _)| name.to_string()),
-            ),
-            Column::words(
-                tr!("KIND", "类型"),
-                channels().map(|(_, channel)| kind(&channel.via)),
-            )
-            .rank(1),
-            Column::words(
-                tr!("STATE", "状态"),
-                channels().map(|(name, channel)| state(channel, of(name), zone)),
-            ),
-            Column::numbers(
-                tr!("WAITING", "等待"),
-                channels().map(|(name, _)| of(name).map_or(0, |it| it.waiting).to_string()),
-            ),
-            Column::words(
-                tr!("LAST DELIVERED", "最近送达"),
-                channels().map(|(name, _)| when(of(name).and_then(|it| it.delivered), zone)),
-            )
-            .rank(2),
-            Column::prose(
-                tr!("WHERE", "去向"),
-                channels().map(|(_, channel)| place(&channel.via)),
-            ),
-        ];
-        render(columns, width)
-    };
-    for (name, channel) in channels() {
-        for line in details(name, channel, standing.channels.get(name), zone) {
-            text.push('\n');
-            text.push_str(&line);
+        let mut columns = columns(channels, standing, zone);
+        let places = channels.values().map(|channel| place(&channel.via));
+        columns.push(Column::words(tr!("WHERE", "去向"), places));
+        let has_places = fits(&columns, width);
+        if !has_places {
+            columns.pop();
         }
+        (render(columns, width), has_places)
+    };
+    for line in lines::of(channels, &standing.channels, zone, !has_places) {
+        text.push('\n');
+        text.push_str(&hanging(&line, INDENT));
     }
     text.push('\n');
     text.push_str(&general(config));
     text
+}
+
+fn columns(
+    channels: &BTreeMap<ChannelName, Channel>,
+    standing: &Standing,
+    zone: &Zone,
+) -> Vec<Column> {
+    let of = |name: &ChannelName| standing.channels.get(name);
+    vec![
+        Column::names(
+            tr!("NAME", "名称"),
+            channels.keys().map(ToString::to_string),
+        ),
+        Column::words(
+            tr!("KIND", "类型"),
+            channels.values().map(|channel| kind(&channel.via)),
+        )
+        .rank(1),
+        Column::words(
+            tr!("STATE", "状态"),
+            channels
+                .iter()
+                .map(|(name, channel)| state(channel, of(name), zone)),
+        ),
+        Column::numbers(
+            tr!("WAITING", "等待"),
+            channels
+                .keys()
+                .map(|name| of(name).map_or(0, |it| it.waiting).to_string()),
+        ),
+        Column::words(
+            tr!("LAST DELIVERED", "最近送达"),
+            channels
+                .keys()
+                .map(|name| when(of(name).and_then(|it| it.delivered), zone)),
+        )
+        .rank(2),
+    ]
 }
 
 /// Returns what concerns all channels, on one line.
@@ -151,77 +179,6 @@ pub(crate) fn state(channel: &Channel, standing: Option<&ChannelStanding>, zone:
     }
 }
 
-fn details(
-    name: &ChannelName,
-    channel: &Channel,
-    standing: Option<&ChannelStanding>,
-    zone: &Zone,
-) -> Vec<String> {
-    let mut lines = Vec::new();
-    let choices = choices(channel);
-    if !choices.is_empty() {
-        let choices = choices.join(&tr!("; ", "；"));
-        lines.push(tr!("{name}: {choices}", "{name}：{choices}"));
-    }
-    let Some(standing) = standing else {
-        return lines;
-    };
-    if let Some(why) = &standing.error {
-        let why = one_line(&pm_notify::outcome::shown(why, language::current()));
-        lines.push(match standing.next_try {
-            Some(next) => {
-                let next = minute(next, zone);
-                tr!(
-                    "{name}: {why}; the next attempt is at {next}",
-                    "{name}：{why}；下次尝试：{next}"
-                )
-            }
-            None => tr!("{name}: {why}", "{name}：{why}"),
-        });
-    }
-    if standing.lost > 0 {
-        let lost = standing.lost;
-        let were = if lost == 1 {
-            "message was"
-        } else {
-            "messages were"
-        };
-        lines.push(tr!(
-            "{name}: {lost} {were} given up",
-            "{name}：已放弃 {lost} 条消息"
-        ));
-    }
-    lines
-}
-
-/// Returns what a channel's operator chose otherwise than by default.
-fn choices(channel: &Channel) -> Vec<String> {
-    let mut said = Vec::new();
-    if let Some(events) = &channel.events {
-        let events = list(events.iter());
-        said.push(tr!("events {events}", "事件 {events}"));
-    }
-    if let Some(services) = &channel.services {
-        let services = list(services.iter());
-        said.push(tr!("services {services}", "服务 {services}"));
-    }
-    if let Some(quiet) = channel.quiet {
-        said.push(tr!("quiet {quiet}", "免打扰 {quiet}"));
-    }
-    if let Some(report) = channel.report.as_ref().map(schedule) {
-        said.push(tr!("report {report}", "{report}发汇总"));
-    }
-    said
-}
-
-fn list<T: ToString>(items: impl Iterator<Item = T>) -> String {
-    let items: Vec<_> = items.map(|item| item.to_string()).collect();
-    match items.is_empty() {
-        true => tr!("none", "无"),
-        false => items.join(","),
-    }
-}
-
 /// Returns what became of a test message.
 pub(crate) fn tried(name: &ChannelName, outcome: &Outcome) -> String {
     match outcome {
@@ -247,63 +204,6 @@ pub(crate) fn tried(name: &ChannelName, outcome: &Outcome) -> String {
             "{name}：这个群已经变成另一个：`pm notify set {name} --chat={chat}`"
         ),
     }
-}
-
-/// Returns the table of messages.
-///
-/// `width` as in [`channels`].
-pub(crate) fn sent(sent: &[Sent], zone: &Zone, width: Option<u16>) -> String {
-    if sent.is_empty() {
-        return tr!("Nothing was sent yet.", "还没有发送过消息。");
-    }
-    let columns = vec![
-        Column::words(
-            tr!("TIME", "时间"),
-            sent.iter().map(|it| minute(it.time, zone)),
-        ),
-        Column::names(
-            tr!("CHANNEL", "渠道"),
-            sent.iter().map(|it| it.channel.to_string()),
-        ),
-        Column::words(tr!("STATE", "状态"), sent.iter().map(|it| fate(it, zone))),
-        Column::prose(
-            tr!("MESSAGE", "消息"),
-            sent.iter().map(|it| {
-                let title = title(it).unwrap_or_else(|| tr!("(unreadable)", "（无法读取）"));
-                match (&it.answer, it.fate) {
-                    (Some(answer), Fate::Waiting | Fate::GivenUp) => {
-                        let answer = pm_notify::outcome::shown(answer, language::current());
-                        let answer = one_line(&answer);
-                        tr!("{title}: {answer}", "{title}：{answer}")
-                    }
-                    _ => title,
-                }
-            }),
-        ),
-    ];
-    render(columns, width)
-}
-
-fn fate(sent: &Sent, zone: &Zone) -> String {
-    match (sent.fate, sent.done) {
-        (Fate::Delivered, Some(done)) => {
-            let done = minute(done, zone);
-            tr!("delivered {done}", "{done} 送达")
-        }
-        (Fate::Delivered, None) => tr!("delivered", "已送达"),
-        (Fate::Waiting, _) if sent.attempts > 0 => {
-            let attempts = sent.attempts;
-            tr!("waits, tried {attempts} times", "等待，已试 {attempts} 次")
-        }
-        (Fate::Waiting, _) => tr!("waits", "等待"),
-        (Fate::GivenUp, _) => tr!("given up", "已放弃"),
-    }
-}
-
-/// Returns a message's first line; `None`: it cannot be read.
-pub(super) fn title(sent: &Sent) -> Option<String> {
-    let part: Part = serde_json::from_str(&sent.body).ok()?;
-    Some(one_line(&part.title))
 }
 
 /// Returns the table of a bot's chats.

@@ -242,8 +242,9 @@ fn log(desk: &mut Desk<'_>) -> Answer<()> {
     match pm_engine::recent(&commands::paths(desk.places), SHOWN) {
         Ok(mut sent) => {
             sent.reverse();
-            let zone = pm_engine::zone(&desk.view.config);
-            desk.ui.say(&shown::sent(&sent, &zone, None))?;
+            let config = &desk.view.config;
+            let zone = pm_engine::zone(config);
+            desk.ui.say(&shown::sent(&sent, config, &zone, None))?;
         }
         Err(error) => desk.ui.note(&errors::untold(&error), Paint::Bad)?,
     }

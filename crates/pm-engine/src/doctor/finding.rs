@@ -71,7 +71,7 @@ pub enum Finding {
         push: bool,
         /// How many messages wait.
         waiting: u64,
-        /// What does not get through.
+        /// What has not got through for five minutes or longer.
         failing: Vec<Failing>,
         /// Why it is not known what gets through.
         problem: Option<Cause<EngineError>>,

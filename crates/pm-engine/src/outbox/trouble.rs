@@ -14,7 +14,7 @@ use pm_core::notice::{Destination, What};
 use pm_store::outbox_db::Standing;
 
 /// For how long something fails before others are told, in seconds.
-const TROUBLE_AFTER: i64 = 300;
+pub(crate) const TROUBLE_AFTER: i64 = 300;
 
 /// How it goes with one destination.
 struct Course<'a> {

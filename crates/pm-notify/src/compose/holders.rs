@@ -131,12 +131,12 @@ impl Voice<'_> {
         let headline = say!(
             self.language;
             "{name}: slowed down to {punish}",
-            "{name}：已限速到 {punish}"
+            "{name}：已降速到 {punish}"
         );
         let why = say!(
             self.language;
             "Above {trigger} for {after} min; slowed down for {during} min",
-            "连续 {after} 分钟超过 {trigger}；限速持续 {during} 分钟"
+            "连续 {after} 分钟超过 {trigger}；降速持续 {during} 分钟"
         );
         ("🐢", headline, vec![why])
     }
@@ -146,7 +146,7 @@ impl Voice<'_> {
         let headline = say!(
             self.language;
             "{name}: no longer slowed down",
-            "{name}：限速已解除"
+            "{name}：惩罚结束，不再降速"
         );
         ("🐇", headline, Vec::new())
     }

@@ -136,7 +136,7 @@ fn judge(error: &Error) -> Why {
         let code: u16 = code.into();
         return match code {
             530 | 534 | 535 | 538 => Why::Credentials,
-            550 | 551 | 553 => Why::NoRecipient,
+            550 | 551 | 553 => Why::NoMailbox,
             421 | 450..=452 => Why::TooMany,
             400..=499 => Why::Server { status: code },
             // The message is too large, or the mailbox too full: RFC 3463 tells them apart.

@@ -165,7 +165,7 @@ fn refusals_are_known_for_what_they_are() {
     let mut stranger = server.email(Security::None);
     stranger.to = vec!["user@refused.example".parse().unwrap()];
     let (refusal, retries) = failure(tell(stranger, &part("hello")));
-    assert_eq!(refusal.why, Why::NoRecipient);
+    assert_eq!(refusal.why, Why::NoMailbox);
     assert!(!retries);
     assert!(refusal.answer.contains("no such mailbox"), "{refusal}");
     let (delay, retries) = failure(tell(server.email(Security::None), &part("later")));

@@ -116,6 +116,7 @@ fn what_is_no_receiver_is_known_for_what_it_is() {
     let answers = [
         ("200 OK", "<html>", Why::NotTheServer),
         ("404 Not Found", "", Why::NotTheServer),
+        ("404 Not Found", r#"{"error":"unknown node"}"#, Why::NoNode),
         ("503 Unavailable", "", Why::Server { status: 503 }),
         ("429 Too Many Requests", "", Why::TooMany),
         ("400 Bad Request", "missing headers", Why::Content),

@@ -39,8 +39,8 @@ fn every_refusal_is_known_for_what_it_is() {
     assert!(
         matches!(tell(&server, "5", &hello), Outcome::Delivered { answer } if answer == "message 1")
     );
-    assert_eq!(why(tell(&server, "6", &hello)), Why::NoRecipient);
-    assert_eq!(why(tell(&server, "@nobody_here", &hello)), Why::NoRecipient);
+    assert_eq!(why(tell(&server, "6", &hello)), Why::NoChat);
+    assert_eq!(why(tell(&server, "@nobody_here", &hello)), Why::NoChat);
     assert_eq!(why(tell(&server, "-300", &hello)), Why::Unwanted);
     let (_, retries) = failure(tell(&server, "-300", &hello));
     assert!(!retries, "who was thrown out does not knock again");

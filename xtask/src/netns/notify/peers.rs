@@ -128,7 +128,7 @@ pub(super) fn a_strict_bot_api_gets_each_message_once(lab: &mut Lab) -> Result<(
     ensure!(next - asked_for_rest > 1.8, "{next} after {asked_for_rest}");
     for (name, words) in [
         ("gone", "the recipient does not let it through"),
-        ("nobody", "there is no such recipient"),
+        ("nobody", "there is no such chat"),
         ("stranger", "the token, key or password is wrong"),
     ] {
         let one = standing(lab, name)?;

@@ -159,8 +159,29 @@ fn ill() -> Vec<Finding> {
                 .into(),
             ),
         },
-        failing(&[Some("ops"), None]),
-        failing(&[None]),
+        failing(&[
+            (Some("ops"), 7_300, "401 Unauthorized"),
+            (None, 7_300, "[connect]"),
+        ]),
+        failing(&[(None, 300, "[connect]")]),
+        failing(&[
+            (
+                Some("billing"),
+                7_300,
+                "[connect] Connection refused (os error 111)",
+            ),
+            (Some("mail"), 500, "[too-many] 452 4.3.1 wait"),
+            (
+                Some("ops"),
+                7_350,
+                "[connect] Connection refused (os error 111)",
+            ),
+        ]),
+        failing(&[
+            (Some("billing"), 300, "[connect]"),
+            (Some("ops"), 7_350, "[connect]"),
+            (None, 600, "[connect]"),
+        ]),
         Finding::Telling {
             channels: 1,
             push: false,
@@ -225,11 +246,11 @@ fn ill() -> Vec<Finding> {
     ]
 }
 
-fn failing(channels: &[Option<&str>]) -> Finding {
-    let failing = channels.iter().map(|channel| Failing {
+fn failing(who: &[(Option<&str>, i64, &str)]) -> Finding {
+    let failing = who.iter().map(|&(channel, age, why)| Failing {
         channel: channel.map(|name| name.parse().unwrap()),
-        age: 7_300,
-        why: "401 Unauthorized".into(),
+        age,
+        why: why.to_owned(),
     });
     Finding::Telling {
         channels: 1,

@@ -1,3 +1,6 @@
+use pm_notify::Part;
+use pm_store::outbox_db::{Fate, Sent};
+
 use super::*;
 use crate::language::in_chinese;
 use crate::output::{json, push};
@@ -68,6 +71,71 @@ fn channels_are_shown_with_what_waits_and_since_when_one_fails() {
     insta::assert_snapshot!(both);
 }
 
+/// What a channel is told, how, and by what is to be seen without opening `config.json`; and why a
+/// message waits that no server refused.
+#[test]
+fn what_differs_from_the_defaults_and_what_keeps_messages_is_shown() {
+    let config = r#"{"schema": 1, "time_zone": "Asia/Shanghai", "notify": {"channels": {
+        "mail": {"via": {"email": {"server": "smtp.example.org", "from": "pm@example.org", "to": ["a@example.org"],
+            "digest": 60}}, "language": "zh"},
+        "night": {"via": {"wecom": {"url": "https://qyapi.weixin.qq.com/send?key=planted"}}, "quiet": "15:00-07:00"},
+        "ops": {"via": {"telegram": {"token": "1:planted", "chat": "-1001234567890", "thread": 7,
+            "api_base": "https://tg.example.org/planted"}}, "language": "en", "server_name": "edge 1"},
+        "plain": {"via": {"wecom": {"url": "https://qyapi.weixin.qq.com/send?key=planted"}}}}}}"#;
+    let config = Config::parse(config).unwrap();
+    let waits = |name: &str| {
+        let waits = ChannelStanding {
+            waiting: 2,
+            oldest: Some(time(1)),
+            ..ChannelStanding::default()
+        };
+        (name.parse().unwrap(), waits)
+    };
+    let standing = Standing {
+        channels: ["mail", "night", "ops", "plain"].map(waits).into(),
+        push: None,
+    };
+    let shown = || {
+        let wide = channels(&config, &standing, &zone(), None);
+        format!(
+            "{wide}\n\n{}",
+            channels(&config, &standing, &zone(), Some(80))
+        )
+    };
+    let both = format!("{}\n\n{}", shown(), in_chinese(shown));
+    assert!(!both.contains("planted"), "{both}");
+    insta::assert_snapshot!(both);
+}
+
+/// The cut of one cable stops all channels.
+#[test]
+fn what_is_the_matter_with_several_is_said_once() {
+    let fails = |name: &str, why, minutes, lost| {
+        let failing = ChannelStanding {
+            waiting: 3,
+            failing_since: Some(time(-90)),
+            next_try: Some(time(minutes)),
+            error: Some(pm_notify::Failure::of(why).stored()),
+            lost,
+            ..ChannelStanding::default()
+        };
+        (name.parse().unwrap(), failing)
+    };
+    use pm_notify::Why::{Connect, Credentials};
+    let standing = Standing {
+        channels: [
+            fails("billing", Connect, 15, 3),
+            fails("hook", Credentials, 4, 1),
+            fails("ops", Credentials, 7, 0),
+            fails("运维", Connect, 9, 12),
+        ]
+        .into(),
+        push: None,
+    };
+    let shown = || channels(&config(), &standing, &zone(), Some(80));
+    insta::assert_snapshot!(format!("{}\n\n{}", shown(), in_chinese(shown)));
+}
+
 fn message(minutes: i64, fate: Fate, attempts: u64, title: &str) -> Sent {
     let part = Part {
         title: title.to_owned(),
@@ -101,14 +169,26 @@ fn what_became_of_a_message_is_shown_and_cannot_steer_the_terminal() {
         message(2, Fate::Waiting, 3, "[hk-01] 20002: open again"),
         message(3, Fate::Waiting, 0, "[hk-01] 20003: open again"),
         Sent {
+            channel: "mail".parse().unwrap(),
+            ..message(3, Fate::Waiting, 0, "[hk-01] 20003: open again")
+        },
+        Sent {
+            done: Some(time(600)),
+            ..message(4, Fate::Delivered, 2, "[other] 20004: blocked")
+        },
+        Sent {
             body: "no json".to_owned(),
             ..message(4, Fate::Waiting, 0, "")
         },
     ];
+    let config = r#"{"schema": 1, "notify": {"channels": {"mail": {"via": {"email": {"server": "smtp.example.org",
+        "from": "pm@example.org", "to": ["a@example.org"], "digest": 60}}}}}}"#;
+    let config = Config::parse(config).unwrap();
     let shown = || {
         [
-            sent(&messages, &zone(), Some(100)),
-            sent(&[], &zone(), None),
+            sent(&messages, &config, &zone(), Some(100)),
+            sent(&messages[..4], &config, &zone(), Some(80)),
+            sent(&[], &config, &zone(), None),
             json::sent(&messages).unwrap(),
         ]
         .join("\n\n")
@@ -142,7 +222,7 @@ fn why_something_fails_is_said_in_the_language_of_whoever_looks() {
     let shown = || {
         vec![
             channels(&config(), &standing, &zone(), None),
-            sent(&messages, &zone(), None),
+            sent(&messages, &config(), &zone(), None),
             push::status(config().push.as_ref(), Some(&push_standing), &zone()),
         ]
     };
