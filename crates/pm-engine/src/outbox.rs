@@ -28,7 +28,7 @@ use pm_store::outbox_db::{
 use pm_store::state_db::StateDb;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use keep::{is_collected, is_quiet};
+pub(crate) use keep::{is_collected, is_kept, is_quiet};
 pub(crate) use owner::{Owner, become_owner};
 pub(crate) use trouble::TROUBLE_AFTER;
 pub(crate) use wake::{answer, is_woken, start};

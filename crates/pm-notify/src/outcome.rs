@@ -99,6 +99,8 @@ pub enum Why {
     Circle,
     /// The settings cannot be read: another version wrote them.
     Settings,
+    /// Nobody tries to deliver it.
+    Idle,
     /// This host's clock is off by so many seconds; positive: it is ahead.
     Clock {
         /// By how much, in seconds.
@@ -263,6 +265,11 @@ impl Why {
                 "the chat moves in a circle: look up its number again with `pm notify find-chat`",
                 "会话来回迁移：请用 `pm notify find-chat` 重新查它的编号"
             ),
+            Self::Idle => say!(
+                language;
+                "nobody sends what waits: `pm setup` puts back who does, `pm log` shows why he cannot be started",
+                "没有人在发送：`pm setup` 会重新安排，`pm log` 说明为何无法启动"
+            ),
             Self::Settings => say!(
                 language;
                 "the settings cannot be read: set the channel, or the push, anew",
@@ -336,6 +343,7 @@ impl Why {
             | Self::Server { .. } => true,
             Self::Circle
             | Self::Settings
+            | Self::Idle
             | Self::Credentials
             | Self::NoLogin
             | Self::NoRecipient

@@ -6,7 +6,7 @@ use pm_core::language::Language;
 use pm_core::report::{BlockedBy, GroupReport, Report};
 use pm_core::units::approximate;
 
-use crate::compose::words::{family, plural, spaced};
+use crate::compose::words::{all_of, family, plural, spaced};
 use crate::compose::{Message, Voice};
 use crate::say::say;
 
@@ -75,13 +75,21 @@ impl Voice<'_> {
         let name = &group.name;
         let icon = if group.is_spent { "⛔" } else { "👥" };
         let name = say!(self.language; "group {name}", "组 {name}");
-        let share = self.share(group.billed, group.quota);
+        let billed = match group.is_spent {
+            true => all_of(group.quota, group.billed),
+            false => group.billed,
+        };
+        let share = self.share(billed, group.quota);
         say!(self.language; "{icon} {name}: {share}", "{icon} {name}：{share}")
     }
 
     /// A service that has a quota of its own, or none.
     fn own(self, report: &Report) -> String {
-        let share = self.share(report.billed, report.quota);
+        let billed = match report.is_spent {
+            true => all_of(report.quota, report.billed),
+            false => report.billed,
+        };
+        let share = self.share(billed, report.quota);
         self.line(report, &share)
     }
 

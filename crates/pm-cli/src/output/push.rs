@@ -45,6 +45,10 @@ pub(crate) fn status(push: Option<&Push>, standing: Option<&PushStanding>, zone:
         let why = one_line(&pm_notify::outcome::shown(why, language::current()));
         lines.push(tr!("Why:           {why}", "原因：    {why}"));
     }
+    if let Some(next) = standing.and_then(|it| it.next_try) {
+        let next = minute(next, zone);
+        lines.push(tr!("Next attempt:  {next}", "下次尝试：{next}"));
+    }
     lines.join("\n")
 }
 

@@ -4,8 +4,8 @@
 //! too early: both by the same rules.
 
 use pm_core::calendar::{Timestamp, Zone};
-use pm_core::config::{Config, QuietHours, Via};
-use pm_store::outbox_db::Standing;
+use pm_core::config::{Channel, Config, QuietHours, Via};
+use pm_store::outbox_db::{ChannelStanding, Standing};
 
 /// Within how many seconds something must be due for the delivering side to be started.
 const SOON: i64 = 60;
@@ -14,14 +14,20 @@ const SOON: i64 = 60;
 pub(super) fn is_due(standing: &Standing, config: &Config, now: Timestamp, zone: &Zone) -> bool {
     standing.is_due(now, SOON, |name, it| {
         let channel = config.notify.channels.get(name);
-        channel.is_some_and(|channel| {
-            let collects = it.lost == 0
-                && it
-                    .oldest
-                    .is_some_and(|oldest| is_collected(&channel.via, oldest, now));
-            is_quiet(channel.quiet, now, zone) || collects
-        })
+        channel.is_some_and(|channel| is_kept(channel, it, now, zone))
     })
+}
+
+/// Whether something keeps what waits for a channel.
+pub(crate) fn is_kept(
+    channel: &Channel,
+    standing: &ChannelStanding,
+    now: Timestamp,
+    zone: &Zone,
+) -> bool {
+    let is_collected = |oldest| is_collected(&channel.via, oldest, now);
+    let collects = standing.lost == 0 && standing.oldest.is_some_and(is_collected);
+    is_quiet(channel.quiet, now, zone) || collects
 }
 
 /// Whether messages wait for the end of quiet hours.
@@ -44,8 +50,6 @@ pub(crate) fn is_collected(via: &Via, oldest: Timestamp, now: Timestamp) -> bool
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-
-    use pm_store::outbox_db::ChannelStanding;
 
     use super::*;
 

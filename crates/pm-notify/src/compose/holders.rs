@@ -8,7 +8,7 @@ use pm_core::request::{Request, Selection};
 use pm_core::units::approximate;
 use time::Date;
 
-use super::words::{family, listed, spaced};
+use super::words::{all_of, family, listed, spaced};
 use super::{Said, Voice};
 use crate::say::say;
 
@@ -62,7 +62,7 @@ impl Voice<'_> {
                 },
             ),
         };
-        let used = self.used(billed, quota);
+        let used = self.used(all_of(quota, billed), quota);
         let sooner = say!(
             self.language;
             "To open it at once: {reset}",
@@ -222,5 +222,32 @@ impl Voice<'_> {
                 Vec::new(),
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pm_core::calendar::Zone;
+    use pm_core::language::Language;
+
+    use super::*;
+
+    /// A tenant who is told "blocked" at 99 % argues.
+    #[test]
+    fn who_is_cut_off_has_used_all_though_the_last_packet_was_dropped() {
+        let voice = Voice {
+            language: Language::English,
+            server: "hk-01",
+            zone: &Zone::utc(),
+        };
+        let whom = Whom {
+            holder: "20000".parse().unwrap(),
+            note: Default::default(),
+        };
+        let quota: pm_core::units::Size = "20MB".parse().unwrap();
+        let quota = QuotaSize::try_from(quota).ok();
+        let used = |billed| voice.blocked(&whom, billed, quota, None).2.remove(0);
+        assert_eq!(used(19_998_600), "20 MB of 20 MB used");
+        assert_eq!(used(25_000_000), "25 MB of 20 MB used");
     }
 }

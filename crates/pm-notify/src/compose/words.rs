@@ -55,6 +55,12 @@ impl Voice<'_> {
     }
 }
 
+/// Returns what is said to be used of a quota that is spent: all of it. The packet that did not fit
+/// any more was dropped whole, and what is left is of no use.
+pub(crate) fn all_of(quota: Option<QuotaSize>, billed: u64) -> u64 {
+    quota.map_or(billed, |quota| billed.max(quota.bytes()))
+}
+
 /// Returns the family of units in which something is said.
 pub(crate) fn family(quota: Option<QuotaSize>) -> SizeFamily {
     quota.map_or(SizeFamily::Decimal, |quota| quota.size().unit().family())

@@ -60,6 +60,7 @@ impl Why {
             Self::Content => ("content", None),
             Self::Circle => ("circle", None),
             Self::Settings => ("settings", None),
+            Self::Idle => ("idle", None),
             Self::Clock { seconds } => ("clock", Some(*seconds)),
             Self::Rejected { code } => ("rejected", Some(*code)),
             Self::Server { status } => ("server", Some((*status).into())),
@@ -89,6 +90,7 @@ impl Why {
             ("content", None) => Self::Content,
             ("circle", None) => Self::Circle,
             ("settings", None) => Self::Settings,
+            ("idle", None) => Self::Idle,
             ("clock", Some(seconds)) => Self::Clock { seconds },
             ("rejected", Some(code)) => Self::Rejected { code },
             ("server", Some(status)) => Self::Server {
@@ -127,6 +129,7 @@ mod tests {
             Why::Content,
             Why::Circle,
             Why::Settings,
+            Why::Idle,
             Why::Clock { seconds: -300 },
             Why::Rejected { code: i64::MIN },
             Why::Server { status: 503 },
