@@ -187,9 +187,10 @@ impl Answer {
         Failure::new(why, self.shown(said))
     }
 
-    /// Whether it is a page for people to look at.
+    /// Whether it is a page for people to look at. XML is none: programs answer in it, too.
     pub(crate) fn is_page(&self) -> bool {
-        self.body.trim_start().starts_with('<')
+        let body = self.body.trim_start();
+        body.starts_with('<') && (!body.starts_with("<?xml") || body.contains("<html"))
     }
 
     /// Whether the body has these words.

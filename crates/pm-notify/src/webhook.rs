@@ -140,7 +140,7 @@ fn judge(row: &Row, answer: &Answer, now: i64) -> Outcome {
         };
     }
     match answer.status {
-        200..300 => delivered(),
+        200..300 if !answer.is_page() => delivered(),
         _ => late_or(by_status(row, answer, now), answer),
     }
 }

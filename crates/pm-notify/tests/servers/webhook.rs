@@ -340,6 +340,29 @@ fn the_body_of_an_answer_is_judged_where_the_server_speaks_there() {
     assert_eq!(after.map(|after| after.as_secs()), Some(2));
 }
 
+/// A hotel's or a proxy's page comes with 200: the message is nowhere.
+#[test]
+fn a_page_for_people_is_no_delivery() {
+    for page in [
+        "<!DOCTYPE html><p>log in",
+        "\n <html>log in</html>",
+        "<script>",
+    ] {
+        for preset in Preset::ALL {
+            let server = Server::saying("200 OK", page);
+            let (refusal, retries) = failure(tell(hook(&server.base, preset), &server).0);
+            assert_eq!(refusal.why, Why::NotTheServer, "{preset} {page}");
+            assert!(retries, "{preset} {page}");
+        }
+    }
+    // A receiver of the operator's own may answer what it likes, XML too.
+    for answer in ["", "ok", "taken <3", r#"<?xml version="1.0"?><Response/>"#] {
+        let server = Server::saying("202 Accepted", answer);
+        let (outcome, _) = tell(hook(&server.base, Preset::Generic), &server);
+        assert!(matches!(outcome, Outcome::Delivered { .. }), "{outcome:?}");
+    }
+}
+
 /// A proxy in between says 400, too: only what the server is known to say of a message means that.
 #[test]
 fn a_message_is_given_up_only_where_it_is_known_to_be_its_own_fault() {
