@@ -15,7 +15,7 @@ use time::format_description::well_known::Rfc2822;
 
 use crate::TIMEOUT_SECONDS;
 use crate::outcome::{Failure, Outcome, Why};
-use interim::{Head, is_bare, is_interim, read_last};
+use interim::{Head, is_bare, is_interim, read_body, read_last};
 
 /// How long an answer may be, in bytes, unless more is expected.
 const MOST: u64 = 64 << 10;
@@ -31,6 +31,7 @@ pub(crate) struct Call<'a> {
     body: Vec<u8>,
     secrets: Vec<&'a str>,
     most: u64,
+    is_by_status: bool,
 }
 
 /// What a server answered.
@@ -57,6 +58,7 @@ impl<'a> Call<'a> {
             body: json.into_bytes(),
             secrets,
             most: MOST,
+            is_by_status: false,
         }
     }
 
@@ -76,6 +78,12 @@ impl<'a> Call<'a> {
     /// Allows a longer answer.
     pub(crate) fn at_most(mut self, bytes: u64) -> Self {
         self.most = bytes;
+        self
+    }
+
+    /// Makes it one whose answer is HTTP's number: of the body counts what came, however it ends.
+    pub(crate) fn by_status(mut self) -> Self {
+        self.is_by_status = true;
         self
     }
 
@@ -115,14 +123,19 @@ impl<'a> Call<'a> {
         {
             return Err(Failure::new(Why::Broken, ""));
         }
-        let (head, bytes) =
-            read(answer, self.most + 1).map_err(|error| failed(Error::IoError(error)))?;
+        let mut bytes = Vec::new();
+        let (head, whole) = read(answer, self.most + 1, &mut bytes)
+            .map_err(|error| failed(Error::IoError(error)))?;
         let status = head.status;
         if (300..400).contains(&status) {
             return Err(Failure::new(Why::Redirected, status.to_string()));
         }
-        if bytes.len() as u64 > self.most {
-            return Err(Failure::new(Why::Endless, ""));
+        // A message that is taken would be sent again for the sake of what is only shown.
+        if !self.is_by_status {
+            whole.map_err(|error| failed(Error::IoError(error)))?;
+            if bytes.len() as u64 > self.most {
+                return Err(Failure::new(Why::Endless, ""));
+            }
         }
         let retry_after = head.header("retry-after").and_then(|it| it.parse().ok());
         Ok(Answer {
@@ -135,23 +148,37 @@ impl<'a> Call<'a> {
     }
 }
 
-/// Reads the body of the last answer, and returns that one's head with it.
-fn read(mut answer: ResponseLazy, most: u64) -> io::Result<(Head, Vec<u8>)> {
+/// Reads the body of the last answer, and returns that one's head with whether it was all of it.
+///
+/// # Errors
+///
+/// When there is no such head.
+fn read(
+    mut answer: ResponseLazy,
+    most: u64,
+    body: &mut Vec<u8>,
+) -> io::Result<(Head, io::Result<()>)> {
     let head = Head {
         status: answer.status_code,
         headers: std::mem::take(&mut answer.headers),
     };
+    // Such an answer says no length: its body would end with the connection only.
+    let is_read = |status| !is_bare(status) && !(300..400).contains(&status);
     if is_interim(head.status) {
         let rest = answer.take(most.saturating_add(MOST_HEADERS as u64));
-        return read_last(BufReader::new(rest), most);
+        let mut rest = BufReader::new(rest);
+        let head = read_last(&mut rest)?;
+        let whole = match is_read(head.status) {
+            true => read_body(rest, &head, most, body),
+            false => Ok(()),
+        };
+        return Ok((head, whole));
     }
-    let mut bytes = Vec::new();
-    // Such an answer says no length: its body would end with the connection only.
-    let is_read = !is_bare(head.status) && !(300..400).contains(&head.status);
-    if is_read {
-        answer.take(most).read_to_end(&mut bytes)?;
-    }
-    Ok((head, bytes))
+    let whole = match is_read(head.status) {
+        true => answer.take(most).read_to_end(body).map(drop),
+        false => Ok(()),
+    };
+    Ok((head, whole))
 }
 
 impl Answer {

@@ -93,7 +93,10 @@ fn call<'a>(webhook: &'a Webhook, row: &Row, part: &Part, now: i64) -> Result<Ca
     for (name, value) in headers {
         call = call.with(name, value);
     }
-    Ok(call)
+    Ok(match row.success {
+        Success::Status => call.by_status(),
+        Success::Field(_) => call,
+    })
 }
 
 fn fill(template: &Template, part: &Part) -> String {
