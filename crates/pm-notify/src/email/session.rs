@@ -16,6 +16,7 @@ use lettre::transport::smtp::client::{SmtpConnection, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
 
+use super::ANSWER_SECONDS;
 use crate::TIMEOUT_SECONDS;
 use crate::http::judge_io;
 use crate::outcome::Why;
@@ -89,12 +90,17 @@ impl Server {
     }
 }
 
-/// Hands a mail over, and returns what the server said, with whom it will not have.
+/// Hands a mail over, and returns what the server said, with whom it will not have. `begin` says, at
+/// the last moment before the server has all of it, whether it is still wanted.
 ///
 /// # Errors
 ///
 /// When nobody of the recipients gets it.
-pub(super) fn hand_over(connection: &mut SmtpConnection, post: Post) -> Result<String, Refusal> {
+pub(super) fn hand_over(
+    connection: &mut SmtpConnection,
+    post: Post,
+    begin: impl FnOnce() -> bool,
+) -> Result<String, Refusal> {
     let failed = |error: Error| refusal(&error);
     let sender = Mail::new(Some(post.from), Vec::new());
     connection.command(sender).map_err(failed)?;
@@ -113,6 +119,10 @@ pub(super) fn hand_over(connection: &mut SmtpConnection, post: Post) -> Result<S
         return Err(refusal);
     }
     connection.command(Data).map_err(failed)?;
+    let patience = Some(Duration::from_secs(ANSWER_SECONDS));
+    if !begin() || connection.set_timeout(patience).is_err() {
+        return Err((Why::Slow, String::new()));
+    }
     let response = connection.message(&post.text).map_err(failed)?;
     let mut answer = response.message().collect::<Vec<_>>().join(" ");
     for (to, (_, said)) in left_out {
