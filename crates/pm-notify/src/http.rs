@@ -5,9 +5,10 @@
 //! request was made with.
 
 mod interim;
+mod relay;
 
 use std::io::{self, BufReader, Read};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use minreq::{Error, Method, ResponseLazy};
 use time::OffsetDateTime;
@@ -98,24 +99,30 @@ impl<'a> Call<'a> {
         if breaks(&self.url) || self.headers.iter().any(|(_, value)| breaks(value)) {
             return Err(Failure::new(Why::Content, "line break in a header"));
         }
+        let secrets = self.secrets;
+        let failed = |error: Error| {
+            let (why, answer) = judge(error);
+            Failure::new(why, without(&answer, &secrets))
+        };
+        let end = Instant::now() + Duration::from_secs(TIMEOUT_SECONDS);
+        let relay = relay::open(&self.url, end).map_err(|error| failed(Error::IoError(error)))?;
+        let left = end.saturating_duration_since(Instant::now());
         let mut request = minreq::Request::new(self.method, self.url)
             .with_header("User-Agent", concat!("pm/", env!("CARGO_PKG_VERSION")))
             .with_header("Accept", "application/json")
             // There is no second request, and a server that waits for one must not be waited for.
             .with_header("Connection", "close")
             .with_body(self.body)
-            .with_timeout(TIMEOUT_SECONDS)
+            .with_timeout(left.as_secs().max(1))
             .with_follow_redirects(false)
             .with_max_headers_size(MOST_HEADERS)
             .with_max_status_line_length(1 << 10);
         for (name, value) in self.headers {
             request = request.with_header(name, value);
         }
-        let secrets = self.secrets;
-        let failed = |error: Error| {
-            let (why, answer) = judge(error);
-            Failure::new(why, without(&answer, &secrets))
-        };
+        if let Some(relay) = &relay {
+            request = request.with_proxy(relay.proxy().map_err(failed)?);
+        }
         let answer = request.send_lazy().map_err(failed)?;
         // What minreq makes of an answer that is no HTTP.
         if answer.status_code == 503

@@ -17,6 +17,7 @@ mod http;
 pub mod outcome;
 pub mod part;
 pub mod push;
+mod reach;
 mod report;
 mod say;
 pub mod telegram;

@@ -7,7 +7,8 @@
 
 use std::error::Error as _;
 use std::io;
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use lettre::Address;
 use lettre::transport::smtp::Error;
@@ -20,6 +21,7 @@ use super::ANSWER_SECONDS;
 use crate::TIMEOUT_SECONDS;
 use crate::http::judge_io;
 use crate::outcome::Why;
+use crate::reach::{first, lookup};
 
 /// Why a mail was not taken, and what the server or the system said.
 pub(super) type Refusal = (Why, String);
@@ -56,21 +58,14 @@ impl Server {
     ///
     /// When nobody answers, the way cannot be secured, or the server does not let pm in.
     pub(super) fn open(&self) -> Result<SmtpConnection, Refusal> {
-        let tls = match &self.way {
-            Way::Tls(tls) => Some(tls),
-            Way::StartTls(_) | Way::Plain => None,
-        };
-        let place = (self.host.as_str(), self.port);
-        let timeout = Some(Duration::from_secs(TIMEOUT_SECONDS));
-        let mut connection = SmtpConnection::connect(place, timeout, &self.hello, tls, None)
-            .map_err(|error| {
-                let (why, said) = refusal(&error);
-                // The greeting of a server that speaks plainly is no record of TLS.
-                match tls.is_some() && said.contains("InvalidContentType") {
-                    true => (Why::NoTls, said),
-                    false => (why, said),
-                }
-            })?;
+        let timeout = Duration::from_secs(TIMEOUT_SECONDS);
+        let end = Instant::now() + timeout;
+        let addresses =
+            lookup(&self.host, self.port).map_err(|error| (judge_io(&error), error.to_string()))?;
+        let mut connection = self.greet(&addresses, end)?;
+        // The address that answers may have had less.
+        let reset = connection.set_timeout(Some(timeout));
+        reset.map_err(|error| (judge_io(&error), error.to_string()))?;
         if let Way::StartTls(tls) = &self.way {
             if !connection.can_starttls() {
                 return Err((Why::NoStartTls, String::new()));
@@ -87,6 +82,30 @@ impl Server {
             known.map_err(|error| refusal(&error))?;
         }
         Ok(connection)
+    }
+
+    /// Waits for the greeting of one of the server's addresses.
+    fn greet(&self, addresses: &[SocketAddr], end: Instant) -> Result<SmtpConnection, Refusal> {
+        let tls = match &self.way {
+            Way::Tls(tls) => Some(tls),
+            Way::StartTls(_) | Way::Plain => None,
+        };
+        let knock = |_, address, share| {
+            SmtpConnection::connect(address, Some(share), &self.hello, tls, None)
+        };
+        let is_elsewhere =
+            |error: &Error| matches!(judge(error), Why::Connect | Why::Slow | Why::Broken);
+        first(addresses, end, knock, is_elsewhere).map_err(|error| {
+            let Some(error) = error else {
+                return (Why::Name, String::new());
+            };
+            let (why, said) = refusal(&error);
+            // The greeting of a server that speaks plainly is no record of TLS.
+            match tls.is_some() && said.contains("InvalidContentType") {
+                true => (Why::NoTls, said),
+                false => (why, said),
+            }
+        })
     }
 }
 
@@ -168,5 +187,41 @@ fn judge(error: &Error) -> Why {
     match error.is_timeout() {
         true => Why::Slow,
         false => Why::Broken,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+    use crate::reach::tests::Dead;
+
+    #[test]
+    fn a_server_is_reached_behind_an_address_that_does_not_answer() {
+        let (dead, live) = (Dead::new(), TcpListener::bind("127.0.0.1:0").unwrap());
+        let addresses = [dead.address, live.local_addr().unwrap()];
+        thread::spawn(move || {
+            let (stream, _) = live.accept().unwrap();
+            (&stream).write_all(b"220 mail.test\r\n").unwrap();
+            for _ in BufReader::new(&stream).lines().map_while(Result::ok) {
+                (&stream).write_all(b"250 mail.test\r\n").unwrap();
+            }
+        });
+        let server = Server {
+            host: "mail.test".into(),
+            port: 25,
+            way: Way::Plain,
+            hello: ClientId::Domain("example.org".into()),
+            credentials: None,
+        };
+        let began = Instant::now();
+        let end = began + Duration::from_secs(TIMEOUT_SECONDS);
+        assert!(server.greet(&addresses, end).is_ok());
+        let took = began.elapsed();
+        assert!(took > Duration::from_secs(4), "it was not dead: {took:?}");
+        assert!(took < Duration::from_secs(10), "{took:?}");
     }
 }
