@@ -153,7 +153,18 @@ pub(super) fn hand_over(
 /// Whether a server says of a recipient what holds for that one, and stays: 452 is what a full
 /// mailbox gets. A server that is busy, or wants to see pm again later, says so of all.
 fn is_his_alone(error: &Error) -> bool {
-    error.is_permanent() || error.status().is_some_and(|code| u16::from(code) == 452)
+    error.is_permanent() || has_no_place(error) || code(error) == Some(452)
+}
+
+/// Whether an address is in doubt for now: Postfix says so, with 450, of one that it cannot verify.
+///
+/// Source: RFC 3463, section 3.2.
+fn has_no_place(error: &Error) -> bool {
+    matches!(code(error), Some(450 | 451)) && error.to_string().contains(" 4.1.")
+}
+
+fn code(error: &Error) -> Option<u16> {
+    error.status().map(u16::from)
 }
 
 fn refusal(error: &Error) -> Refusal {
@@ -161,11 +172,11 @@ fn refusal(error: &Error) -> Refusal {
 }
 
 fn judge(error: &Error) -> Why {
-    if let Some(code) = error.status() {
-        let code: u16 = code.into();
+    if let Some(code) = code(error) {
         return match code {
             530 | 534 | 535 | 538 => Why::Credentials,
             550 | 551 | 553 => Why::NoRecipient,
+            code if has_no_place(error) => Why::Rejected { code: code.into() },
             421 | 450..=452 => Why::TooMany,
             400..=499 => Why::Server { status: code },
             // The message is too large, or the mailbox too full: RFC 3463 tells them apart.

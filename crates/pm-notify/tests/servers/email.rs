@@ -214,6 +214,29 @@ fn who_logs_in_is_let_in_with_the_right_password_only() {
     assert_eq!(server.next()["login"], true);
 }
 
+/// Postfix answers so, by default, of an address that it cannot verify: for ever, where nobody has it.
+#[test]
+fn a_recipient_in_doubt_costs_the_others_nothing() {
+    let Some(mut server) = start("plain", &[]) else {
+        return;
+    };
+    let mut email = server.email(Security::None);
+    email.to = ["ops@example.org", "a@unverified.example"]
+        .map(|to| to.parse().unwrap())
+        .to_vec();
+    let outcome = tell(email.clone(), &part("hello"));
+    let Outcome::Delivered { answer } = &outcome else {
+        panic!("{outcome:?}");
+    };
+    assert!(answer.contains("not to a@unverified.example"), "{answer}");
+    assert_eq!(server.next()["to"], serde_json::json!(["ops@example.org"]));
+    email.to.remove(0);
+    let (refusal, retries) = failure(tell(email, &part("hello")));
+    assert_eq!(refusal.why, Why::Rejected { code: 450 });
+    assert!(refusal.answer.contains("unverified address"), "{refusal}");
+    assert!(retries);
+}
+
 /// A mailbox that is gone, or full, silences nobody but whoever had it.
 #[test]
 fn a_dead_recipient_costs_the_others_nothing() {
