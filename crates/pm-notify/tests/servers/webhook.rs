@@ -340,6 +340,22 @@ fn the_body_of_an_answer_is_judged_where_the_server_speaks_there() {
     assert_eq!(after.map(|after| after.as_secs()), Some(2));
 }
 
+/// Apple takes 4 kB of what Bark hands on, the title included; the whole headline is in the text.
+#[test]
+fn a_long_title_leaves_room_for_the_text() {
+    let mut message = unkind();
+    message.headline = "租户🐙 ".repeat(700);
+    let via = Via::Webhook(hook("http://127.0.0.1:9", Preset::Bark));
+    let parts = parts(&via, &message);
+    let text: String = parts.iter().map(|part| &*part.text).collect();
+    assert_eq!(text.matches('🐙').count(), 700);
+    for part in parts {
+        assert!(part.title.len() <= 300, "{}", part.title);
+        assert!(part.title.ends_with('…'), "{}", part.title);
+        assert!(part.title.len() + part.text.len() < 3_000);
+    }
+}
+
 /// A hotel's or a proxy's page comes with 200: the message is nowhere.
 #[test]
 fn a_page_for_people_is_no_delivery() {
