@@ -1,11 +1,14 @@
 //! Mail, by SMTP.
 //!
-//! lettre bounds how long a server may take for one line, but not how many there are: the whole of
-//! it has its own time, too.
+//! lettre bounds how long a server may take for one line, but not how many there are, or how slowly
+//! they come: the whole of it has its own time, too. Up to where the mail is handed over, it is
+//! [given up](HandOver) when that is over, and never handed over afterwards. From there on it is
+//! waited for the answer: a mail that is given up although it was taken comes twice.
 
 mod session;
 
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -24,6 +27,13 @@ use crate::outcome::{Failure, Outcome, Why};
 use crate::part::Part;
 use session::{Post, Server, Way, hand_over};
 
+/// How long a server may take for a mail that was handed over, in seconds: it looks for viruses and
+/// more. RFC 5321, section 4.5.3.2.6, would have ten minutes, in which whoever delivers may be ended.
+const ANSWER_SECONDS: u64 = 4 * 60;
+
+/// How long it is waited for the answer to a good-bye.
+const GOOD_BYE: Duration = Duration::from_secs(2);
+
 pub(crate) fn send(email: &Email, part: &Part) -> Outcome {
     let prepared = post(email, part).and_then(|post| Ok((post, server(email)?)));
     let (post, server) = match prepared {
@@ -31,12 +41,15 @@ pub(crate) fn send(email: &Email, part: &Part) -> Outcome {
         Err(failure) => return failure.into(),
     };
     let (done, answered) = mpsc::channel();
+    let handed_over = HandOver::default();
+    let begins = handed_over.clone();
     thread::spawn(move || {
         // Nobody waits any more where telling this fails.
         let _ = match server.open() {
             Ok(mut connection) => {
-                let told = done.send(hand_over(&mut connection, post));
+                let told = done.send(hand_over(&mut connection, post, || begins.begin()));
                 // The mail is taken, or not: no good-bye changes that.
+                let _ = connection.set_timeout(Some(GOOD_BYE));
                 connection.abort();
                 told
             }
@@ -45,12 +58,34 @@ pub(crate) fn send(email: &Email, part: &Part) -> Outcome {
     });
     let secret = email.password.as_ref().map(|password| password.expose());
     let shown = |said: String| secret.map_or(said.clone(), |secret| said.replace(secret, "…"));
-    match answered.recv_timeout(Duration::from_secs(TIMEOUT_SECONDS + 1)) {
+    let mut told = answered.recv_timeout(Duration::from_secs(TIMEOUT_SECONDS + 1));
+    if matches!(told, Err(RecvTimeoutError::Timeout)) && !handed_over.give_up() {
+        told = answered.recv_timeout(Duration::from_secs(ANSWER_SECONDS + 1));
+    }
+    match told {
         Ok(Ok(answer)) => Outcome::Delivered {
             answer: shown(answer),
         },
         Ok(Err((why, said))) => Failure::new(why, shown(said)).into(),
         Err(_) => Failure::new(Why::Slow, "").into(),
+    }
+}
+
+/// Whether a mail is handed over, or given up before that: whichever is first.
+#[derive(Clone, Default)]
+struct HandOver {
+    begun: Arc<OnceLock<bool>>,
+}
+
+impl HandOver {
+    /// Returns whether it may be handed over: from here on it cannot be given up.
+    fn begin(&self) -> bool {
+        *self.begun.get_or_init(|| true)
+    }
+
+    /// Returns whether it is given up: from here on it cannot be handed over.
+    fn give_up(&self) -> bool {
+        !*self.begun.get_or_init(|| false)
     }
 }
 

@@ -5,9 +5,10 @@
 //! request was made with.
 
 mod interim;
+mod relay;
 
 use std::io::{self, BufReader, Read};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use minreq::{Error, Method, ResponseLazy};
 use time::OffsetDateTime;
@@ -15,7 +16,7 @@ use time::format_description::well_known::Rfc2822;
 
 use crate::TIMEOUT_SECONDS;
 use crate::outcome::{Failure, Outcome, Why};
-use interim::{Head, is_bare, is_interim, read_last};
+use interim::{Head, is_bare, is_interim, read_body, read_last};
 
 /// How long an answer may be, in bytes, unless more is expected.
 const MOST: u64 = 64 << 10;
@@ -31,6 +32,7 @@ pub(crate) struct Call<'a> {
     body: Vec<u8>,
     secrets: Vec<&'a str>,
     most: u64,
+    is_by_status: bool,
 }
 
 /// What a server answered.
@@ -57,6 +59,7 @@ impl<'a> Call<'a> {
             body: json.into_bytes(),
             secrets,
             most: MOST,
+            is_by_status: false,
         }
     }
 
@@ -79,6 +82,12 @@ impl<'a> Call<'a> {
         self
     }
 
+    /// Makes it one whose answer is HTTP's number: of the body counts what came, however it ends.
+    pub(crate) fn by_status(mut self) -> Self {
+        self.is_by_status = true;
+        self
+    }
+
     /// Sends it and reads the answer.
     ///
     /// # Errors
@@ -90,24 +99,30 @@ impl<'a> Call<'a> {
         if breaks(&self.url) || self.headers.iter().any(|(_, value)| breaks(value)) {
             return Err(Failure::new(Why::Content, "line break in a header"));
         }
+        let secrets = self.secrets;
+        let failed = |error: Error| {
+            let (why, answer) = judge(error);
+            Failure::new(why, without(&answer, &secrets))
+        };
+        let end = Instant::now() + Duration::from_secs(TIMEOUT_SECONDS);
+        let relay = relay::open(&self.url, end).map_err(|error| failed(Error::IoError(error)))?;
+        let left = end.saturating_duration_since(Instant::now());
         let mut request = minreq::Request::new(self.method, self.url)
             .with_header("User-Agent", concat!("pm/", env!("CARGO_PKG_VERSION")))
             .with_header("Accept", "application/json")
             // There is no second request, and a server that waits for one must not be waited for.
             .with_header("Connection", "close")
             .with_body(self.body)
-            .with_timeout(TIMEOUT_SECONDS)
+            .with_timeout(left.as_secs().max(1))
             .with_follow_redirects(false)
             .with_max_headers_size(MOST_HEADERS)
             .with_max_status_line_length(1 << 10);
         for (name, value) in self.headers {
             request = request.with_header(name, value);
         }
-        let secrets = self.secrets;
-        let failed = |error: Error| {
-            let (why, answer) = judge(error);
-            Failure::new(why, without(&answer, &secrets))
-        };
+        if let Some(relay) = &relay {
+            request = request.with_proxy(relay.proxy().map_err(failed)?);
+        }
         let answer = request.send_lazy().map_err(failed)?;
         // What minreq makes of an answer that is no HTTP.
         if answer.status_code == 503
@@ -115,14 +130,19 @@ impl<'a> Call<'a> {
         {
             return Err(Failure::new(Why::Broken, ""));
         }
-        let (head, bytes) =
-            read(answer, self.most + 1).map_err(|error| failed(Error::IoError(error)))?;
+        let mut bytes = Vec::new();
+        let (head, whole) = read(answer, self.most + 1, &mut bytes)
+            .map_err(|error| failed(Error::IoError(error)))?;
         let status = head.status;
         if (300..400).contains(&status) {
             return Err(Failure::new(Why::Redirected, status.to_string()));
         }
-        if bytes.len() as u64 > self.most {
-            return Err(Failure::new(Why::Endless, ""));
+        // A message that is taken would be sent again for the sake of what is only shown.
+        if !self.is_by_status {
+            whole.map_err(|error| failed(Error::IoError(error)))?;
+            if bytes.len() as u64 > self.most {
+                return Err(Failure::new(Why::Endless, ""));
+            }
         }
         let retry_after = head.header("retry-after").and_then(|it| it.parse().ok());
         Ok(Answer {
@@ -135,23 +155,37 @@ impl<'a> Call<'a> {
     }
 }
 
-/// Reads the body of the last answer, and returns that one's head with it.
-fn read(mut answer: ResponseLazy, most: u64) -> io::Result<(Head, Vec<u8>)> {
+/// Reads the body of the last answer, and returns that one's head with whether it was all of it.
+///
+/// # Errors
+///
+/// When there is no such head.
+fn read(
+    mut answer: ResponseLazy,
+    most: u64,
+    body: &mut Vec<u8>,
+) -> io::Result<(Head, io::Result<()>)> {
     let head = Head {
         status: answer.status_code,
         headers: std::mem::take(&mut answer.headers),
     };
+    // Such an answer says no length: its body would end with the connection only.
+    let is_read = |status| !is_bare(status) && !(300..400).contains(&status);
     if is_interim(head.status) {
         let rest = answer.take(most.saturating_add(MOST_HEADERS as u64));
-        return read_last(BufReader::new(rest), most);
+        let mut rest = BufReader::new(rest);
+        let head = read_last(&mut rest)?;
+        let whole = match is_read(head.status) {
+            true => read_body(rest, &head, most, body),
+            false => Ok(()),
+        };
+        return Ok((head, whole));
     }
-    let mut bytes = Vec::new();
-    // Such an answer says no length: its body would end with the connection only.
-    let is_read = !is_bare(head.status) && !(300..400).contains(&head.status);
-    if is_read {
-        answer.take(most).read_to_end(&mut bytes)?;
-    }
-    Ok((head, bytes))
+    let whole = match is_read(head.status) {
+        true => answer.take(most).read_to_end(body).map(drop),
+        false => Ok(()),
+    };
+    Ok((head, whole))
 }
 
 impl Answer {
@@ -187,9 +221,10 @@ impl Answer {
         Failure::new(why, self.shown(said))
     }
 
-    /// Whether it is a page for people to look at.
+    /// Whether it is a page for people to look at. XML is none: programs answer in it, too.
     pub(crate) fn is_page(&self) -> bool {
-        self.body.trim_start().starts_with('<')
+        let body = self.body.trim_start();
+        body.starts_with('<') && (!body.starts_with("<?xml") || body.contains("<html"))
     }
 
     /// Whether the body has these words.

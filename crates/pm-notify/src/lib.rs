@@ -17,6 +17,7 @@ mod http;
 pub mod outcome;
 pub mod part;
 pub mod push;
+mod reach;
 mod report;
 mod say;
 pub mod telegram;
@@ -29,13 +30,15 @@ pub use compose::Message;
 pub use outcome::{Failure, Outcome, Why};
 pub use part::{Part, digest, parts};
 
-/// How long one request may take, from looking up the name to the last byte, in seconds.
+/// How long one request may take, from looking up the name to the last byte, in seconds; a mail: to
+/// where it is handed over.
 pub const TIMEOUT_SECONDS: u64 = 20;
 
 /// Sends one part and judges the answer.
 ///
-/// It takes up to [`TIMEOUT_SECONDS`], and what the system takes to look up a name.
-/// `now` is the host's time in seconds since 1970, which some servers want signed.
+/// It takes up to [`TIMEOUT_SECONDS`]; a mail that was handed over, up to four minutes more until the
+/// server says whether it took it. `now` is the host's time in seconds since 1970, which some servers
+/// want signed.
 pub fn send(via: &Via, part: &Part, now: i64) -> Outcome {
     match via {
         Via::Telegram(telegram) => telegram::send(telegram, part),

@@ -48,6 +48,9 @@ pub(crate) struct Style {
     pub(crate) line: fn(&str) -> String,
 }
 
+/// How long a title may be, in bytes: Apple takes 4 kB of all that Bark sends.
+const MOST_TITLE: usize = 300;
+
 /// What `(12/34)` and a line break take at most.
 const NUMBER: usize = 16;
 
@@ -59,8 +62,9 @@ pub fn parts(via: &Via, message: &Message) -> Vec<Part> {
         Via::Email(_) => (Format::Plain, vec![message.text()]),
         Via::Webhook(webhook) => (Format::Plain, webhook::texts(webhook, message)),
     };
+    let title = shortened(message.title());
     let part = |text| Part {
-        title: message.title(),
+        title: title.clone(),
         text,
         format,
         server: message.server.clone(),
@@ -68,6 +72,15 @@ pub fn parts(via: &Via, message: &Message) -> Vec<Part> {
         time: message.time.clone(),
     };
     texts.into_iter().map(part).collect()
+}
+
+/// Returns a title that leaves room for the text, where both have to fit.
+fn shortened(mut title: String) -> String {
+    if title.len() > MOST_TITLE {
+        title.truncate(title.floor_char_boundary(MOST_TITLE - '…'.len_utf8()));
+        title.push('…');
+    }
+    title
 }
 
 /// Returns several mails as one; `None` for none.

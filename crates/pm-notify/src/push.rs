@@ -209,6 +209,7 @@ pub fn send(push: &Push, body: &str, now: i64) -> Outcome {
     let signature = sha256(secret.as_bytes(), &[stamp.as_bytes(), body.as_bytes()]);
     let call = Call::post(push.url.as_str().to_owned(), body.to_owned(), vec![secret])
         .put()
+        .by_status()
         .with("X-Node", push.node.as_str())
         .with("X-Timestamp", stamp)
         .with("X-Signature", hex(&signature));

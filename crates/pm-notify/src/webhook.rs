@@ -93,7 +93,10 @@ fn call<'a>(webhook: &'a Webhook, row: &Row, part: &Part, now: i64) -> Result<Ca
     for (name, value) in headers {
         call = call.with(name, value);
     }
-    Ok(call)
+    Ok(match row.success {
+        Success::Status => call.by_status(),
+        Success::Field(_) => call,
+    })
 }
 
 fn fill(template: &Template, part: &Part) -> String {
@@ -140,7 +143,7 @@ fn judge(row: &Row, answer: &Answer, now: i64) -> Outcome {
         };
     }
     match answer.status {
-        200..300 => delivered(),
+        200..300 if !answer.is_page() => delivered(),
         _ => late_or(by_status(row, answer, now), answer),
     }
 }

@@ -1,9 +1,11 @@
 //! Mail, against a real SMTP server.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::{failure, part, why};
@@ -212,6 +214,29 @@ fn who_logs_in_is_let_in_with_the_right_password_only() {
     assert_eq!(server.next()["login"], true);
 }
 
+/// Postfix answers so, by default, of an address that it cannot verify: for ever, where nobody has it.
+#[test]
+fn a_recipient_in_doubt_costs_the_others_nothing() {
+    let Some(mut server) = start("plain", &[]) else {
+        return;
+    };
+    let mut email = server.email(Security::None);
+    email.to = ["ops@example.org", "a@unverified.example"]
+        .map(|to| to.parse().unwrap())
+        .to_vec();
+    let outcome = tell(email.clone(), &part("hello"));
+    let Outcome::Delivered { answer } = &outcome else {
+        panic!("{outcome:?}");
+    };
+    assert!(answer.contains("not to a@unverified.example"), "{answer}");
+    assert_eq!(server.next()["to"], serde_json::json!(["ops@example.org"]));
+    email.to.remove(0);
+    let (refusal, retries) = failure(tell(email, &part("hello")));
+    assert_eq!(refusal.why, Why::Rejected { code: 450 });
+    assert!(refusal.answer.contains("unverified address"), "{refusal}");
+    assert!(retries);
+}
+
 /// A mailbox that is gone, or full, silences nobody but whoever had it.
 #[test]
 fn a_dead_recipient_costs_the_others_nothing() {
@@ -324,11 +349,11 @@ fn a_server_that_cannot_prove_who_it_is_gets_no_password() {
 fn met(answer: &'static [u8], drips: bool) -> (Why, Duration) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
+    thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         while stream.write_all(answer).is_ok() {
             if drips {
-                std::thread::park_timeout(Duration::from_millis(200));
+                thread::park_timeout(Duration::from_millis(200));
             }
         }
     });
@@ -344,6 +369,65 @@ fn a_server_that_never_ends_is_left() {
     assert!(after < Duration::from_secs(TIMEOUT_SECONDS + 5));
     let (why, _) = met(b"HTTP/1.1 400 Bad Request\r\n", true);
     assert!(matches!(why, Why::Broken | Why::Slow), "{why:?}");
+}
+
+/// A server that takes its time: so long before it answers a line. It says which lines came.
+fn slow(patience: impl Fn(&str) -> Duration + Send + 'static) -> (u16, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (sender, lines) = channel();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let answer = |stream: &mut TcpStream, line: &str, answer: &str| {
+            thread::park_timeout(patience(line));
+            let _ = stream.write_all(answer.as_bytes());
+        };
+        answer(&mut stream, "", "220 mail.test\r\n");
+        let mut is_text = false;
+        for line in BufReader::new(stream.try_clone().unwrap()).lines() {
+            let Ok(line) = line else {
+                break;
+            };
+            sender.send(line.clone()).unwrap();
+            let said = match &*line {
+                "." => "250 2.0.0 queued as 42\r\n",
+                _ if is_text => continue,
+                "DATA" => "354 go on\r\n",
+                _ => "250 mail.test\r\n",
+            };
+            is_text = line == "DATA";
+            answer(&mut stream, &line, said);
+        }
+    });
+    (port, lines)
+}
+
+/// It is long in looking for viruses, and takes the mail: sent again, that would come twice.
+#[test]
+fn a_mail_that_was_handed_over_is_waited_for() {
+    let (port, _lines) = slow(|line| match line {
+        "" => Duration::from_secs(6),
+        "." => Duration::from_secs(TIMEOUT_SECONDS + 2),
+        _ => Duration::ZERO,
+    });
+    let outcome = tell(email(port, Security::None), &part("hello"));
+    assert!(
+        matches!(&outcome, Outcome::Delivered { answer } if answer.contains("queued as 42")),
+        "{outcome:?}"
+    );
+}
+
+#[test]
+fn a_mail_that_was_given_up_is_not_handed_over() {
+    let (port, lines) = slow(|_| Duration::from_secs(6));
+    let began = Instant::now();
+    let refusal = why(tell(email(port, Security::None), &part("hello")));
+    assert_eq!(refusal, Why::Slow);
+    assert!(began.elapsed() < Duration::from_secs(TIMEOUT_SECONDS + 5));
+    // The conversation goes on without anybody who waits for it, and ends before the text.
+    let lines: Vec<_> = lines.iter().collect();
+    assert!(lines.iter().any(|line| line == "DATA"), "{lines:?}");
+    assert!(!lines.iter().any(|line| line == "."), "{lines:?}");
 }
 
 #[test]

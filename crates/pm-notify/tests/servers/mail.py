@@ -22,6 +22,8 @@ class Mailbox:
             return "550 5.1.1 no such mailbox"
         if address.endswith("@full.example"):
             return "452 4.2.2 mailbox full"
+        if address.endswith("@unverified.example"):
+            return "450 4.1.1 unverified address"
         if address.endswith("@grey.example"):
             return "450 4.7.1 come back later"
         envelope.rcpt_tos.append(address)

@@ -340,6 +340,104 @@ fn the_body_of_an_answer_is_judged_where_the_server_speaks_there() {
     assert_eq!(after.map(|after| after.as_secs()), Some(2));
 }
 
+/// Apple takes 4 kB of what Bark hands on, the title included; the whole headline is in the text.
+#[test]
+fn a_long_title_leaves_room_for_the_text() {
+    let mut message = unkind();
+    message.headline = "租户🐙 ".repeat(700);
+    let via = Via::Webhook(hook("http://127.0.0.1:9", Preset::Bark));
+    let parts = parts(&via, &message);
+    let text: String = parts.iter().map(|part| &*part.text).collect();
+    assert_eq!(text.matches('🐙').count(), 700);
+    for part in parts {
+        assert!(part.title.len() <= 300, "{}", part.title);
+        assert!(part.title.ends_with('…'), "{}", part.title);
+        assert!(part.title.len() + part.text.len() < 3_000);
+    }
+}
+
+/// A hotel's or a proxy's page comes with 200: the message is nowhere.
+#[test]
+fn a_page_for_people_is_no_delivery() {
+    for page in [
+        "<!DOCTYPE html><p>log in",
+        "\n <html>log in</html>",
+        "<script>",
+    ] {
+        for preset in Preset::ALL {
+            let server = Server::saying("200 OK", page);
+            let (refusal, retries) = failure(tell(hook(&server.base, preset), &server).0);
+            assert_eq!(refusal.why, Why::NotTheServer, "{preset} {page}");
+            assert!(retries, "{preset} {page}");
+        }
+    }
+    // A receiver of the operator's own may answer what it likes, XML too.
+    for answer in ["", "ok", "taken <3", r#"<?xml version="1.0"?><Response/>"#] {
+        let server = Server::saying("202 Accepted", answer);
+        let (outcome, _) = tell(hook(&server.base, Preset::Generic), &server);
+        assert!(matches!(outcome, Outcome::Delivered { .. }), "{outcome:?}");
+    }
+}
+
+/// Where HTTP's number decides, it is there before the body: a message whose answer goes on too long,
+/// or breaks off, is not posted again.
+#[test]
+fn a_number_counts_whatever_becomes_of_the_body() {
+    let long = "x".repeat(200_000);
+    let chunks = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n-";
+    let interim =
+        "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n";
+    for answer in [
+        crate::support::response("200 OK", "", &long),
+        format!("{interim}{long}"),
+        format!("{interim}ok"),
+        chunks.to_owned(),
+    ] {
+        let server = Server::start(move |_, stream| {
+            let _ = std::io::Write::write_all(stream, answer.as_bytes());
+        });
+        for preset in [
+            Preset::Generic,
+            Preset::Slack,
+            Preset::Discord,
+            Preset::Ntfy,
+        ] {
+            let (outcome, _) = tell(hook(&server.base, preset), &server);
+            assert!(matches!(outcome, Outcome::Delivered { .. }), "{outcome:?}");
+        }
+    }
+    let refused = format!("HTTP/1.1 404 Not Found\r\nContent-Length: 200000\r\n\r\n{long}");
+    let server = Server::start(move |_, stream| {
+        let _ = std::io::Write::write_all(stream, refused.as_bytes());
+    });
+    let (outcome, _) = tell(hook(&server.base, Preset::Generic), &server);
+    assert_eq!(why(outcome), Why::NoRecipient);
+}
+
+/// The body is for the log only there, and what came of it in time is enough.
+#[test]
+fn a_body_that_stalls_is_no_reason_to_post_again() {
+    let told = |answer| {
+        let server = Server::holding(answer);
+        let began = Instant::now();
+        let (outcome, _) = tell(hook(&server.base, Preset::Generic), &server);
+        let Outcome::Delivered { answer } = &outcome else {
+            panic!("{outcome:?}");
+        };
+        assert_eq!(answer, "HTTP 200 ok");
+        let most = Duration::from_secs(pm_notify::TIMEOUT_SECONDS + 2);
+        assert!(began.elapsed() < most);
+    };
+    std::thread::scope(|scope| {
+        for answer in [
+            "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok",
+            "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok",
+        ] {
+            scope.spawn(move || told(answer));
+        }
+    });
+}
+
 /// A proxy in between says 400, too: only what the server is known to say of a message means that.
 #[test]
 fn a_message_is_given_up_only_where_it_is_known_to_be_its_own_fault() {
