@@ -144,11 +144,12 @@ impl<'a> Call<'a> {
                 return Err(Failure::new(Why::Endless, ""));
             }
         }
-        let retry_after = head.header("retry-after").and_then(|it| it.parse().ok());
+        let date = head.header("date").and_then(seconds);
+        let retry_after = head.header("retry-after");
         Ok(Answer {
             status,
-            date: head.header("date").and_then(seconds),
-            retry_after: retry_after.map(Duration::from_secs),
+            date,
+            retry_after: retry_after.and_then(|it| pause(it, date)),
             body: String::from_utf8_lossy(&bytes).into_owned(),
             secrets: secrets.into_iter().map(str::to_owned).collect(),
         })
@@ -258,6 +259,16 @@ fn seconds(text: &str) -> Option<i64> {
     Some(date.unix_timestamp())
 }
 
+/// Reads how long a server wants to be left alone: so many seconds, or until a date, which counts by
+/// the server's own clock.
+///
+/// Source: RFC 9110, section 10.2.3.
+fn pause(text: &str, date: Option<i64>) -> Option<Duration> {
+    let until = || seconds(text)?.saturating_sub(date?).try_into().ok();
+    let seconds = text.parse().ok().or_else(until);
+    seconds.map(Duration::from_secs)
+}
+
 /// What stands in the path of anybody's address.
 const COMMON: [&str; 5] = ["cgi-bin", "open-apis", "services", "webhook", "webhooks"];
 
@@ -294,6 +305,8 @@ fn judge(error: Error) -> (Why, String) {
         Error::AddressNotFound => Why::Name,
         Error::RustlsCreateConnection(_) => Why::Tls,
         Error::HeadersOverflow | Error::StatusLineOverflow => Why::Endless,
+        // An answer that speaks plainly is no record of TLS.
+        Error::IoError(_) if said.contains("InvalidContentType") => Why::NoHttps,
         Error::IoError(error) => judge_io(error),
         _ => Why::Broken,
     };
@@ -326,6 +339,22 @@ mod tests {
     fn a_date_is_read_as_http_writes_it() {
         assert_eq!(seconds("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
         assert_eq!(seconds("yesterday"), None);
+    }
+
+    #[test]
+    fn a_pause_is_a_number_or_ends_at_a_date_of_the_server() {
+        let (date, later) = (784_111_777, "Sun, 06 Nov 1994 08:51:37 GMT");
+        for (text, date, expected) in [
+            ("70", None, Some(70)),
+            (later, Some(date), Some(120)),
+            (later, None, None),
+            (later, Some(date + 121), None),
+            ("soon", Some(date), None),
+            ("-1", Some(date), None),
+        ] {
+            let pause = pause(text, date).map(|it| it.as_secs());
+            assert_eq!(pause, expected, "{text} {date:?}");
+        }
     }
 
     #[test]

@@ -66,6 +66,8 @@ pub enum Why {
     NoTls,
     /// A mail server does not encrypt when it is asked to.
     NoStartTls,
+    /// A web server does not encrypt at that port.
+    NoHttps,
     /// A mail server lets nobody log in.
     NoLogin,
     /// It took too long.
@@ -190,6 +192,13 @@ impl Why {
                 "the server offers no STARTTLS: say `--security tls`, and use its port for that, \
                  often 465",
                 "服务器不提供 STARTTLS：请改用 `--security tls`，并换成相应的端口，通常是 465"
+            ),
+            Self::NoHttps => say!(
+                language;
+                "the server does not encrypt at that port: check the address and its port; \
+                 https:// is often 443, and http:// leads to this host only",
+                "服务器在那个端口上不加密：请检查地址和端口；https:// 通常是 443，\
+                 http:// 只能用于这台主机自己"
             ),
             Self::NoLogin => say!(
                 language;
@@ -331,6 +340,7 @@ impl Why {
             | Self::Tls
             | Self::NoTls
             | Self::NoStartTls
+            | Self::NoHttps
             | Self::Slow
             | Self::Broken
             | Self::Endless

@@ -290,5 +290,7 @@ fn who_is_not_there_is_known_for_what_it_is() {
         let _ = std::io::Read::read_to_end(&mut stream, &mut Vec::new());
     });
     let outcome = send(&via(&base, "5"), &part("hello"), 0);
-    assert_eq!(why(outcome), Why::Tls);
+    let (refusal, retries) = failure(outcome);
+    assert_eq!(refusal.why, Why::NoHttps, "{refusal}");
+    assert!(retries);
 }

@@ -166,8 +166,15 @@ fn a_body_of_the_operators_is_filled_in() {
 #[test]
 fn a_server_is_left_alone_for_as_long_as_it_asks() {
     let page = "<html>slow down</html>";
-    for status in ["429 Too Many Requests", "503 Service Unavailable"] {
-        let server = Server::with_headers(status, "Retry-After: 70\r\n", page);
+    let seconds = "Retry-After: 70\r\n";
+    let date = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
+                Retry-After: Sun, 06 Nov 1994 08:50:47 GMT\r\n";
+    for (status, headers) in [
+        ("429 Too Many Requests", seconds),
+        ("503 Service Unavailable", seconds),
+        ("503 Service Unavailable", date),
+    ] {
+        let server = Server::with_headers(status, headers, page);
         let base = &server.base;
         let telegram = Telegram {
             token: "1:AA-pLaNtEd".parse().unwrap(),
