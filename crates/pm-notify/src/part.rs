@@ -85,7 +85,7 @@ fn shortened(mut title: String) -> String {
 
 /// Returns several mails as one; `None` for none.
 ///
-/// `title` says how many there are, as [`collected`](crate::delivery::collected)
+/// `title` says which they are, as [`collected`](crate::delivery::collected)
 /// does; a single one stays as it is.
 pub fn digest(mails: &[Part], title: &str) -> Option<Part> {
     let (first, rest) = mails.split_first()?;

@@ -165,7 +165,7 @@ fn next(
         return Ok(None);
     }
     let parts: Vec<_> = waiting.iter().map(|message| part(message, voice)).collect();
-    let part = pm_notify::digest(&parts, &delivery::collected(voice, parts.len()));
+    let part = pm_notify::digest(&parts, &delivery::collected(voice.language, &parts));
     let ids = waiting.iter().map(|message| message.id).collect();
     Ok(part.map(|part| Next { ids, part }))
 }
