@@ -205,7 +205,7 @@ pub fn push() -> impl Strategy<Value = Push> {
         any::<[bool; 2]>(),
         prop::sample::select(vec![
             "https://w.example/api/push",
-            "http://[::1]:8787/api/push",
+            "http://localhost:8787/api/push",
         ]),
         server_name(),
         prop::option::of(server_name()),

@@ -56,8 +56,7 @@ fn place(url: &str) -> Option<(&str, u16)> {
         Some((host, port)) => (host, port.parse().ok()?),
         None => (place, port),
     };
-    let is_name = host.parse::<Ipv4Addr>().is_err() && !host.starts_with('[');
-    is_name.then_some((host, port))
+    host.parse::<Ipv4Addr>().is_err().then_some((host, port))
 }
 
 /// Returns a way to the first address that answers, unless that is the first of all.

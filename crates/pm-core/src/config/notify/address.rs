@@ -69,6 +69,10 @@ fn check(url: &str) -> Result<(), Fault> {
     }
     let authority = rest.split(['/', '?']).next().unwrap_or_default();
     let (host, _) = host_and_port(authority).ok_or(Fault::NoUrl)?;
+    // minreq ends a host at its first colon.
+    if host.starts_with('[') {
+        return Err(Fault::NoUrl);
+    }
     if is_plain && !is_this_host(host) {
         return Err(Fault::Plain);
     }

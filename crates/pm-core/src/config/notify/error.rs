@@ -41,7 +41,7 @@ pub enum NotifyError {
     Minutes(String),
     /// No address of a web server.
     #[error(
-        "`{0}` is not an address: write https://HOST/PATH of at most {MAX_URL_BYTES} characters, without user, spaces and `#`"
+        "`{0}` is not an address: write https://HOST/PATH of at most {MAX_URL_BYTES} characters, without user, spaces and `#`; HOST is a name or an IPv4 address"
     )]
     Url(String),
     /// An address where others on the way would read what is sent.
@@ -56,7 +56,7 @@ pub enum NotifyError {
     Query(String),
     /// What would be an address, but for its secret part.
     #[error(
-        "this is not a web hook's address: write https://HOST/PATH of at most {MAX_URL_BYTES} characters, without user, spaces and `#`; http:// goes to this host only"
+        "this is not a web hook's address: write https://HOST/PATH of at most {MAX_URL_BYTES} characters, without user, spaces and `#`; HOST is a name or an IPv4 address, and with http:// this host"
     )]
     SecretUrl,
     /// No token of a Telegram bot.

@@ -53,7 +53,8 @@ pub(super) fn setting(error: &NotifyError) -> String {
         ),
         NotifyError::Minutes(text) => format!("`{text}` 不是分钟数：请写 1 到 1440"),
         NotifyError::Url(text) => format!(
-            "`{text}` 不是地址：请写 https://主机/路径，最多 {MAX_URL_BYTES} 个字符，不含用户名、空格和 `#`"
+            "`{text}` 不是地址：请写 https://主机/路径，最多 {MAX_URL_BYTES} 个字符，不含用户名、空格和 `#`；\
+             主机写名称或 IPv4 地址"
         ),
         NotifyError::PlainUrl(text) => format!(
             "去 `{text}` 的路上没有加密：请写 https://（http:// 只能通往本机，例如 http://127.0.0.1）"
@@ -63,7 +64,7 @@ pub(super) fn setting(error: &NotifyError) -> String {
         }
         NotifyError::SecretUrl => format!(
             "这不是 webhook 的地址：请写 https://主机/路径，最多 {MAX_URL_BYTES} 个字符，不含用户名、\
-             空格和 `#`；http:// 只能通往本机"
+             空格和 `#`；主机写名称或 IPv4 地址，http:// 只能通往本机"
         ),
         NotifyError::BotToken => "这不是机器人的令牌：请完整复制 @BotFather 给的内容，例如 \
                                   123456789:AA-example（数字、冒号、字母和数字）"
