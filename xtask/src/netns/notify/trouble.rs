@@ -37,7 +37,7 @@ pub(super) fn who_is_no_server_is_known_for_what_he_is(lab: &mut Lab) -> Result<
         wanted.push((name, words));
     }
     add_bot(lab, "plain", 5, &secure, TOKEN)?;
-    wanted.push(("plain", "the server cannot prove who it is"));
+    wanted.push(("plain", "the server does not encrypt at that port"));
     add_bot(lab, "name", 5, "https://bot-api.invalid", TOKEN)?;
     wanted.push(("name", "the server's name cannot be looked up"));
     add_bot(lab, "nobody", 5, "http://127.0.0.1:9", TOKEN)?;
