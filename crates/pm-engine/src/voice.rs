@@ -24,7 +24,7 @@ use crate::{Engine, EngineError, View, clock};
 pub fn try_channel(
     paths: &Paths,
     config: &Config,
-    channel: &Channel,
+    (name, channel): (&ChannelName, &Channel),
 ) -> Result<Outcome, EngineError> {
     let (now, host, zone) = (clock::now(), host_name(), clock::zone(config));
     let voice = Voice {
@@ -46,13 +46,8 @@ pub fn try_channel(
         }
     }
     if let Outcome::Delivered { .. } = outcome {
-        let channels = config.notify.channels.iter();
-        let name = channels
-            .filter(|(_, it)| *it == channel)
-            .map(|(name, _)| name)
-            .next();
         // What does not work now is done by a tick.
-        let _ = name.map(|name| hurry(paths, name));
+        let _ = hurry(paths, name);
     }
     Ok(outcome)
 }

@@ -108,7 +108,7 @@ fn try_channels(places: &Places, name: Option<ChannelName>) -> Result<ExitCode> 
     }
     let mut code = ExitCode::SUCCESS;
     for (name, channel) in chosen {
-        let outcome = pm_engine::try_channel(&super::paths(places), &config, channel)?;
+        let outcome = pm_engine::try_channel(&super::paths(places), &config, (name, channel))?;
         let said = shown::tried(name, &outcome);
         if matches!(outcome, Outcome::Delivered { .. }) {
             say!("{said}");

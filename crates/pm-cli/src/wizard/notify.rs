@@ -165,7 +165,7 @@ fn try_one(desk: &mut Desk<'_>, name: &ChannelName) -> Answer<()> {
     let sending = tr!("Sending…", "正在发送…");
     desk.ui.note(&sending, Paint::Dim)?;
     let paths = commands::paths(desk.places);
-    let outcome = pm_engine::try_channel(&paths, config, channel);
+    let outcome = pm_engine::try_channel(&paths, config, (name, channel));
     desk.ui.forget_typed();
     match outcome {
         Ok(outcome) => {
